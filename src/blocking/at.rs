@@ -1,0 +1,145 @@
+//! Operations at a given time. The plain methods are these at the clock's time.
+
+use crate::cacheable::Cacheable;
+use crate::engine::Engine;
+use crate::entry::{EntryInfo, Tier};
+use crate::error::Error;
+use crate::store::Store;
+use crate::time::Timestamp;
+use pollster::block_on;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A cache seen at one point in time; made by [`DiskBackedCache::at`](crate::DiskBackedCache::at).
+///
+/// `put` gives the entry this timestamp, even an older one than it had. `get` raises the entry's
+/// timestamp to it and never lowers it. Timestamps may repeat and go backwards.
+///
+/// ```
+/// use disk_backed_cache::{DiskBackedCache, Timestamp};
+///
+/// let cache = DiskBackedCache::<u32>::builder().disk_entries(2).open_in_memory()?;
+/// let at = |nanos| cache.at(Timestamp::from_nanos(nanos));
+/// at(3).put("c", 3)?;
+/// at(1).put("a", 1)?;
+/// at(2).put("b", 2)?; // One must go: "a" is the oldest.
+/// assert!(!at(3).contains_key("a")?);
+/// # Ok::<(), disk_backed_cache::Error>(())
+/// ```
+pub struct At<'c, T, S> {
+    engine: &'c Engine<T, S>,
+    now: Timestamp,
+}
+
+impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
+    pub(super) fn new(engine: &'c Engine<T, S>, now: Timestamp) -> Self {
+        Self { engine, now }
+    }
+
+    /// See [`DiskBackedCache::get`](crate::DiskBackedCache::get).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        if let Some(value) = self.engine.hit(key, self.now)? {
+            return Ok(Some(value));
+        }
+        block_on(self.engine.get(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::get_many`](crate::DiskBackedCache::get_many).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_many<K>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<HashMap<String, Arc<T>>, Error>
+    where
+        K: AsRef<str>,
+    {
+        let keys: Vec<K> = keys.into_iter().collect();
+        block_on(self.engine.get_many(&borrowed(&keys), self.now))
+    }
+
+    /// See [`DiskBackedCache::put`](crate::DiskBackedCache::put).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put(&self, key: &str, value: impl Into<Arc<T>>) -> Result<(), Error> {
+        block_on(self.engine.put(key, value.into(), self.now))
+    }
+
+    /// See [`DiskBackedCache::put_many`](crate::DiskBackedCache::put_many).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_many<K, V>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error>
+    where
+        K: AsRef<str>,
+        V: Into<Arc<T>>,
+    {
+        let pairs: Vec<(K, Arc<T>)> =
+            pairs.into_iter().map(|(key, value)| (key, value.into())).collect();
+        let pairs: Vec<(&str, Arc<T>)> =
+            pairs.iter().map(|(key, value)| (key.as_ref(), Arc::clone(value))).collect();
+        block_on(self.engine.put_many(&pairs, self.now))
+    }
+
+    /// See [`DiskBackedCache::delete`](crate::DiskBackedCache::delete).
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "remove")]
+    pub fn delete(&self, key: &str) -> Result<bool, Error> {
+        block_on(self.engine.delete_many(&[key], self.now)).map(|live| live > 0)
+    }
+
+    /// See [`DiskBackedCache::delete_many`](crate::DiskBackedCache::delete_many).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete_many<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<usize, Error>
+    where
+        K: AsRef<str>,
+    {
+        let keys: Vec<K> = keys.into_iter().collect();
+        block_on(self.engine.delete_many(&borrowed(&keys), self.now))
+    }
+
+    /// See [`DiskBackedCache::contains_key`](crate::DiskBackedCache::contains_key).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn contains_key(&self, key: &str) -> Result<bool, Error> {
+        self.tier_of(key).map(|tier| tier.is_some())
+    }
+
+    /// See [`DiskBackedCache::info`](crate::DiskBackedCache::info).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn info(&self, key: &str) -> Result<Option<EntryInfo>, Error> {
+        block_on(self.engine.info(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::tier_of`](crate::DiskBackedCache::tier_of).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn tier_of(&self, key: &str) -> Result<Option<Tier>, Error> {
+        block_on(self.engine.tier_of(key, self.now))
+    }
+}
+
+fn borrowed<K: AsRef<str>>(keys: &[K]) -> Vec<&str> {
+    keys.iter().map(AsRef::as_ref).collect()
+}
+
+impl<T, S> fmt::Debug for At<'_, T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("At").field("now", &self.now).finish_non_exhaustive()
+    }
+}

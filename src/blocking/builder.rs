@@ -1,0 +1,185 @@
+//! What can be set before a cache is opened.
+
+use super::DiskBackedCache;
+use crate::cacheable::Cacheable;
+use crate::engine::Guard;
+use crate::error::Error;
+use crate::options::{Durability, Settings};
+use crate::store::sqlite::CacheFile;
+use crate::time::Clock;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of a cache to be opened.
+///
+/// Nothing is checked before one of the `open` methods, which reports every mistake at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use disk_backed_cache::DiskBackedCache;
+///
+/// let error = DiskBackedCache::<String>::builder()
+///     .memory_ttl(Duration::from_secs(60))
+///     .disk_ttl(Duration::from_secs(30))
+///     .disk_entries(0)
+///     .open_in_memory()
+///     .unwrap_err();
+/// assert_eq!(error.problems().len(), 2);
+/// ```
+#[must_use = "a builder does nothing until one of its `open` methods is called"]
+pub struct Builder<T> {
+    settings: Settings,
+    type_: PhantomData<fn() -> T>,
+}
+
+impl<T: Cacheable> Builder<T> {
+    pub(super) fn new() -> Self {
+        Self { settings: Settings::default(), type_: PhantomData }
+    }
+
+    /// At most this many objects in memory. 0 turns the memory tier off. Default: 10,000.
+    pub fn memory_entries(mut self, entries: u64) -> Self {
+        self.settings.memory_entries = entries;
+        self
+    }
+
+    /// At most this many encoded bytes in memory. 0 turns the memory tier off. Default: 64 MiB.
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.settings.memory_bytes = bytes;
+        self
+    }
+
+    /// Objects leave memory this long after they were last touched. At most `disk_ttl`. Default: the
+    /// same as `disk_ttl`.
+    pub fn memory_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.memory_ttl = Some(ttl);
+        self
+    }
+
+    /// At most this many entries on disk, at least 1. Default: no limit.
+    pub fn disk_entries(mut self, entries: u64) -> Self {
+        self.settings.disk_entries = Some(entries);
+        self
+    }
+
+    /// At most this many encoded bytes on disk, at least 1. Default: no limit.
+    pub fn disk_bytes(mut self, bytes: u64) -> Self {
+        self.settings.disk_bytes = Some(bytes);
+        self
+    }
+
+    /// Entries expire this long after they were last touched. Default: never.
+    pub fn disk_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.disk_ttl = Some(ttl);
+        self
+    }
+
+    /// Values of more encoded bytes are kept on disk only. Default: `memory_bytes`.
+    pub fn max_item_size(mut self, bytes: u64) -> Self {
+        self.settings.max_item_size = Some(bytes);
+        self
+    }
+
+    /// Entries expire this long after they were put, however often they are touched. Default: never.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = Some(age);
+        self
+    }
+
+    /// How long a write waits while another process writes to the file. Default: 5 s.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.busy_timeout = timeout;
+        self
+    }
+
+    /// Whether `put` decodes what it encoded and refuses what would not decode. Default: in debug
+    /// builds.
+    pub fn verify_round_trip(mut self, verify: bool) -> Self {
+        self.settings.verify_round_trip = verify;
+        self
+    }
+
+    /// When a write counts as done. Default: [`Durability::Committed`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// How far the recency in the file may lag behind the true one before it is written back, which
+    /// is how much older a crash or another process may take an entry. Default: 60 s. Never more than
+    /// a tenth of the shortest TTL.
+    pub fn recency_lag(mut self, lag: Duration) -> Self {
+        self.settings.recency_lag = Some(lag);
+        self
+    }
+
+    /// Whether a thread, shared by all collections of the file, writes recency back and reclaims
+    /// expired entries from time to time. Default: yes. Without it, call
+    /// [`run_maintenance`](DiskBackedCache::run_maintenance).
+    pub fn background_maintenance(mut self, run: bool) -> Self {
+        self.settings.background_maintenance = run;
+        self
+    }
+
+    /// Where the cache reads the time. Default: a [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: Arc<impl Clock>) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// The collection's name in the file: 1 to 64 of `a-z`, `0-9`, `_` and `-`. Default: `default`.
+    pub fn collection(mut self, name: impl Into<String>) -> Self {
+        self.settings.collection = name.into();
+        self
+    }
+
+    /// Opens the cache in the file at `path`, which is created, with its parent directories, if it
+    /// is missing. The path `:memory:` is a private database in memory. `~` is not expanded.
+    ///
+    /// A file that holds more than the limits is evicted down before this returns.
+    ///
+    /// # Errors
+    /// If the settings are wrong, if the path cannot be used ([`CacheFile::open`]), if the
+    /// collection holds another type, or if it is open in this process with other options.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<DiskBackedCache<T>, Error> {
+        let options = self.settings.validate()?;
+        Self::handle(&CacheFile::open(path)?, options)
+    }
+
+    /// Opens a private cache whose disk tier is an SQLite database in memory. It is gone with its
+    /// last handle.
+    ///
+    /// # Errors
+    /// If the settings are wrong.
+    pub fn open_in_memory(self) -> Result<DiskBackedCache<T>, Error> {
+        let options = self.settings.validate()?;
+        Self::handle(&CacheFile::open_in_memory()?, options)
+    }
+
+    /// Opens a collection of an open file.
+    ///
+    /// # Errors
+    /// If the settings are wrong, if the collection holds another type, or if it is open in this
+    /// process with other options.
+    pub fn open_in(self, file: &CacheFile) -> Result<DiskBackedCache<T>, Error> {
+        let options = self.settings.validate()?;
+        Self::handle(file, options)
+    }
+
+    fn handle(
+        file: &CacheFile,
+        options: crate::options::Options,
+    ) -> Result<DiskBackedCache<T>, Error> {
+        let guard = Guard::open(file, options)?;
+        Ok(DiskBackedCache { engine: Arc::clone(&guard.engine), guard })
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! The blocking face: each method polls the engine until it is done.
+//!
+//! The SQLite store never awaits, so one poll completes an operation, unless it has to wait for
+//! another thread's write; then the caller's thread is parked.
+
+mod at;
+mod builder;
+
+pub use at::At;
+pub use builder::Builder;
+
+use crate::cacheable::Cacheable;
+use crate::engine::{Engine, Guard, Report};
+use crate::entry::{EntryInfo, Tier};
+use crate::error::Error;
+use crate::stats::Stats;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::time::Timestamp;
+use pollster::block_on;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A cache of `T`: live objects in memory over their encoded form on disk.
+///
+/// A cheap handle: clones share one cache, from any thread, and the last one to be dropped closes
+/// it. Values go in as `T` or `Arc<T>` and come out as `Arc<T>`, shared and never copied.
+///
+/// Every method but [`stats`](Self::stats) and [`evict_memory`](Self::evict_memory) answers
+/// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after [`close`](Self::close), and
+/// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) to a key that is not 1 to 256 characters
+/// long. What else can fail is the disk.
+///
+/// ```
+/// use disk_backed_cache::DiskBackedCache;
+///
+/// let cache = DiskBackedCache::<String>::builder()
+///     .memory_entries(1_000)
+///     .disk_entries(100_000)
+///     .open_in_memory()?;
+/// cache.put("greeting", "hello".to_owned())?;
+/// assert_eq!(cache.get("greeting")?.as_deref().map(String::as_str), Some("hello"));
+/// assert!(cache.delete("greeting")?);
+/// # Ok::<(), disk_backed_cache::Error>(())
+/// ```
+pub struct DiskBackedCache<T: Cacheable, S: Store = SqliteStore> {
+    engine: Arc<Engine<T, S>>,
+    /// Closes the cache when the last clone goes.
+    guard: Arc<Guard<T, S>>,
+}
+
+impl<T: Cacheable> DiskBackedCache<T> {
+    /// Begins to describe a cache; see [`Builder`] for what can be set.
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
+}
+
+impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
+    /// The same operations at a time of the caller's choice instead of the clock's.
+    #[must_use]
+    pub fn at(&self, timestamp: Timestamp) -> At<'_, T, S> {
+        At::new(&self.engine, timestamp)
+    }
+
+    /// The object stored under `key`, from memory or else from disk.
+    ///
+    /// A hit makes the entry the most recent one and writes nothing to the file. An object found on
+    /// disk is kept in memory if its size permits. A row that is expired, outdated or damaged is a
+    /// miss and is removed.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        self.present().get(key)
+    }
+
+    /// The objects stored under those of `keys` that have one, from memory and from one snapshot of
+    /// the disk. Moves no recency and keeps nothing in memory.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn get_many<K>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<HashMap<String, Arc<T>>, Error>
+    where
+        K: AsRef<str>,
+    {
+        self.present().get_many(keys)
+    }
+
+    /// Stores `value` under `key` in both tiers, in place of what was there.
+    ///
+    /// Entries that must go because of it are evicted before this returns. A value larger than
+    /// `max_item_size` or than memory is kept on disk only.
+    ///
+    /// # Errors
+    /// See the type; if the value cannot be encoded, is larger than the disk tier, or the disk
+    /// cannot be written. Both tiers are then as they were.
+    #[doc(alias = "insert")]
+    #[doc(alias = "set")]
+    pub fn put(&self, key: &str, value: impl Into<Arc<T>>) -> Result<(), Error> {
+        self.present().put(key, value)
+    }
+
+    /// Stores all `pairs` in one transaction, or none. Of a key given twice the last value stays.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put), for any of the pairs.
+    pub fn put_many<K, V>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error>
+    where
+        K: AsRef<str>,
+        V: Into<Arc<T>>,
+    {
+        self.present().put_many(pairs)
+    }
+
+    /// Removes the entry of `key`; answers whether a live one was there.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    #[doc(alias = "remove")]
+    pub fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.present().delete(key)
+    }
+
+    /// Removes the entries of `keys` in one transaction; answers how many live ones there were.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    pub fn delete_many<K>(&self, keys: impl IntoIterator<Item = K>) -> Result<usize, Error>
+    where
+        K: AsRef<str>,
+    {
+        self.present().delete_many(keys)
+    }
+
+    /// Whether a `get` would return a value now. Touches and counts nothing.
+    ///
+    /// The value is not decoded: a damaged row counts until a `get` meets it.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    #[doc(alias = "exists")]
+    #[doc(alias = "contains")]
+    pub fn contains_key(&self, key: &str) -> Result<bool, Error> {
+        self.present().contains_key(key)
+    }
+
+    /// Everything about the entry of `key` but its value. Touches and counts nothing.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn info(&self, key: &str) -> Result<Option<EntryInfo>, Error> {
+        self.present().info(key)
+    }
+
+    /// The tier that a `get` would be served from now. Touches and counts nothing.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn tier_of(&self, key: &str) -> Result<Option<Tier>, Error> {
+        self.present().tier_of(key)
+    }
+
+    /// The number of entries on disk, in constant time. Expired ones count until they are reclaimed.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    #[doc(alias = "get_count")]
+    pub fn len(&self) -> Result<u64, Error> {
+        block_on(self.engine.usage()).map(|usage| usage.entries)
+    }
+
+    /// Whether there are no entries on disk.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        self.len().map(|entries| entries == 0)
+    }
+
+    /// The encoded bytes of all entries on disk, in constant time.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    #[doc(alias = "get_total_size")]
+    pub fn total_size(&self) -> Result<u64, Error> {
+        block_on(self.engine.usage()).map(|usage| usage.bytes)
+    }
+
+    /// Removes all entries from both tiers. Statistics stay.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    pub fn clear(&self) -> Result<(), Error> {
+        block_on(self.engine.clear())
+    }
+
+    /// Removes all objects from memory and none from disk. Counts no eviction.
+    pub fn evict_memory(&self) {
+        self.engine.evict_memory();
+    }
+
+    /// Writes to the file what hits changed in memory only: how recent entries are.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    pub fn flush(&self) -> Result<(), Error> {
+        block_on(self.engine.flush())
+    }
+
+    /// Writes recency back and reclaims a bounded number of expired entries. The background thread
+    /// calls this, where one runs.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    pub fn run_maintenance(&self) -> Result<(), Error> {
+        block_on(self.engine.run_maintenance(self.engine.now()))
+    }
+
+    /// Removes the entries of schema versions that `T` discards and that are lower than its own;
+    /// answers how many. Those of higher versions stay, for the newer program that wrote them.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be written.
+    pub fn purge_outdated(&self) -> Result<usize, Error> {
+        block_on(self.engine.purge_outdated())
+    }
+
+    /// Checks every invariant that ties rows, totals, index and memory together. Reads the whole
+    /// file and holds up writers meanwhile; meant for tests and for diagnosis.
+    ///
+    /// # Errors
+    /// See the type; and if the file cannot be read at all.
+    pub fn verify(&self) -> Result<Report, Error> {
+        block_on(self.engine.verify())
+    }
+
+    /// Statistics since the cache was opened. Still answers after [`close`](Self::close).
+    #[doc(alias = "get_stats")]
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Waits for the operations under way, writes back what is pending, and releases the file.
+    ///
+    /// Afterwards every clone answers [`ErrorKind::Closed`](crate::ErrorKind::Closed). Closing twice
+    /// is fine. Dropping the last clone does the same, and reports failure through `tracing`.
+    ///
+    /// # Errors
+    /// If something could not be written; the file is released all the same.
+    pub fn close(&self) -> Result<(), Error> {
+        block_on(self.engine.close())
+    }
+
+    fn present(&self) -> At<'_, T, S> {
+        self.at(self.engine.now())
+    }
+}
+
+impl<T: Cacheable, S: Store> Clone for DiskBackedCache<T, S> {
+    fn clone(&self) -> Self {
+        Self { engine: Arc::clone(&self.engine), guard: Arc::clone(&self.guard) }
+    }
+}
+
+impl<T: Cacheable, S: Store + fmt::Debug> fmt::Debug for DiskBackedCache<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskBackedCache")
+            .field("engine", &self.guard.engine)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! The life of a handle: operations under way, and its end.
+
+use super::Engine;
+use super::events::whole;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::memory::Gate;
+use crate::store::Store;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Counts the operations under way, so that `close` can wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Lifecycle {
+    /// Set before `running` is waited for; a memory hit looks at nothing else.
+    closed: AtomicBool,
+    running: Mutex<usize>,
+    /// Opens when nothing runs any more after `closed` was set.
+    idle: Gate,
+    /// Opens when the close is complete.
+    released: Gate,
+}
+
+/// An operation under way.
+#[derive(Debug)]
+pub(super) struct Operation<'l> {
+    lifecycle: &'l Lifecycle,
+}
+
+impl Lifecycle {
+    /// Whether the cache is open.
+    #[inline]
+    pub fn check(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Begins an operation that `close` must wait for.
+    pub fn enter(&self) -> Result<Operation<'_>, Error> {
+        let mut running = self.running.lock();
+        self.check()?;
+        *running += 1;
+        Ok(Operation { lifecycle: self })
+    }
+
+    /// Lets no operation begin any more; says whether this call was the one that did so.
+    fn shut(&self) -> bool {
+        let running = self.running.lock();
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        if *running == 0 {
+            self.idle.open();
+        }
+        first
+    }
+}
+
+impl Drop for Operation<'_> {
+    fn drop(&mut self) {
+        let mut running = self.lifecycle.running.lock();
+        *running -= 1;
+        if *running == 0 && self.lifecycle.closed.load(Ordering::Acquire) {
+            self.lifecycle.idle.open();
+        }
+    }
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Waits for the operations under way, writes back what is pending, and lets go of the store.
+    ///
+    /// The store is let go of even where writing back fails.
+    pub async fn close(&self) -> Result<(), Error> {
+        if !self.lifecycle.shut() {
+            self.lifecycle.released.opened().await;
+            return Ok(());
+        }
+        let released = Released(&self.lifecycle.released);
+        self.lifecycle.idle.opened().await;
+        let written = self.write_back_all().await;
+        let closed = self.store.close().await;
+        self.memory.evict_all();
+        drop(released);
+        whole!(Disk, "closed");
+        written.and(closed)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lifecycle.check().is_err()
+    }
+}
+
+/// Opens the gate even if closing panics, so that nobody waits for ever.
+struct Released<'l>(&'l Gate);
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}

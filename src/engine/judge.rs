@@ -1,0 +1,96 @@
+//! What a row is worth: alive, of a version that can be read, and whole. Asked in this order.
+
+use super::Engine;
+use crate::cacheable::{Cacheable, Compatibility, Outdated};
+use crate::codec;
+use crate::store::{Meta, Row, Store};
+use crate::time::Timestamp;
+use semver::Version;
+use std::sync::Arc;
+
+/// A row that can be read.
+#[derive(Debug)]
+pub(super) struct Live<T> {
+    pub value: Arc<T>,
+    /// Its true recency, as far as known when it was judged.
+    pub accessed: Timestamp,
+    /// Whether it was written by an older version and should be rewritten.
+    pub upgraded: bool,
+}
+
+/// A row that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// Last touched at `judged`, which is too long ago.
+    Expired { judged: Timestamp },
+    /// Of a version that the type discards.
+    Outdated {
+        /// Whether the version is lower than the type's own. A newer program still wants others.
+        lower: bool,
+    },
+    /// Its checksum is wrong, or it does not decode.
+    Damaged,
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// The row's true recency, as far as this handle knows.
+    pub(super) fn recency(&self, key: &str, meta: &Meta) -> Timestamp {
+        self.memory
+            .recency(key, meta.revision)
+            .map_or(meta.accessed, |known| known.max(meta.accessed))
+    }
+
+    /// Judges a row by what `contains_key` judges it by: expiry and version, not its value.
+    pub(super) fn judge_meta(
+        &self,
+        meta: &Meta,
+        accessed: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Version, Compatibility), Bad> {
+        if !self.options.lifetimes.alive_on_disk(now, accessed, meta.created) {
+            return Err(Bad::Expired { judged: accessed });
+        }
+        self.judge_version(meta)
+    }
+
+    /// Judges a row by its version alone.
+    pub(super) fn judge_version(&self, meta: &Meta) -> Result<(Version, Compatibility), Bad> {
+        let version = self.parse_version(&meta.version).ok_or(Bad::Damaged)?;
+        match T::compatibility(&version) {
+            Compatibility::Discard => Err(Bad::Outdated { lower: version < self.version }),
+            usable => Ok((version, usable)),
+        }
+    }
+
+    /// Judges a row and makes its object.
+    pub(super) fn judge(&self, key: &str, row: &Row, now: Timestamp) -> Result<Live<T>, Bad> {
+        let accessed = self.recency(key, &row.meta);
+        let (version, compatibility) = self.judge_meta(&row.meta, accessed, now)?;
+        if !row.intact {
+            return Err(Bad::Damaged);
+        }
+        let codec = row.meta.codec;
+        let value = if compatibility == Compatibility::Upgrade {
+            let upgraded = T::upgrade(Outdated::new(&version, codec, &row.value));
+            upgraded.ok_or(Bad::Outdated { lower: version < self.version })?
+        } else {
+            codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?
+        };
+        let upgraded = compatibility == Compatibility::Upgrade;
+        Ok(Live { value: Arc::new(value), accessed, upgraded })
+    }
+
+    /// Whether a row was alive and readable, for the answer of `delete`.
+    pub(super) fn was_live(&self, meta: &Meta, accessed: Timestamp, now: Timestamp) -> bool {
+        self.judge_meta(meta, accessed, now).is_ok()
+    }
+
+    /// Most rows are of the type's own version, which needs no parsing.
+    fn parse_version(&self, text: &str) -> Option<Version> {
+        if text == self.version_text {
+            Some(self.version.clone())
+        } else {
+            Version::parse(text).ok()
+        }
+    }
+}

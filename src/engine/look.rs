@@ -1,0 +1,51 @@
+//! Looking without touching: nothing here moves recency or counts.
+
+use super::Engine;
+use crate::cacheable::Cacheable;
+use crate::entry::{EntryInfo, Tier};
+use crate::error::Error;
+use crate::key;
+use crate::store::{Store, Usage};
+use crate::time::Timestamp;
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// What is known of a live entry.
+    pub async fn info(&self, key: &str, now: Timestamp) -> Result<Option<EntryInfo>, Error> {
+        key::check(key)?;
+        let _operation = self.lifecycle.enter()?;
+        let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
+        let accessed = self.recency(key, &meta);
+        let Ok((schema_version, _)) = self.judge_meta(&meta, accessed, now) else {
+            return Ok(None);
+        };
+        Ok(Some(EntryInfo {
+            key: key.to_owned(),
+            size: meta.size,
+            created: meta.created,
+            accessed,
+            expires: self.options.lifetimes.end_of(accessed, meta.created),
+            schema_version,
+            codec: meta.codec,
+        }))
+    }
+
+    /// The tier that a `get` would be served from.
+    pub async fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, Error> {
+        key::check(key)?;
+        let _operation = self.lifecycle.enter()?;
+        if self.memory.peek(key, now).is_some() {
+            return Ok(Some(Tier::Memory));
+        }
+        let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
+        let accessed = self.recency(key, &meta);
+        Ok(self.judge_meta(&meta, accessed, now).is_ok().then_some(Tier::Disk))
+    }
+
+    /// How much the disk tier holds.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let usage = self.store.usage().await?;
+        self.note_usage(usage);
+        Ok(usage)
+    }
+}

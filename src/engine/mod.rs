@@ -1,0 +1,123 @@
+//! Where the tiers meet.
+//!
+//! Everything here is written once, as `async fn` over [`Store`]; the faces only poll it. A memory
+//! hit is a plain function in front of that ([`Engine::hit`]). Every change goes one way
+//! ([`write`]): mark the keys in memory, let the store commit, let memory follow.
+
+mod close;
+mod events;
+mod get;
+mod get_many;
+mod judge;
+mod look;
+mod open;
+mod put;
+mod remove;
+mod upkeep;
+mod verify;
+mod write;
+
+pub(crate) use open::Guard;
+pub use verify::Report;
+
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::key;
+use crate::memory::Memory;
+use crate::options::Options;
+use crate::stats::{Counters, Stats};
+use crate::store::{Store, Terms, Usage};
+use crate::time::Timestamp;
+use close::Lifecycle;
+use events::event;
+use parking_lot::Mutex;
+use semver::Version;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+/// One opened collection.
+pub(crate) struct Engine<T, S> {
+    memory: Memory<T>,
+    store: S,
+    options: Options,
+    terms: Terms,
+    /// Of `T`, asked once, and as rows have it.
+    version: Version,
+    version_text: String,
+    counters: Counters,
+    /// The newest usage the store told, for statistics.
+    usage: Mutex<Usage>,
+    lifecycle: Lifecycle,
+    /// Where the search for rows past their `max_age` goes on.
+    cursor: AtomicI64,
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// The present time. Every operation asks once, or is told.
+    #[inline]
+    pub fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    /// Answers a get from memory. `None` is no answer: ask [`get`](Self::get).
+    #[inline]
+    pub fn hit(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        key::check(key)?;
+        self.lifecycle.check()?;
+        let value = self.memory.hit(key, now);
+        if value.is_some() {
+            event!(key, Memory, "hit");
+        }
+        Ok(value)
+    }
+
+    /// Empties the memory tier.
+    pub fn evict_memory(&self) {
+        self.memory.evict_all();
+    }
+
+    pub fn stats(&self) -> Stats {
+        let counters = &self.counters;
+        let (memory_entries, memory_bytes) = self.memory.gauges();
+        let usage = *self.usage.lock();
+        let memory_hits = self.memory.hits();
+        let disk_hits = counters.disk_hits.get();
+        let misses = counters.misses.get();
+        Stats {
+            memory_hits,
+            disk_hits,
+            misses,
+            memory_evictions: counters.memory_evictions.get(),
+            disk_evictions: counters.disk_evictions.get(),
+            memory_expirations: counters.memory_expirations.get(),
+            disk_expirations: counters.disk_expirations.get(),
+            schema_mismatches: counters.schema_mismatches.get(),
+            decode_failures: counters.decode_failures.get(),
+            puts: counters.puts.get(),
+            gets: memory_hits + disk_hits + misses,
+            deletes: counters.deletes.get(),
+            memory_entries,
+            memory_bytes,
+            disk_entries: usage.entries,
+            disk_bytes: usage.bytes,
+        }
+    }
+
+    /// Keeps the newest of what the store told about itself; answers may arrive out of order.
+    fn note_usage(&self, usage: Usage) {
+        let mut newest = self.usage.lock();
+        if usage.revision >= newest.revision {
+            *newest = usage;
+        }
+    }
+}
+
+impl<T, S: fmt::Debug> fmt::Debug for Engine<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("store", &self.store)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

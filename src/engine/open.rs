@@ -1,0 +1,124 @@
+//! Opening a collection, and the guard that closes it.
+
+use super::Engine;
+use super::close::Lifecycle;
+use crate::cacheable::Cacheable;
+use crate::error::{Error, ErrorKind};
+use crate::memory::Memory;
+use crate::options::Options;
+use crate::stats::Counters;
+use crate::store::sqlite::{CacheFile, Claimant, SqliteStore, Upkeep};
+use crate::store::{Store, Terms, Usage};
+use parking_lot::Mutex;
+use semver::Version;
+use std::any::Any;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// What all clones of a handle share. Dropping it closes the cache.
+#[derive(Debug)]
+pub(crate) struct Guard<T: Cacheable, S: Store> {
+    pub engine: Arc<Engine<T, S>>,
+}
+
+impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
+    fn drop(&mut self) {
+        if let Err(error) = pollster::block_on(self.engine.close()) {
+            tracing::warn!(%error, "the cache could not be closed completely");
+        }
+    }
+}
+
+/// The background thread runs at least this often.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
+/// And at most this often.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+impl<T: Cacheable> Guard<T, SqliteStore> {
+    /// Opens the collection that `options` name, or joins whoever has it open in this process.
+    pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
+        let (type_name, version) = (T::type_name(), T::schema_version());
+        let mut open = file.collections();
+        if let Some(other) = open.get(&options.collection).and_then(Weak::upgrade)
+            && let Some(guard) = join(other, &options)?
+        {
+            return Ok(guard);
+        }
+        let terms = Terms {
+            limits: options.disk,
+            durability: options.durability,
+            busy_timeout: options.busy_timeout,
+        };
+        let claimant =
+            Claimant { collection: &options.collection, type_name: &type_name, version: &version };
+        let store = SqliteStore::open(file, claimant, &terms)?;
+        let engine = Arc::new(Engine::new(store, options, terms, version));
+        pollster::block_on(engine.trim())?;
+        if engine.options.background_maintenance {
+            let ward: Arc<dyn Upkeep> = Arc::clone(&engine) as _;
+            let interval = engine.options.recency_lag / 2;
+            file.look_after(
+                Arc::downgrade(&ward),
+                interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
+            )?;
+        }
+        let collection = engine.options.collection.clone();
+        let guard = Arc::new(Self { engine });
+        let weak: Weak<Self> = Arc::downgrade(&guard);
+        open.insert(collection, weak);
+        Ok(guard)
+    }
+}
+
+/// The guard of a collection that is open already; `None` if it has been closed.
+fn join<T: Cacheable>(
+    other: Arc<dyn Any + Send + Sync>,
+    options: &Options,
+) -> Result<Option<Arc<Guard<T, SqliteStore>>>, Error> {
+    let conflict = |what: &str| {
+        let message = format!(
+            "collection {:?} is open in this process with {what}; close that handle first, or clone it",
+            options.collection
+        );
+        Err(Error::new(ErrorKind::Conflict, message))
+    };
+    let Ok(guard) = other.downcast::<Guard<T, SqliteStore>>() else {
+        return conflict("another Rust type");
+    };
+    if guard.engine.is_closed() {
+        return Ok(None);
+    }
+    if !guard.engine.options.same_as(options) {
+        return conflict("other options");
+    }
+    Ok(Some(guard))
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    fn new(store: S, options: Options, terms: Terms, version: Version) -> Self {
+        Self {
+            memory: Memory::new(&options),
+            store,
+            terms,
+            version_text: version.to_string(),
+            version,
+            counters: Counters::default(),
+            usage: Mutex::new(Usage::default()),
+            lifecycle: Lifecycle::default(),
+            cursor: AtomicI64::new(i64::MIN),
+            options,
+        }
+    }
+
+    /// Evicts what is above the limits, in bounded batches.
+    async fn trim(&self) -> Result<(), Error> {
+        let usage = self.store.usage().await?;
+        self.note_usage(usage);
+        if self.options.disk.hold(usage.entries, usage.bytes) {
+            return Ok(());
+        }
+        while self.write(Vec::new(), self.terms).await?.excess {}
+        Ok(())
+    }
+}

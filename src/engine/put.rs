@@ -1,0 +1,91 @@
+//! `put` and `put_many`.
+
+use super::Engine;
+use super::events::event;
+use super::write::{Effect, Step};
+use crate::cacheable::Cacheable;
+use crate::codec::{Codec, CodecError, Json};
+use crate::error::{Error, ErrorKind};
+use crate::key;
+use crate::store::{NewRow, Op, Store};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Stores one object.
+    pub async fn put(&self, key: &str, value: Arc<T>, now: Timestamp) -> Result<(), Error> {
+        self.put_many(&[(key, value)], now).await
+    }
+
+    /// Stores all objects, or none.
+    pub async fn put_many(&self, pairs: &[(&str, Arc<T>)], now: Timestamp) -> Result<(), Error> {
+        pairs.iter().try_for_each(|(key, _)| key::check(key))?;
+        let _operation = self.lifecycle.enter()?;
+        let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
+        let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let mut steps = Vec::with_capacity(pairs.len());
+        for ((key, value), encoded) in pairs.iter().zip(&encoded) {
+            let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
+            steps.push(Step { op: Op::Put(self.row(key, encoded, now)), value });
+        }
+        let written = self.write(steps, self.terms).await?;
+        written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
+        self.counters.puts.add(pairs.len() as u64);
+        for (key, _) in pairs {
+            event!(key, Disk, "put");
+        }
+        self.relieve().await;
+        Ok(())
+    }
+
+    fn row<'a>(&'a self, key: &'a str, value: &'a [u8], now: Timestamp) -> NewRow<'a> {
+        NewRow {
+            key,
+            value,
+            version: &self.version_text,
+            codec: Json::ID,
+            created: now,
+            accessed: now,
+        }
+    }
+
+    /// Counts the expiration of a row that a write found expired. Says whether it was.
+    pub(super) fn count_expired(&self, effect: &Effect, now: Timestamp) {
+        let Some((meta, accessed)) = effect.previous() else { return };
+        if !self.options.lifetimes.alive_on_disk(now, accessed, meta.created) {
+            self.counters.disk_expirations.add(1);
+            self.counters.memory_expirations.add(u64::from(effect.before.held));
+        }
+    }
+
+    fn encode(&self, key: &str, value: &T) -> Result<Vec<u8>, Error> {
+        let encoded = Json::encode(value).map_err(|cause| refused(key, cause))?;
+        let (size, limit) = (encoded.len() as u64, self.options.disk.bytes);
+        if size > limit {
+            let message = format!(
+                "the value takes {size} bytes and the disk tier holds at most {limit}; \
+                 raise disk_bytes or store less"
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message).with_key(key));
+        }
+        if self.options.verify_round_trip {
+            let decoded = Json::decode::<T>(&encoded);
+            decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
+        }
+        Ok(encoded)
+    }
+}
+
+fn refused(key: &str, cause: CodecError) -> Error {
+    let message = "the value cannot be encoded; see the cause its Serialize implementation gives";
+    Error::new(ErrorKind::Encode, message).with_key(key).with_source(cause)
+}
+
+fn irreversible(key: &str, cause: CodecError) -> Error {
+    let message = "the value would not decode again as it is encoded (as a NaN in JSON would not); \
+                   change the value or its Serialize implementation";
+    Error::new(ErrorKind::RoundTrip, message).with_key(key).with_source(cause)
+}

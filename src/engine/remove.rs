@@ -1,0 +1,44 @@
+//! `delete`, `delete_many` and `clear`.
+
+use super::Engine;
+use super::events::{event, whole};
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::key;
+use crate::store::{Op, Store, Usage};
+use crate::time::Timestamp;
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Removes the rows of `keys` and answers how many of them were alive.
+    pub async fn delete_many(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
+        keys.iter().try_for_each(|key| key::check(key))?;
+        let _operation = self.lifecycle.enter()?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let steps = keys.iter().map(|&key| Op::Delete { key }.into()).collect();
+        let written = self.write(steps, self.terms).await?;
+        let mut live = 0;
+        for (key, effect) in keys.iter().zip(&written.effects) {
+            let previous = effect.as_ref().and_then(|effect| effect.previous());
+            let was_live =
+                previous.is_some_and(|(meta, accessed)| self.was_live(meta, accessed, now));
+            effect.iter().for_each(|effect| self.count_expired(effect, now));
+            live += usize::from(was_live);
+            event!(key, Disk, if was_live { "deleted" } else { "absent" });
+        }
+        self.counters.deletes.add(keys.len() as u64);
+        Ok(live)
+    }
+
+    /// Empties both tiers.
+    pub async fn clear(&self) -> Result<(), Error> {
+        let _operation = self.lifecycle.enter()?;
+        let write = self.memory.begin_clear();
+        let cleared = self.store.clear(&self.terms).await?;
+        write.end_clear(cleared.revision);
+        self.note_usage(Usage { entries: 0, bytes: 0, revision: cleared.revision });
+        whole!(Disk, "cleared");
+        Ok(())
+    }
+}

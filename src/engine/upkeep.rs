@@ -1,0 +1,173 @@
+//! Work that no caller waits for: writing recency back, reclaiming what expired.
+
+use super::Engine;
+use super::events::whole;
+use super::judge::Bad;
+use super::write::Step;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::memory::Touch;
+use crate::options::Limits;
+use crate::store::sqlite::Upkeep;
+use crate::store::{Batch, Claims, Op, Scanned, Store, Terms};
+use crate::time::Timestamp;
+use std::sync::atomic::Ordering;
+
+/// The most rows one transaction touches or reclaims.
+const BATCH: u32 = 1_000;
+
+/// The most rows one round looks at to find those past their `max_age`.
+const LOOKED_AT: u32 = 10_000;
+
+/// How many touches may be pending before they are written back out of turn.
+const PENDING: usize = 65_536;
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Writes back all recency that the disk tier does not know.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.write_back_all().await
+    }
+
+    /// Writes recency back and reclaims a bounded number of expired rows.
+    pub async fn run_maintenance(&self, now: Timestamp) -> Result<(), Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.write_back_all().await?;
+        let reclaimed = self.reclaim_idle(now).await?;
+        self.reclaim_aged(now, BATCH.saturating_sub(reclaimed)).await?;
+        whole!(Disk, "maintained");
+        Ok(())
+    }
+
+    /// Removes the rows of versions below the type's own that the type discards.
+    pub async fn purge_outdated(&self) -> Result<usize, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let mut purged = 0;
+        let mut after = i64::MIN;
+        loop {
+            let page = self.store.scan(after, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(purged) };
+            after = last.id;
+            let outdated = page.iter().filter(|row| self.is_outdated(row));
+            let steps: Vec<Step<'_, T>> =
+                outdated.map(|row| removal(row, Timestamp::MAX)).collect();
+            if !steps.is_empty() {
+                let written = self.write(steps, self.terms).await?;
+                purged += written.effects.iter().flatten().count();
+            }
+        }
+    }
+
+    /// Writes the coldest pending touches back if too many wait. A background thread does so if
+    /// there is one; where there is none, or it falls far behind, the caller does.
+    pub(super) async fn relieve(&self) {
+        let pending = self.memory.pending();
+        if pending <= PENDING || (pending <= 2 * PENDING && self.store.nudge()) {
+            return;
+        }
+        let coldest = self.memory.unstored(self.memory.share_of(PENDING / 2), false);
+        if let Err(error) = self.write_back(&coldest).await {
+            tracing::warn!(%error, touches = coldest.len(), "recency is lost: it could not be written back");
+            self.memory.note_stored(&coldest);
+        }
+    }
+
+    pub(super) async fn write_back_all(&self) -> Result<(), Error> {
+        self.write_back(&self.memory.unstored(usize::MAX, true)).await
+    }
+
+    async fn write_back(&self, touches: &[Touch]) -> Result<(), Error> {
+        let terms = Terms { limits: Limits::UNLIMITED, ..self.terms };
+        for touches in touches.chunks(BATCH as usize) {
+            let ops = touches.iter().map(touching).collect();
+            let applied = self.store.apply(&Batch { ops, terms }, &NothingKnown).await?;
+            self.note_usage(applied.usage);
+            self.memory.note_stored(touches);
+        }
+        Ok(())
+    }
+
+    /// Reclaims rows that were not touched for too long, found through the order index.
+    async fn reclaim_idle(&self, now: Timestamp) -> Result<u32, Error> {
+        let ttl = self.options.lifetimes.disk;
+        if ttl == i64::MAX {
+            return Ok(0);
+        }
+        let rows = self.store.oldest(now.plus_nanos(-ttl), BATCH).await?;
+        self.reclaim(&rows, |row| row.meta.accessed).await
+    }
+
+    /// Reclaims rows past their `max_age`. No index knows them, so each round looks at a bounded
+    /// part of the table, and the next one goes on where it stopped.
+    async fn reclaim_aged(&self, now: Timestamp, most: u32) -> Result<u32, Error> {
+        let max_age = self.options.lifetimes.max_age;
+        if max_age == i64::MAX || most == 0 {
+            return Ok(0);
+        }
+        let from = self.cursor.load(Ordering::Relaxed);
+        let mut page = self.store.scan(from, LOOKED_AT).await?;
+        if (page.len() as u32) < LOOKED_AT {
+            // The end of the table: go on from its beginning.
+            let rest = LOOKED_AT - page.len() as u32;
+            let start = self.store.scan(i64::MIN, rest).await?;
+            page.extend(start.into_iter().take_while(|row| row.id <= from));
+        }
+        let aged = |row: &Scanned| now.age_of(row.meta.created) > max_age;
+        self.cursor.store(page.last().map_or(i64::MIN, |row| row.id), Ordering::Relaxed);
+        page.retain(aged);
+        page.truncate(most as usize);
+        self.reclaim(&page, |_| Timestamp::MAX).await
+    }
+
+    async fn reclaim(
+        &self,
+        rows: &[Scanned],
+        judged: impl Fn(&Scanned) -> Timestamp,
+    ) -> Result<u32, Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let steps = rows.iter().map(|row| removal(row, judged(row))).collect();
+        let written = self.write(steps, self.terms).await?;
+        let mut reclaimed = 0;
+        for effect in written.effects.iter().flatten() {
+            reclaimed += 1;
+            self.counters.disk_expirations.add(1);
+            self.counters.memory_expirations.add(u64::from(effect.before.held));
+        }
+        Ok(reclaimed)
+    }
+
+    fn is_outdated(&self, row: &Scanned) -> bool {
+        matches!(self.judge_version(&row.meta), Err(Bad::Outdated { lower: true }))
+    }
+}
+
+fn touching(touch: &Touch) -> Op<'_> {
+    Op::Touch { key: &touch.key, revision: touch.revision, accessed: touch.accessed }
+}
+
+fn removal<T>(row: &Scanned, judged: Timestamp) -> Step<'_, T> {
+    Op::Remove { key: &row.key, revision: row.meta.revision, judged }.into()
+}
+
+/// For batches that evict nothing.
+struct NothingKnown;
+
+impl Claims for NothingKnown {
+    fn claim(&self, _: &str, _: i64, _: Timestamp) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl<T: Cacheable, S: Store> Upkeep for Engine<T, S> {
+    fn run(&self) {
+        let maintained = pollster::block_on(self.run_maintenance(self.now()));
+        match maintained {
+            Err(error) if !error.is_closed() => {
+                tracing::warn!(%error, "maintenance failed; it will be tried again");
+            }
+            _ => {}
+        }
+    }
+}

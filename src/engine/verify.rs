@@ -1,0 +1,77 @@
+//! `verify`: every invariant that ties rows, totals, index and memory together.
+
+use super::Engine;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::memory::RowFacts;
+use crate::store::{Scanned, Store};
+use std::collections::HashMap;
+
+/// What `verify` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    entries: u64,
+    bytes: u64,
+    damaged: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Report {
+    /// Whether every invariant holds. Damaged rows break none: a `get` that meets one removes it.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// What does not fit together, in words.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// The keys of rows whose checksum is wrong.
+    #[must_use]
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// Entries on disk.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Encoded bytes on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Checks both tiers while nothing can be written. Reads everything.
+    pub async fn verify(&self) -> Result<Report, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let inspect = |rows: Vec<Scanned>| {
+            let facts = |row: Scanned| {
+                let meta = row.meta;
+                let facts = RowFacts {
+                    revision: meta.revision,
+                    size: meta.size,
+                    created: meta.created,
+                    accessed: meta.accessed,
+                };
+                (row.key, facts)
+            };
+            let rows: HashMap<_, _> = rows.into_iter().map(facts).collect();
+            self.memory.audit(|key| rows.get(key).copied())
+        };
+        let audit = self.store.audit(&self.terms, &inspect).await?;
+        Ok(Report {
+            entries: audit.usage.entries,
+            bytes: audit.usage.bytes,
+            damaged: audit.damaged,
+            problems: audit.problems,
+        })
+    }
+}

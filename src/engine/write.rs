@@ -1,0 +1,142 @@
+//! The one way of every change: mark, commit, follow.
+
+use super::Engine;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::memory::{Before, Change, Claim, NewSlot, Touch, Write};
+use crate::store::{Applied, Batch, Claims, Evicted, Meta, Op, Outcome, Store, Terms};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// One step of a write, with the object that memory may hold after it.
+#[derive(Debug)]
+pub(super) struct Step<'a, T> {
+    pub op: Op<'a>,
+    pub value: Option<Arc<T>>,
+}
+
+impl<'a, T> From<Op<'a>> for Step<'a, T> {
+    fn from(op: Op<'a>) -> Self {
+        Self { op, value: None }
+    }
+}
+
+/// What one step changed.
+#[derive(Debug)]
+pub(super) struct Effect {
+    /// The row that was there before.
+    pub previous: Option<Meta>,
+    pub before: Before,
+}
+
+impl Effect {
+    /// The row that was there before, and its true recency.
+    pub fn previous(&self) -> Option<(&Meta, Timestamp)> {
+        let meta = self.previous.as_ref()?;
+        Some((meta, self.before.recency.map_or(meta.accessed, |known| known.max(meta.accessed))))
+    }
+}
+
+/// What a write did.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// One for each step; `None` where it changed nothing.
+    pub effects: Vec<Option<Effect>>,
+    /// Whether rows above the limits remain, because others put them there.
+    pub excess: bool,
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Applies `steps` and the evictions they cause as one thing. An error leaves both tiers as
+    /// they were.
+    pub(super) async fn write(
+        &self,
+        steps: Vec<Step<'_, T>>,
+        terms: Terms,
+    ) -> Result<Written, Error> {
+        let (ops, values): (Vec<_>, Vec<_>) =
+            steps.into_iter().map(|step| (step.op, step.value)).unzip();
+        let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
+        let batch = Batch { ops, terms };
+        let applied = self.store.apply(&batch, &Judge(&write)).await?;
+        let Applied { outcomes, evicted, corrected, usage, excess } = applied;
+
+        let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
+        let mut previous = Vec::with_capacity(outcomes.len());
+        for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
+            let (change, meta) = follow(op, value, outcome).unzip();
+            previous.push(meta);
+            changes.extend(change);
+        }
+        self.counters.disk_evictions.add(evicted.len() as u64);
+        changes.extend(evicted.into_iter().map(gone));
+        let finished = write.end(changes);
+        self.counters.memory_evictions.add(finished.evicted);
+        self.note_usage(usage);
+        self.note_corrected(corrected);
+
+        let mut before = finished.before.into_iter();
+        let effect = |previous: Option<Option<Meta>>| {
+            previous.and_then(|previous| Some(Effect { previous, before: before.next()? }))
+        };
+        Ok(Written { effects: previous.into_iter().map(effect).collect(), excess })
+    }
+
+    fn note_corrected(&self, corrected: Vec<(Arc<str>, i64, Timestamp)>) {
+        let touch = |(key, revision, accessed)| Touch { key, revision, accessed };
+        let touches: Vec<_> = corrected.into_iter().map(touch).collect();
+        self.memory.note_stored(&touches);
+    }
+}
+
+/// How memory follows one step, and the row that was there before; `None` if nothing changed.
+fn follow<T>(
+    op: &Op<'_>,
+    value: Option<Arc<T>>,
+    outcome: Outcome,
+) -> Option<(Change<T>, Option<Meta>)> {
+    let key = match op {
+        Op::Put(row) | Op::Replace { row, .. } => row.key,
+        Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
+    };
+    let (revision, previous) = match outcome {
+        Outcome::Written { revision, previous } => (revision, previous),
+        Outcome::Removed { revision, previous } => (revision, Some(previous)),
+        Outcome::Unchanged | Outcome::Touched => return None,
+    };
+    let (new, inherits) = match op {
+        Op::Put(row) => (value.map(|value| slot(row, value)), false),
+        Op::Replace { row, .. } => (value.map(|value| slot(row, value)), true),
+        _ => (None, false),
+    };
+    let of = previous.as_ref().map(|meta| meta.revision);
+    let change = Change { key: Arc::from(key), revision, previous: of, new, inherits };
+    Some((change, previous))
+}
+
+fn slot<T>(row: &crate::store::NewRow<'_>, value: Arc<T>) -> NewSlot<T> {
+    NewSlot {
+        value,
+        size: row.value.len() as u64,
+        created: row.created,
+        accessed: row.accessed,
+        stored: row.accessed,
+    }
+}
+
+fn gone<T>(evicted: Evicted) -> Change<T> {
+    let Evicted { key, revision, previous } = evicted;
+    Change { key, revision, previous: Some(previous), new: None, inherits: false }
+}
+
+/// Lets the store ask memory about victims.
+struct Judge<'a, 'm, T>(&'a Write<'m, T>);
+
+impl<T: Send + Sync> Claims for Judge<'_, '_, T> {
+    fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp> {
+        match self.0.claim(key, revision, judged) {
+            Claim::Granted => None,
+            Claim::Younger(accessed) => Some(accessed),
+        }
+    }
+}

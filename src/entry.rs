@@ -1,0 +1,62 @@
+//! What can be said of one entry without its value.
+
+use crate::time::Timestamp;
+use semver::Version;
+use std::fmt;
+
+/// The tier that a `get` would be served from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// A live object, returned without touching the disk tier.
+    Memory,
+    /// A row of the disk tier, decoded on read.
+    Disk,
+}
+
+/// The number by which a row names the codec that wrote its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CodecId(u8);
+
+impl CodecId {
+    /// JSON, as `serde_json` writes it.
+    pub const JSON: Self = Self(1);
+
+    pub(crate) const fn from_number(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// The number stored in the row.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for CodecId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::JSON => f.write_str("json"),
+            Self(number) => write!(f, "codec {number}"),
+        }
+    }
+}
+
+/// What a cache knows of a live entry: everything but its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryInfo {
+    /// The entry's key.
+    pub key: String,
+    /// Bytes stored for the value.
+    pub size: u64,
+    /// When it was last `put`.
+    pub created: Timestamp,
+    /// Its recency: the last `put` or successful `get`.
+    pub accessed: Timestamp,
+    /// The last instant at which it is alive if nobody touches it; `None` if it never expires.
+    pub expires: Option<Timestamp>,
+    /// The version of the type that wrote it.
+    pub schema_version: Version,
+    /// The codec that wrote it.
+    pub codec: CodecId,
+}

@@ -1,0 +1,240 @@
+//! The memory tier: live objects, exact in their order, and what is known of rows beside them.
+//!
+//! Keys are spread over shards. A hit takes one shard's lock for reading, stores the time into the
+//! slot and clones the `Arc`; nothing else is touched. Everything that changes which slots exist
+//! takes the [`Order`](order::Order) lock first, then shards one at a time. So while the order lock
+//! is held recencies can only rise, and that is what makes victims exact (see `order`).
+//!
+//! A shard also holds what must be decided together with its slots: the writes under way on its
+//! keys (see `write`), and the recency of rows that memory does not hold and the store does not
+//! know yet (see `recency`).
+//!
+//! Lock order: `order`, then one shard at a time. Values are dropped after both are released.
+
+mod audit;
+mod gate;
+mod order;
+mod read;
+mod recency;
+mod slot;
+mod write;
+
+pub(crate) use audit::RowFacts;
+pub(crate) use gate::Gate;
+pub(crate) use read::{Promotion, ReadEnd, Seen};
+pub(crate) use recency::Touch;
+pub(crate) use slot::NewSlot;
+pub(crate) use write::{Before, Change, Claim, Write};
+
+use crate::options::{Lifetimes, Limits, Options};
+use crate::time::Timestamp;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use order::Order;
+use parking_lot::{Mutex, RwLock};
+use recency::Pending;
+use slot::Slot;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use write::InFlight;
+
+/// The memory tier of one collection.
+#[derive(Debug)]
+pub(crate) struct Memory<V> {
+    shards: Box<[Shard<V>]>,
+    hasher: RandomState,
+    limits: Limits,
+    lifetimes: Lifetimes,
+    order: Mutex<Order>,
+    /// Copies of the order's sums, for statistics.
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    /// How many touches all shards' pending tables hold.
+    pending: AtomicUsize,
+}
+
+/// On lines of its own, so that threads on different shards do not slow each other down.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard<V> {
+    state: RwLock<State<V>>,
+    /// On the line of the lock, which a hit owns anyway.
+    hits: AtomicU64,
+}
+
+/// What a shard's lock guards.
+#[derive(Debug)]
+struct State<V> {
+    slots: HashTable<Slot<V>>,
+    /// Keys that a write under way will change or remove. Hits on them are answered from disk.
+    writes: HashTable<InFlight>,
+    /// How many writes under way will empty the whole tier.
+    frozen: u32,
+    /// The revision of the last `clear`; older changes come too late.
+    cleared: i64,
+    /// Moves with every write that ends, so that a read can tell whether one ended meanwhile.
+    epochs: [u32; EPOCHS],
+    pending: Pending,
+}
+
+/// Keys of a shard share epochs; two that share one only make a rare promotion read again.
+const EPOCHS: usize = 64;
+
+/// A key with its hash, computed once for all tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hashed<'a> {
+    hash: u64,
+    text: &'a str,
+}
+
+impl Hashed<'_> {
+    /// From bits that the table inside the shard uses neither for its buckets nor for its tags.
+    const fn shard(self, count: usize) -> usize {
+        (self.hash >> 40) as usize & (count - 1)
+    }
+
+    const fn epoch(self) -> usize {
+        (self.hash >> 32) as usize % EPOCHS
+    }
+}
+
+impl<V> Memory<V> {
+    pub fn new(options: &Options) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = (threads * 8).next_power_of_two().clamp(8, 64);
+        let hasher = RandomState::default();
+        let shard = || Shard {
+            state: RwLock::new(State {
+                slots: HashTable::new(),
+                writes: HashTable::new(),
+                frozen: 0,
+                cleared: 0,
+                epochs: [0; EPOCHS],
+                pending: Pending::new(hasher.clone()),
+            }),
+            hits: AtomicU64::new(0),
+        };
+        Self {
+            shards: std::iter::repeat_with(shard).take(count).collect(),
+            hasher,
+            limits: options.memory,
+            lifetimes: options.lifetimes,
+            order: Mutex::new(Order::new(count)),
+            entries: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            pending: AtomicUsize::new(0),
+        }
+    }
+
+    /// The hit path: an object that is alive in memory, touched and counted.
+    #[inline]
+    pub fn hit(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
+        let key = self.hashed(key);
+        let shard = self.shard(key);
+        let state = shard.state.read();
+        let slot = state.readable(key)?;
+        if !slot.alive(&self.lifetimes, now) {
+            return None;
+        }
+        slot.touch(now);
+        shard.hits.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::clone(slot.value()))
+    }
+
+    /// An object that is alive in memory, neither touched nor counted.
+    pub fn peek(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
+        let key = self.hashed(key);
+        let state = self.shard(key).state.read();
+        let slot = state.readable(key)?;
+        slot.alive(&self.lifetimes, now).then(|| Arc::clone(slot.value()))
+    }
+
+    /// Counts hits that were served by [`peek`](Self::peek).
+    pub fn count_hits(&self, count: u64) {
+        self.shards[0].hits.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many hits memory has served.
+    pub fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.hits.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Entries and bytes in memory.
+    pub fn gauges(&self) -> (u64, u64) {
+        (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Empties the tier. What it knew of recency stays in the pending tables.
+    pub fn evict_all(&self) {
+        let mut order = self.order.lock();
+        let mut removed = Vec::new();
+        for shard in &self.shards {
+            let mut state = shard.state.write();
+            let slots = std::mem::take(&mut state.slots);
+            for slot in slots {
+                self.leave(&mut state, &mut order, &slot);
+                removed.push(slot);
+            }
+        }
+        self.publish(&order);
+        drop(order);
+        drop(removed);
+    }
+
+    /// Keeps what a leaving slot knows of its row's recency, and takes it off the sums.
+    fn leave(&self, state: &mut State<V>, order: &mut Order, slot: &Slot<V>) {
+        order.removed(slot.size());
+        if let Some(touch) = slot.unstored_touch() {
+            self.keep_pending(state, touch);
+        }
+    }
+
+    /// Publishes the order's sums for statistics.
+    fn publish(&self, order: &Order) {
+        self.entries.store(order.entries(), Ordering::Relaxed);
+        self.bytes.store(order.bytes(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn hashed<'a>(&self, text: &'a str) -> Hashed<'a> {
+        Hashed { hash: self.hasher.hash_one(text), text }
+    }
+
+    #[inline]
+    fn shard(&self, key: Hashed<'_>) -> &Shard<V> {
+        &self.shards[key.shard(self.shards.len())]
+    }
+}
+
+impl<V> State<V> {
+    /// The slot of `key`, unless a write under way makes the disk the place to ask.
+    #[inline]
+    fn readable(&self, key: Hashed<'_>) -> Option<&Slot<V>> {
+        if self.is_written(key) { None } else { self.slot(key) }
+    }
+
+    #[inline]
+    fn is_written(&self, key: Hashed<'_>) -> bool {
+        self.frozen > 0 || (!self.writes.is_empty() && self.write_on(key).is_some())
+    }
+
+    #[inline]
+    fn slot(&self, key: Hashed<'_>) -> Option<&Slot<V>> {
+        self.slots.find(key.hash, |slot| slot.has_key(key.text))
+    }
+
+    fn take_slot(&mut self, key: Hashed<'_>) -> Option<Slot<V>> {
+        let found = self.slots.find_entry(key.hash, |slot| slot.has_key(key.text));
+        found.ok().map(|entry| entry.remove().0)
+    }
+
+    fn write_on(&self, key: Hashed<'_>) -> Option<&InFlight> {
+        self.writes.find(key.hash, |write| write.is_on(key))
+    }
+
+    fn end_epoch(&mut self, key: Hashed<'_>) {
+        let epoch = &mut self.epochs[key.epoch()];
+        *epoch = epoch.wrapping_add(1);
+    }
+}

@@ -1,0 +1,187 @@
+//! Which object must go next: the exact smallest (recency, key) over all shards.
+//!
+//! Nothing is sorted while objects are hit. When something must go, each shard keeps a short sorted
+//! queue of candidates, the oldest part of its objects at the time the queue was made, and a
+//! *horizon*, the last place in it. What is not in the queue lies beyond the horizon, because:
+//! recencies only rise while an object stays, and one that arrives with an older explicit time is
+//! put into the queue. A candidate that was touched since is moved, or dropped from the queue, when
+//! its turn comes. For each shard a lower bound of its oldest object is kept; the shard with the
+//! lowest bound is asked for its true oldest, until the lowest bound is true. That object is the
+//! victim: every other shard's oldest lies behind its bound, and bounds only err downwards.
+//!
+//! An object is selected and sorted once for each time it comes among the oldest eighth, so an
+//! eviction costs O(log n) amortised, and a hit nothing.
+
+use super::slot::Slot;
+use super::{Hashed, Memory, State};
+use crate::time::Timestamp;
+use hashbrown::HashTable;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A place in the order: recency, key, and the key's hash, which never decides.
+type Place = (Timestamp, Arc<str>, u64);
+
+/// The order over all shards, and the sums that the limits speak of. Guarded by `Memory::order`.
+#[derive(Debug)]
+pub(super) struct Order {
+    shards: Box<[ShardOrder]>,
+    entries: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct ShardOrder {
+    /// At or below the place of the shard's oldest object; `None` if the shard is empty.
+    bound: Option<Place>,
+    queue: BTreeSet<Place>,
+    /// Objects that are not in the queue lie beyond it; `None` before there is a queue.
+    horizon: Option<Place>,
+}
+
+/// The least number of candidates a queue is made of.
+const LEAST_CANDIDATES: usize = 16;
+
+impl Order {
+    pub fn new(shards: usize) -> Self {
+        Self {
+            shards: std::iter::repeat_with(ShardOrder::default).take(shards).collect(),
+            entries: 0,
+            bytes: 0,
+        }
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes note of an object that was put into a shard.
+    pub fn inserted<V>(&mut self, shard: usize, slot: &Slot<V>) {
+        self.entries += 1;
+        self.bytes += slot.size();
+        self.shards[shard].inserted(place_of(slot));
+    }
+
+    /// Takes note of an object that left. Its place in a queue is skipped when its turn comes.
+    pub fn removed(&mut self, size: u64) {
+        self.entries -= 1;
+        self.bytes -= size;
+    }
+
+    /// The shard with the lowest bound.
+    fn lowest(&self) -> Option<usize> {
+        let bounds = self.shards.iter().enumerate();
+        let known =
+            bounds.filter_map(|(index, shard)| shard.bound.as_ref().map(|bound| (bound, index)));
+        known.min().map(|(_, index)| index)
+    }
+
+    /// Whether every object of the shard lies where its queue and bound say.
+    pub fn is_exact_for<V>(&self, shard: usize, slots: &HashTable<Slot<V>>) -> bool {
+        let shard = &self.shards[shard];
+        // Collected from the back, so that the earliest place of a key stays.
+        let queue: HashMap<_, _> =
+            shard.queue.iter().rev().map(|place| (&place.1, place)).collect();
+        slots.iter().all(|slot| {
+            let place = place_of(slot);
+            let queued = queue.get(&place.1).is_some_and(|queued| **queued <= place);
+            let beyond = shard.horizon.as_ref().is_none_or(|horizon| place > *horizon);
+            (queued || beyond) && shard.bound.as_ref().is_some_and(|bound| *bound <= place)
+        })
+    }
+}
+
+impl ShardOrder {
+    fn inserted(&mut self, place: Place) {
+        if self.horizon.as_ref().is_some_and(|horizon| place <= *horizon) {
+            self.queue.insert(place.clone());
+        }
+        if self.bound.as_ref().is_none_or(|bound| place < *bound) {
+            self.bound = Some(place);
+        }
+    }
+
+    /// The place of the shard's oldest object. The shard must be locked for writing, so that no
+    /// recency rises meanwhile.
+    fn oldest<V>(&mut self, slots: &HashTable<Slot<V>>) -> Option<Place> {
+        loop {
+            let Some(first) = self.queue.first() else {
+                if slots.is_empty() {
+                    self.horizon = None;
+                    return None;
+                }
+                self.refill(slots);
+                continue;
+            };
+            let slot = slots.find(first.2, |slot| slot.has_key(&first.1));
+            if slot.is_some_and(|slot| slot.accessed() == first.0) {
+                return Some(first.clone());
+            }
+            let moved = slot.map(place_of);
+            self.queue.pop_first();
+            if let Some(place) = moved
+                && self.horizon.as_ref().is_some_and(|horizon| place <= *horizon)
+            {
+                self.queue.insert(place);
+            }
+        }
+    }
+
+    /// Makes a queue of the oldest eighth.
+    fn refill<V>(&mut self, slots: &HashTable<Slot<V>>) {
+        let mut places: Vec<_> =
+            slots.iter().map(|slot| (slot.accessed(), slot.key(), slot.hash())).collect();
+        let wanted = (places.len() / 8).max(LEAST_CANDIDATES).min(places.len());
+        places.select_nth_unstable(wanted - 1);
+        places.truncate(wanted);
+        self.queue = places
+            .into_iter()
+            .map(|(accessed, key, hash)| (accessed, Arc::clone(key), hash))
+            .collect();
+        self.horizon = self.queue.last().cloned();
+    }
+}
+
+fn place_of<V>(slot: &Slot<V>) -> Place {
+    (slot.accessed(), Arc::clone(slot.key()), slot.hash())
+}
+
+impl<V> Memory<V> {
+    /// Puts an object into its shard, in place of an older one. Limits are not looked at.
+    pub(super) fn insert(&self, order: &mut Order, state: &mut State<V>, slot: Slot<V>) {
+        let key = Hashed { hash: slot.hash(), text: slot.key() };
+        order.inserted(key.shard(self.shards.len()), &slot);
+        state.slots.insert_unique(slot.hash(), slot, Slot::hash);
+    }
+
+    /// Evicts one victim after the other until the limits hold. The victims are pushed to `removed`
+    /// so that the caller drops them once no lock is held. Returns their number.
+    pub(super) fn evict(&self, order: &mut Order, removed: &mut Vec<Slot<V>>) -> u64 {
+        let mut count = 0;
+        while !self.limits.hold(order.entries, order.bytes) {
+            let index = order
+                .lowest()
+                .expect("a tier over its limits has objects, and their shards bounds");
+            let mut state = self.shards[index].state.write();
+            order.shards[index].bound = order.shards[index].oldest(&state.slots);
+            if order.lowest() != Some(index) {
+                continue;
+            }
+            let Some((_, key, hash)) = order.shards[index].queue.pop_first() else {
+                continue;
+            };
+            let victim = state.take_slot(Hashed { hash, text: &key });
+            let victim =
+                victim.expect("the oldest place was found to hold an object under this lock");
+            self.leave(&mut state, order, &victim);
+            removed.push(victim);
+            count += 1;
+        }
+        self.publish(order);
+        count
+    }
+}

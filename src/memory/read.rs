@@ -1,0 +1,139 @@
+//! A read of the disk tier, as memory sees it begin and end.
+//!
+//! The row a reader holds may be gone by the time it is done with it. So a read notes the key's
+//! epoch before it asks the store; at its end, under the shard's lock, it touches and promotes only
+//! if no write on the key ended meanwhile, and otherwise reads again. A row that an eviction under
+//! way has claimed cannot be touched any more; the reader waits for that write to end.
+
+use super::order::Order;
+use super::slot::Slot;
+use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
+use crate::planted::{Bug, planted};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// A moment in the life of a key, taken before its row is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    epoch: u32,
+}
+
+/// What a read found, and wants to keep.
+#[derive(Debug)]
+pub(crate) struct Promotion<V> {
+    pub revision: i64,
+    pub created: Timestamp,
+    /// The recency the row has in the store.
+    pub stored: Timestamp,
+    pub size: u64,
+    /// The object, if it may lie in memory.
+    pub value: Option<Arc<V>>,
+}
+
+/// How a read ended.
+#[derive(Debug)]
+pub(crate) enum ReadEnd {
+    /// The row is touched, and in memory if it may lie there.
+    Done {
+        /// How many objects left memory for it.
+        evicted: u64,
+        /// Whether memory held a copy that had expired.
+        expired_copy: bool,
+    },
+    /// A write on the key ended meanwhile: read again.
+    Again,
+    /// A write under way is removing the row: wait for it, then read again.
+    Wait(Arc<Gate>),
+}
+
+impl<V> Memory<V> {
+    /// Begins a read of the disk tier.
+    pub fn begin_read(&self, key: &str) -> Seen {
+        let key = self.hashed(key);
+        Seen { epoch: self.shard(key).state.read().epochs[key.epoch()] }
+    }
+
+    /// Ends a read that found a live row: raises its recency to `now` and promotes it.
+    pub fn end_read(&self, key: &str, seen: Seen, found: Promotion<V>, now: Timestamp) -> ReadEnd {
+        let key = self.hashed(key);
+        let mut removed = Vec::new();
+        let mut order = self.order.lock();
+        let mut state = self.shard(key).state.write();
+        if !planted(Bug::PromotionWithoutLook) {
+            if let Some(gate) = state.write_on(key).and_then(super::InFlight::claim) {
+                return ReadEnd::Wait(gate);
+            }
+            if state.epochs[key.epoch()] != seen.epoch {
+                return ReadEnd::Again;
+            }
+        }
+        let expired_copy =
+            self.touch_or_insert(&mut order, &mut state, key, found, now, &mut removed);
+        drop(state);
+        let evicted = self.evict(&mut order, &mut removed);
+        drop(order);
+        drop(removed);
+        ReadEnd::Done { evicted, expired_copy }
+    }
+
+    /// Removes the copy of `key` if it has expired; says whether it did.
+    pub fn drop_expired(&self, key: &str, now: Timestamp) -> bool {
+        let key = self.hashed(key);
+        let mut order = self.order.lock();
+        let mut state = self.shard(key).state.write();
+        let expired = state.slot(key).is_some_and(|slot| !slot.alive(&self.lifetimes, now));
+        if !expired || state.is_written(key) {
+            return false;
+        }
+        let slot = state.take_slot(key).expect("it was just found under this lock");
+        self.leave(&mut state, &mut order, &slot);
+        self.publish(&order);
+        drop(state);
+        drop(order);
+        drop(slot);
+        true
+    }
+
+    fn touch_or_insert(
+        &self,
+        order: &mut Order,
+        state: &mut State<V>,
+        key: Hashed<'_>,
+        found: Promotion<V>,
+        now: Timestamp,
+        removed: &mut Vec<Slot<V>>,
+    ) -> bool {
+        let free = !state.is_written(key) || planted(Bug::PromotionWithoutLook);
+        let mut expired_copy = false;
+        if let Some(slot) = state.slot(key) {
+            if slot.revision() == found.revision {
+                expired_copy = !slot.alive(&self.lifetimes, now);
+                slot.touch(now);
+                return expired_copy;
+            }
+            if free {
+                // Another process replaced the row that this was a copy of.
+                let slot = state.take_slot(key).expect("it was just found under this lock");
+                expired_copy = !slot.alive(&self.lifetimes, now);
+                order.removed(slot.size());
+                removed.push(slot);
+            }
+        }
+        let known = state.recency(key, found.revision).into_iter();
+        let accessed = known.chain([found.stored, now]).max().unwrap_or(now);
+        match found.value {
+            Some(value) if free => {
+                self.drop_pending(state, key);
+                let Promotion { created, stored, size, revision, .. } = found;
+                let new = NewSlot { value, size, created, accessed, stored };
+                self.insert(order, state, Slot::new(Arc::from(key.text), key.hash, revision, new));
+            }
+            _ if accessed > found.stored => {
+                let touch = Touch { key: Arc::from(key.text), revision: found.revision, accessed };
+                self.keep_pending(state, touch);
+            }
+            _ => {}
+        }
+        expired_copy
+    }
+}

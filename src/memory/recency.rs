@@ -1,0 +1,138 @@
+//! How recent rows really are.
+//!
+//! A hit writes nothing to the file, so the recency a row has there is a lower bound of the true
+//! one. The difference lies in the slots and, for rows that memory does not hold, in each shard's
+//! pending table. Both name the revision they speak of: what is known of a row that has been
+//! replaced since says nothing.
+
+use super::{Hashed, Memory, State};
+use crate::time::Timestamp;
+use foldhash::fast::RandomState;
+use lru::LruCache;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The recency of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Touch {
+    pub key: Arc<str>,
+    /// Of the row that was touched.
+    pub revision: i64,
+    pub accessed: Timestamp,
+}
+
+/// The recency of rows that memory does not hold, coldest first in call order.
+#[derive(Debug)]
+pub(super) struct Pending {
+    touches: LruCache<Arc<str>, (i64, Timestamp), RandomState>,
+}
+
+impl Pending {
+    pub fn new(hasher: RandomState) -> Self {
+        Self { touches: LruCache::unbounded_with_hasher(hasher) }
+    }
+
+    fn recency(&self, key: &str, revision: i64) -> Option<Timestamp> {
+        let (of, accessed) = self.touches.peek(key)?;
+        (*of == revision).then_some(*accessed)
+    }
+
+    /// Keeps the later of two touches of one revision, and the touch of the newer revision.
+    /// Returns whether the table grew.
+    fn keep(&mut self, touch: Touch) -> bool {
+        let new = (touch.revision, touch.accessed);
+        match self.touches.get_mut(&touch.key) {
+            Some(known) => {
+                *known = new.max(*known);
+                false
+            }
+            None => {
+                self.touches.push(touch.key, new);
+                true
+            }
+        }
+    }
+}
+
+impl<V> Memory<V> {
+    /// What this handle knows of the recency of the row `revision` of `key`.
+    pub fn recency(&self, key: &str, revision: i64) -> Option<Timestamp> {
+        let key = self.hashed(key);
+        self.shard(key).state.read().recency(key, revision)
+    }
+
+    /// How many touches wait to be written back.
+    pub fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Touches that the store does not know, coldest first, at most `limit` of each shard's table
+    /// and, if asked, those of the slots.
+    pub fn unstored(&self, limit: usize, with_slots: bool) -> Vec<Touch> {
+        let mut touches = Vec::new();
+        for shard in &self.shards {
+            let state = shard.state.read();
+            let coldest = state.pending.touches.iter().rev().take(limit);
+            touches.extend(coldest.map(|(key, &(revision, accessed))| Touch {
+                key: Arc::clone(key),
+                revision,
+                accessed,
+            }));
+            if with_slots {
+                touches.extend(state.slots.iter().filter_map(super::slot::Slot::unstored_touch));
+            }
+        }
+        touches
+    }
+
+    /// Takes note that the store knows these touches, or has no such row any more.
+    pub fn note_stored(&self, touches: &[Touch]) {
+        for touch in touches {
+            let key = self.hashed(&touch.key);
+            let mut state = self.shard(key).state.write();
+            if let Some(slot) = state.slot(key)
+                && slot.revision() == touch.revision
+            {
+                slot.note_stored(touch.accessed);
+            }
+            let known = state.pending.touches.peek(key.text);
+            if known.is_some_and(|known| *known <= (touch.revision, touch.accessed)) {
+                self.drop_pending(&mut state, key);
+            }
+        }
+    }
+
+    /// How many touches each shard's table holds when together they hold `total`.
+    pub fn share_of(&self, total: usize) -> usize {
+        total.div_ceil(self.shards.len())
+    }
+
+    pub(super) fn keep_pending(&self, state: &mut State<V>, touch: Touch) {
+        if state.pending.keep(touch) {
+            self.pending.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn drop_pending(&self, state: &mut State<V>, key: Hashed<'_>) {
+        if state.pending.touches.pop(key.text).is_some() {
+            self.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn drop_all_pending(&self, state: &mut State<V>) {
+        self.pending.fetch_sub(state.pending.touches.len(), Ordering::Relaxed);
+        state.pending.touches.clear();
+    }
+}
+
+impl<V> State<V> {
+    pub(super) fn recency(&self, key: Hashed<'_>, revision: i64) -> Option<Timestamp> {
+        let slot = self.slot(key).filter(|slot| slot.revision() == revision);
+        let pending = self.pending.recency(key.text, revision);
+        slot.map(super::slot::Slot::accessed).into_iter().chain(pending).max()
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.touches.len()
+    }
+}

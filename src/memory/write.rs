@@ -1,0 +1,281 @@
+//! A write, as memory sees it begin, claim its victims, and end.
+//!
+//! Between its commit and its end a write has changed the disk tier and not yet memory. So before
+//! it asks the store for anything it marks its keys here, and each row it wants to remove is marked
+//! when it is claimed. A marked key is answered from disk. At its end the write changes the slots
+//! and takes its marks away, in one step for each key.
+//!
+//! Writes on one key may end in another order than they committed; the revision that the store gave
+//! each change decides, and a change that comes late does nothing.
+//!
+//! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
+
+use super::slot::Slot;
+use super::{Gate, Hashed, Memory, NewSlot, State};
+use crate::planted::{Bug, planted};
+use crate::time::Timestamp;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// The writes under way on one key.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    key: Arc<str>,
+    hash: u64,
+    /// How many marks lie on the key.
+    marks: u32,
+    /// The revision of the last change that ended while others were under way.
+    newest: i64,
+    /// The writes that are about to remove the row as it is.
+    claims: Vec<Arc<Gate>>,
+}
+
+impl InFlight {
+    pub fn is_on(&self, key: Hashed<'_>) -> bool {
+        *self.key == *key.text
+    }
+
+    /// What to wait for before the row may be touched again.
+    pub fn claim(&self) -> Option<Arc<Gate>> {
+        self.claims.first().cloned()
+    }
+}
+
+/// A write under way. Its marks are gone when this is.
+#[derive(Debug)]
+pub(crate) struct Write<'m, V> {
+    memory: &'m Memory<V>,
+    gate: Arc<Gate>,
+    keys: Vec<Arc<str>>,
+    /// Grows while the store looks for victims.
+    claimed: Mutex<Vec<Arc<str>>>,
+    everything: bool,
+}
+
+/// What became of a wish to remove a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Nobody touches the row any more until the write has ended.
+    Granted,
+    /// The row is more recent than the store thinks.
+    Younger(Timestamp),
+}
+
+/// One key's change, as the store committed it.
+#[derive(Debug)]
+pub(crate) struct Change<V> {
+    pub key: Arc<str>,
+    pub revision: i64,
+    /// The revision of the row that was there before.
+    pub previous: Option<i64>,
+    /// What memory shall hold now.
+    pub new: Option<NewSlot<V>>,
+    /// Whether the previous row's recency is this one's too: it was only rewritten.
+    pub inherits: bool,
+}
+
+/// What memory knew of a key before its change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Before {
+    /// The recency of the previous row, if more was known than its stored one.
+    pub recency: Option<Timestamp>,
+    /// Whether memory held a copy of the previous row.
+    pub held: bool,
+}
+
+/// What a write did to memory.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// One for each change, in their order.
+    pub before: Vec<Before>,
+    /// How many objects left memory because of its limits.
+    pub evicted: u64,
+}
+
+impl<V> Memory<V> {
+    /// Begins a write on `keys`.
+    pub fn begin_write<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Write<'_, V> {
+        let keys: Vec<Arc<str>> = keys.map(Arc::from).collect();
+        if !planted(Bug::CommitWithoutMarks) {
+            for key in &keys {
+                let hashed = self.hashed(key);
+                self.shard(hashed).state.write().mark(hashed, key, None);
+            }
+        }
+        Write::new(self, keys, false)
+    }
+
+    /// Begins a write that will empty the tier.
+    pub fn begin_clear(&self) -> Write<'_, V> {
+        for shard in &self.shards {
+            shard.state.write().frozen += 1;
+        }
+        Write::new(self, Vec::new(), true)
+    }
+}
+
+impl<'m, V> Write<'m, V> {
+    fn new(memory: &'m Memory<V>, keys: Vec<Arc<str>>, everything: bool) -> Self {
+        Self { memory, gate: Arc::default(), keys, claimed: Mutex::default(), everything }
+    }
+
+    /// Asks to remove the row `revision` of `key`, which the caller thinks was last touched at
+    /// `judged`.
+    pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
+        let hashed = self.memory.hashed(key);
+        let mut state = self.memory.shard(hashed).state.write();
+        if let Some(write) = state.write_on(hashed)
+            && write.claims.iter().any(|gate| Arc::ptr_eq(gate, &self.gate))
+        {
+            return Claim::Granted;
+        }
+        match state.recency(hashed, revision) {
+            Some(recency) if recency > judged => Claim::Younger(recency),
+            _ => {
+                let key = Arc::from(key);
+                if !planted(Bug::CommitWithoutMarks) {
+                    state.mark(hashed, &key, Some(Arc::clone(&self.gate)));
+                }
+                self.claimed.lock().push(key);
+                Claim::Granted
+            }
+        }
+    }
+
+    /// Ends the write: memory follows what the store committed, in the order of the revisions.
+    pub fn end(mut self, changes: Vec<Change<V>>) -> Finished {
+        let mut removed = Vec::new();
+        let mut before = Vec::with_capacity(changes.len());
+        let mut order = self.memory.order.lock();
+        for change in changes {
+            let key = self.memory.hashed(&change.key);
+            let mut state = self.memory.shard(key).state.write();
+            let known = state.before(key, change.previous);
+            before.push(known);
+            if !state.is_news(key, change.revision) {
+                continue;
+            }
+            self.memory.drop_pending(&mut state, key);
+            if let Some(slot) = state.take_slot(key) {
+                order.removed(slot.size());
+                removed.push(slot);
+            }
+            if let Some(mut new) = change.new {
+                if change.inherits {
+                    new.accessed = new.accessed.max(known.recency.unwrap_or(new.accessed));
+                }
+                let slot = Slot::new(Arc::clone(&change.key), key.hash, change.revision, new);
+                self.memory.insert(&mut order, &mut state, slot);
+            }
+        }
+        self.unmark();
+        let evicted = self.memory.evict(&mut order, &mut removed);
+        drop(order);
+        drop(self);
+        drop(removed);
+        Finished { before, evicted }
+    }
+
+    /// Ends a write that emptied the disk tier with the change `revision`.
+    pub fn end_clear(mut self, revision: i64) {
+        let mut removed = Vec::new();
+        let mut order = self.memory.order.lock();
+        for shard in &self.memory.shards {
+            let mut state = shard.state.write();
+            state.cleared = state.cleared.max(revision);
+            for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
+                order.removed(slot.size());
+                removed.push(slot);
+            }
+            self.memory.drop_all_pending(&mut state);
+        }
+        self.memory.publish(&order);
+        self.unfreeze();
+        drop(order);
+        drop(self);
+        drop(removed);
+    }
+
+    fn unmark(&mut self) {
+        let own = self.keys.drain(..).map(|key| (key, None));
+        let claims = self.claimed.get_mut().drain(..).map(|key| (key, Some(&self.gate)));
+        for (key, claim) in own.chain(claims) {
+            let hashed = self.memory.hashed(&key);
+            self.memory.shard(hashed).state.write().unmark(hashed, claim);
+        }
+    }
+
+    fn unfreeze(&mut self) {
+        if !std::mem::take(&mut self.everything) {
+            return;
+        }
+        for shard in &self.memory.shards {
+            let mut state = shard.state.write();
+            state.frozen -= 1;
+            for epoch in &mut state.epochs {
+                *epoch = epoch.wrapping_add(1);
+            }
+        }
+    }
+}
+
+impl<V> Drop for Write<'_, V> {
+    fn drop(&mut self) {
+        self.unfreeze();
+        self.unmark();
+        self.gate.open();
+    }
+}
+
+impl<V> State<V> {
+    fn mark(&mut self, key: Hashed<'_>, text: &Arc<str>, claim: Option<Arc<Gate>>) {
+        let hash = |write: &InFlight| write.hash;
+        let entry = self.writes.entry(key.hash, |write| write.is_on(key), hash);
+        let mut write = entry.or_insert_with(|| InFlight {
+            key: Arc::clone(text),
+            hash: key.hash,
+            marks: 0,
+            newest: 0,
+            claims: Vec::new(),
+        });
+        let write = write.get_mut();
+        write.marks += 1;
+        write.claims.extend(claim);
+    }
+
+    fn unmark(&mut self, key: Hashed<'_>, claim: Option<&Arc<Gate>>) {
+        self.end_epoch(key);
+        let Ok(mut write) = self.writes.find_entry(key.hash, |write| write.is_on(key)) else {
+            return;
+        };
+        write.get_mut().marks -= 1;
+        if let Some(claim) = claim {
+            write.get_mut().claims.retain(|gate| !Arc::ptr_eq(gate, claim));
+        }
+        if write.get().marks == 0 {
+            write.remove();
+        }
+    }
+
+    fn before(&self, key: Hashed<'_>, previous: Option<i64>) -> Before {
+        Before {
+            recency: previous.and_then(|revision| self.recency(key, revision)),
+            held: self.slot(key).is_some_and(|slot| previous == Some(slot.revision())),
+        }
+    }
+
+    /// Whether a change is newer than all that ended before it, and if so, that it has ended.
+    fn is_news(&mut self, key: Hashed<'_>, revision: i64) -> bool {
+        if revision <= self.cleared {
+            return false;
+        }
+        match self.writes.find_mut(key.hash, |write| write.is_on(key)) {
+            Some(write) if revision <= write.newest => false,
+            Some(write) => {
+                write.newest = revision;
+                true
+            }
+            None => true,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Settings of an opened collection: what can be set, and whether it makes sense.
+
+use crate::error::Error;
+use crate::time::{Clock, SystemClock, Timestamp, nanos_of};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// A write returns after the SQLite commit (WAL, `synchronous=NORMAL`). It survives the death
+    /// of the process; a power cut may lose the last moments and never corrupts.
+    #[default]
+    Committed,
+    /// A write returns after the commit reached the disk (`synchronous=FULL`). It survives a power
+    /// cut too, at the price of one `fsync` for each commit.
+    Synced,
+}
+
+/// How much a tier may hold. Exactly at a limit is within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+impl Limits {
+    pub const UNLIMITED: Self = Self { entries: u64::MAX, bytes: u64::MAX };
+
+    pub const fn hold(self, entries: u64, bytes: u64) -> bool {
+        entries <= self.entries && bytes <= self.bytes
+    }
+}
+
+/// How long entries live, in nanoseconds; `i64::MAX` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetimes {
+    /// Sliding, of memory copies. Never above `disk`.
+    pub memory: i64,
+    /// Sliding, of rows.
+    pub disk: i64,
+    /// Counted from the last `put`.
+    pub max_age: i64,
+}
+
+impl Lifetimes {
+    pub const fn alive_in_memory(
+        &self,
+        now: Timestamp,
+        accessed: Timestamp,
+        created: Timestamp,
+    ) -> bool {
+        now.age_of(accessed) <= self.memory && now.age_of(created) <= self.max_age
+    }
+
+    pub const fn alive_on_disk(
+        &self,
+        now: Timestamp,
+        accessed: Timestamp,
+        created: Timestamp,
+    ) -> bool {
+        now.age_of(accessed) <= self.disk && now.age_of(created) <= self.max_age
+    }
+
+    /// The last instant at which a row is alive if nobody touches it.
+    pub fn end_of(&self, accessed: Timestamp, created: Timestamp) -> Option<Timestamp> {
+        let sliding = (self.disk < i64::MAX).then(|| accessed.plus_nanos(self.disk));
+        let fixed = (self.max_age < i64::MAX).then(|| created.plus_nanos(self.max_age));
+        sliding.into_iter().chain(fixed).min()
+    }
+}
+
+/// Valid settings, in the form the tiers use them.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub memory: Limits,
+    pub disk: Limits,
+    pub lifetimes: Lifetimes,
+    pub max_item_size: u64,
+    pub busy_timeout: Duration,
+    pub verify_round_trip: bool,
+    pub durability: Durability,
+    pub recency_lag: Duration,
+    pub background_maintenance: bool,
+    pub clock: Arc<dyn Clock>,
+    pub collection: String,
+}
+
+impl Options {
+    /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.
+    pub fn fits_memory(&self, size: u64) -> bool {
+        size <= self.max_item_size
+            && size <= self.memory.bytes
+            && self.memory.entries > 0
+            && self.memory.bytes > 0
+    }
+
+    /// Whether a second handle with `other` can share the state of one with `self`.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.clock, &other.clock)
+            && self.memory == other.memory
+            && self.disk == other.disk
+            && self.lifetimes == other.lifetimes
+            && self.max_item_size == other.max_item_size
+            && self.busy_timeout == other.busy_timeout
+            && self.verify_round_trip == other.verify_round_trip
+            && self.durability == other.durability
+            && self.recency_lag == other.recency_lag
+            && self.background_maintenance == other.background_maintenance
+            && self.collection == other.collection
+    }
+}
+
+/// Settings as a builder collects them, before anything is checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub memory_entries: u64,
+    pub memory_bytes: u64,
+    pub memory_ttl: Option<Duration>,
+    pub disk_entries: Option<u64>,
+    pub disk_bytes: Option<u64>,
+    pub disk_ttl: Option<Duration>,
+    pub max_item_size: Option<u64>,
+    pub max_age: Option<Duration>,
+    pub busy_timeout: Duration,
+    pub verify_round_trip: bool,
+    pub durability: Durability,
+    pub recency_lag: Option<Duration>,
+    pub background_maintenance: bool,
+    pub clock: Option<Arc<dyn Clock>>,
+    pub collection: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory_entries: 10_000,
+            memory_bytes: 64 << 20,
+            memory_ttl: None,
+            disk_entries: None,
+            disk_bytes: None,
+            disk_ttl: None,
+            max_item_size: None,
+            max_age: None,
+            busy_timeout: Duration::from_secs(5),
+            verify_round_trip: cfg!(debug_assertions),
+            durability: Durability::default(),
+            recency_lag: None,
+            background_maintenance: true,
+            clock: None,
+            collection: "default".to_owned(),
+        }
+    }
+}
+
+/// A row's stored recency may lag behind the true one by this much, unless set otherwise.
+const DEFAULT_RECENCY_LAG: Duration = Duration::from_secs(60);
+
+impl Settings {
+    /// Checks everything at once.
+    pub fn validate(self) -> Result<Options, Error> {
+        let problems = self.problems();
+        if !problems.is_empty() {
+            return Err(Error::invalid_options(problems));
+        }
+        let nanos = |ttl: Option<Duration>| ttl.map_or(i64::MAX, nanos_of);
+        Ok(Options {
+            memory: Limits { entries: self.memory_entries, bytes: self.memory_bytes },
+            disk: Limits {
+                entries: self.disk_entries.unwrap_or(u64::MAX),
+                bytes: self.disk_bytes.unwrap_or(u64::MAX),
+            },
+            lifetimes: Lifetimes {
+                memory: nanos(self.memory_ttl.or(self.disk_ttl)),
+                disk: nanos(self.disk_ttl),
+                max_age: nanos(self.max_age),
+            },
+            max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
+            busy_timeout: self.busy_timeout,
+            verify_round_trip: self.verify_round_trip,
+            durability: self.durability,
+            recency_lag: self.effective_recency_lag(),
+            background_maintenance: self.background_maintenance,
+            clock: self.clock.unwrap_or_else(shared_system_clock),
+            collection: self.collection,
+        })
+    }
+
+    fn effective_recency_lag(&self) -> Duration {
+        let lag = self.recency_lag.unwrap_or(DEFAULT_RECENCY_LAG);
+        let shortest = self.memory_ttl.into_iter().chain(self.disk_ttl).min();
+        shortest.map_or(lag, |ttl| lag.min(ttl / 10))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let ttls = [
+            ("memory_ttl", self.memory_ttl),
+            ("disk_ttl", self.disk_ttl),
+            ("max_age", self.max_age),
+            ("recency_lag", self.recency_lag),
+        ];
+        for (name, value) in ttls {
+            if value == Some(Duration::ZERO) {
+                problems.push(format!("{name} is zero; give it a duration, or leave it unset"));
+            }
+        }
+        if let (Some(memory), Some(disk)) = (self.memory_ttl, self.disk_ttl)
+            && memory > disk
+        {
+            problems.push(format!(
+                "memory_ttl ({memory:?}) is above disk_ttl ({disk:?}); an entry cannot outlive its row"
+            ));
+        }
+        for (name, value) in [("disk_entries", self.disk_entries), ("disk_bytes", self.disk_bytes)]
+        {
+            if value == Some(0) {
+                problems.push(format!(
+                    "{name} is 0, which would keep nothing; leave it unset for no limit"
+                ));
+            }
+        }
+        if !is_collection_name(&self.collection) {
+            problems.push(format!(
+                "collection {:?} is not a name of 1 to 64 of the characters a-z, 0-9, _ and -",
+                self.collection
+            ));
+        }
+        problems
+    }
+}
+
+fn is_collection_name(name: &str) -> bool {
+    let allowed = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
+    };
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// One clock for all handles that name none, so that two of them count as opened alike.
+fn shared_system_clock() -> Arc<dyn Clock> {
+    static CLOCK: OnceLock<Arc<SystemClock>> = OnceLock::new();
+    Arc::clone(CLOCK.get_or_init(|| Arc::new(SystemClock::new()))) as Arc<dyn Clock>
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let settings = Settings {
+            memory_ttl: Some(Duration::from_secs(2)),
+            disk_ttl: Some(Duration::from_secs(1)),
+            max_age: Some(Duration::ZERO),
+            disk_entries: Some(0),
+            disk_bytes: Some(0),
+            collection: "No!".to_owned(),
+            ..Settings::default()
+        };
+        let error = settings.validate().unwrap_err();
+        assert_eq!(error.problems().len(), 5, "{error}");
+    }
+
+    #[test]
+    fn recency_lag_is_at_most_a_tenth_of_the_shortest_sliding_ttl() {
+        let settings = Settings { disk_ttl: Some(Duration::from_secs(10)), ..Settings::default() };
+        assert_eq!(settings.validate().unwrap().recency_lag, Duration::from_secs(1));
+        assert_eq!(Settings::default().validate().unwrap().recency_lag, DEFAULT_RECENCY_LAG);
+    }
+
+    #[test]
+    fn an_entry_ends_at_the_earlier_of_its_two_ends() {
+        let at = Timestamp::from_nanos;
+        let lifetimes = Lifetimes { memory: 5, disk: 10, max_age: 12 };
+        assert_eq!(lifetimes.end_of(at(0), at(0)), Some(at(10)));
+        assert_eq!(lifetimes.end_of(at(5), at(0)), Some(at(12)));
+        assert!(lifetimes.alive_on_disk(at(10), at(0), at(0)));
+        assert!(!lifetimes.alive_on_disk(at(11), at(0), at(0)));
+        let forever = Lifetimes { memory: i64::MAX, disk: i64::MAX, max_age: i64::MAX };
+        assert_eq!(forever.end_of(at(0), at(0)), None);
+    }
+}

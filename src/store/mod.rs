@@ -1,0 +1,237 @@
+//! The disk tier as the engine sees it: keys and bytes, never a user's type.
+
+pub(crate) mod sqlite;
+
+use crate::entry::CodecId;
+use crate::error::Error;
+use crate::options::{Durability, Limits};
+use crate::time::Timestamp;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What keeps a cache's rows.
+///
+/// Sealed for now: [`SqliteStore`](crate::SqliteStore) is the only store, and the trait may change
+/// until there is a second one.
+pub trait Store: sealed::Sealed + Send + Sync + 'static {
+    /// The row of `key`.
+    #[doc(hidden)]
+    fn read(&self, key: &str) -> impl Future<Output = Result<Option<Row>, Error>> + Send;
+
+    /// The rows of `keys`, in their order, all from one snapshot.
+    #[doc(hidden)]
+    fn read_many(
+        &self,
+        keys: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<Row>>, Error>> + Send;
+
+    /// The row of `key` without its value.
+    #[doc(hidden)]
+    fn read_meta(&self, key: &str) -> impl Future<Output = Result<Option<Meta>, Error>> + Send;
+
+    /// Applies a batch and the evictions it causes as one thing. An error leaves everything as it
+    /// was, except that recency learnt from `claims` may have been written.
+    #[doc(hidden)]
+    fn apply(
+        &self,
+        batch: &Batch<'_>,
+        claims: &dyn Claims,
+    ) -> impl Future<Output = Result<Applied, Error>> + Send;
+
+    /// Removes all rows.
+    #[doc(hidden)]
+    fn clear(&self, terms: &Terms) -> impl Future<Output = Result<Cleared, Error>> + Send;
+
+    /// How much is stored.
+    #[doc(hidden)]
+    fn usage(&self) -> impl Future<Output = Result<Usage, Error>> + Send;
+
+    /// A page of rows without their values, in the order of their ids, beginning after `after`.
+    #[doc(hidden)]
+    fn scan(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
+
+    /// Rows last touched before `before` as far as the store knows, oldest first.
+    #[doc(hidden)]
+    fn oldest(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
+
+    /// Checks the store itself, then hands all rows to `inspect` while nothing can change them.
+    #[doc(hidden)]
+    fn audit(
+        &self,
+        terms: &Terms,
+        inspect: &(dyn Fn(Vec<Scanned>) -> Vec<String> + Sync),
+    ) -> impl Future<Output = Result<Audit, Error>> + Send;
+
+    /// Asks for upkeep in the background, soon. Says whether somebody will do it.
+    #[doc(hidden)]
+    fn nudge(&self) -> bool;
+
+    /// Lets go of the store. Whatever is called later answers `Closed`.
+    #[doc(hidden)]
+    fn close(&self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+pub(crate) mod sealed {
+    #[expect(unnameable_types, reason = "that is how a trait is sealed")]
+    pub trait Sealed {}
+}
+
+/// Everything about a row but its key and value.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    pub revision: i64,
+    pub size: u64,
+    pub created: Timestamp,
+    /// As stored: at or below the true recency.
+    pub accessed: Timestamp,
+    /// Of the type that wrote the row, as text: nothing in a file is believed before it is parsed.
+    pub version: String,
+    pub codec: CodecId,
+}
+
+/// A row as read.
+#[derive(Debug)]
+pub struct Row {
+    pub meta: Meta,
+    pub value: Vec<u8>,
+    /// Whether the checksum is right.
+    pub intact: bool,
+}
+
+/// A row without its value, with what finds it again.
+#[derive(Debug)]
+pub struct Scanned {
+    pub id: i64,
+    pub key: Arc<str>,
+    pub meta: Meta,
+}
+
+/// A row to be written.
+#[derive(Debug)]
+pub struct NewRow<'a> {
+    pub key: &'a str,
+    pub value: &'a [u8],
+    pub version: &'a str,
+    pub codec: CodecId,
+    pub created: Timestamp,
+    pub accessed: Timestamp,
+}
+
+/// One step of a batch.
+#[derive(Debug)]
+pub enum Op<'a> {
+    /// Writes a row, whatever was there.
+    Put(NewRow<'a>),
+    /// Replaces the row `revision`, if it is still there.
+    Replace { row: NewRow<'a>, revision: i64 },
+    /// Removes the row of a key, whatever it is.
+    Delete { key: &'a str },
+    /// Removes the row `revision`, if it is still there and nobody touched it after `judged`.
+    Remove { key: &'a str, revision: i64, judged: Timestamp },
+    /// Raises the recency of the row `revision`, if it is still there.
+    Touch { key: &'a str, revision: i64, accessed: Timestamp },
+}
+
+impl Op<'_> {
+    /// The key that the step changes at its caller's will. (Conditional removals are claimed when
+    /// they happen, and touches change nothing that is visible.)
+    pub(crate) fn written_key(&self) -> Option<&str> {
+        match self {
+            Self::Put(row) | Self::Replace { row, .. } => Some(row.key),
+            Self::Delete { key } => Some(key),
+            Self::Remove { .. } | Self::Touch { .. } => None,
+        }
+    }
+}
+
+/// What holds for every write of a handle.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub limits: Limits,
+    pub durability: Durability,
+    /// How long to wait for another process's lock.
+    pub busy_timeout: Duration,
+}
+
+/// Steps to be applied in order, as one thing.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    pub ops: Vec<Op<'a>>,
+    pub terms: Terms,
+}
+
+/// What the engine knows better than the store, asked while a batch is applied.
+pub trait Claims: Sync {
+    /// Asks to remove the row `revision` of `key`, last touched at `judged` as far as the store
+    /// knows. `Some` is a refusal: the row was touched later, at that time.
+    fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;
+}
+
+/// What became of one step.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A row was written under `revision`.
+    Written { revision: i64, previous: Option<Meta> },
+    /// A row was removed by the change `revision`.
+    Removed { revision: i64, previous: Meta },
+    /// The row was not there, or is not the one that was meant.
+    Unchanged,
+    /// The row's recency is at least what was asked for, or the row is gone.
+    Touched,
+}
+
+/// A row that had to go.
+#[derive(Debug)]
+pub struct Evicted {
+    pub key: Arc<str>,
+    /// The change that removed it.
+    pub revision: i64,
+    /// The row it was.
+    pub previous: i64,
+}
+
+/// What a batch did.
+#[derive(Debug)]
+pub struct Applied {
+    /// One for each step.
+    pub outcomes: Vec<Outcome>,
+    pub evicted: Vec<Evicted>,
+    /// Rows whose stored recency was raised to what `claims` knew: key, revision, recency.
+    pub corrected: Vec<(Arc<str>, i64, Timestamp)>,
+    pub usage: Usage,
+    /// Whether rows above the limits remain, because others put them there.
+    pub excess: bool,
+}
+
+/// What a `clear` did.
+#[derive(Clone, Copy, Debug)]
+pub struct Cleared {
+    pub revision: i64,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub entries: u64,
+    pub bytes: u64,
+    /// The change after which this was so.
+    pub revision: i64,
+}
+
+/// What an audit found.
+#[derive(Debug, Default)]
+pub struct Audit {
+    pub usage: Usage,
+    /// Keys of rows whose checksum is wrong.
+    pub damaged: Vec<String>,
+    pub problems: Vec<String>,
+}

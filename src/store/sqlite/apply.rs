@@ -1,0 +1,269 @@
+//! Applying a batch: the rows, the totals and the evictions it causes, in one transaction.
+
+use super::transaction::Transaction;
+use super::{SqliteStore, row, sql};
+use crate::planted::{Bug, planted};
+use crate::store::{
+    Applied, Batch, Claims, Cleared, Evicted, Meta, NewRow, Op, Outcome, Scanned, Usage,
+};
+use crate::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+use std::sync::Arc;
+
+/// The most rows whose recency one transaction corrects while it looks for victims.
+const CORRECTIONS: usize = 1_000;
+
+/// The most rows that one transaction evicts because of an excess that others caused.
+const TRIMMED: usize = 1_000;
+
+/// A collection's totals as its catalogue row has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Totals {
+    entries: i64,
+    bytes: i64,
+    /// The number of the last change; never reused.
+    pub revision: i64,
+}
+
+impl Totals {
+    /// A damaged catalogue may hold anything; nothing is read as less than nothing.
+    pub fn usage(self) -> Usage {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Usage { entries: count(self.entries), bytes: count(self.bytes), revision: self.revision }
+    }
+
+    fn added(&mut self, size: i64) {
+        self.entries = self.entries.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(size);
+    }
+
+    fn removed(&mut self, size: u64) {
+        self.entries = self.entries.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub_unsigned(size);
+    }
+
+    fn next_revision(&mut self) -> i64 {
+        self.revision = self.revision.saturating_add(1);
+        self.revision
+    }
+}
+
+pub(super) fn totals(connection: &Connection, collection: i64) -> rusqlite::Result<Totals> {
+    connection.prepare_cached(sql::READ_TOTALS)?.query_row([collection], |row| {
+        Ok(Totals { entries: row.get(0)?, bytes: row.get(1)?, revision: row.get(2)? })
+    })
+}
+
+/// Applies `batch`. Where more rows prove younger than their stored recency than one transaction
+/// shall correct, the corrections are committed by themselves and the batch begins again.
+pub(super) fn apply(
+    connection: &Connection,
+    store: &SqliteStore,
+    batch: &Batch<'_>,
+    claims: &dyn Claims,
+) -> rusqlite::Result<Applied> {
+    let mut corrected = Vec::new();
+    loop {
+        let mut run = Run::begin(connection, store)?;
+        let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
+        if let Some(excess) = run.evict(batch, claims)? {
+            corrected.append(&mut run.corrected);
+            let (evicted, usage) = run.commit()?;
+            return Ok(Applied { outcomes, evicted, corrected, usage, excess });
+        }
+        let mut learnt = std::mem::take(&mut run.corrected);
+        drop(run);
+        commit_corrections(connection, store, &learnt)?;
+        corrected.append(&mut learnt);
+    }
+}
+
+fn commit_corrections(
+    connection: &Connection,
+    store: &SqliteStore,
+    corrections: &[Correction],
+) -> rusqlite::Result<()> {
+    let transaction = Transaction::immediate(connection)?;
+    let mut touch = connection.prepare_cached(&store.sql.touch)?;
+    for (key, revision, accessed) in corrections {
+        touch.execute((key, revision, accessed.as_nanos()))?;
+    }
+    drop(touch);
+    transaction.commit()
+}
+
+/// Removes all rows of the collection, as one change.
+pub(super) fn clear(connection: &Connection, store: &SqliteStore) -> rusqlite::Result<Cleared> {
+    let mut run = Run::begin(connection, store)?;
+    let revision = run.totals.next_revision();
+    connection.prepare_cached(&store.sql.clear)?.execute([])?;
+    run.totals = Totals { entries: 0, bytes: 0, revision };
+    run.commit()?;
+    Ok(Cleared { revision })
+}
+
+/// A row whose stored recency was behind: key, revision, true recency.
+type Correction = (Arc<str>, i64, Timestamp);
+
+/// One attempt at a batch.
+struct Run<'c> {
+    connection: &'c Connection,
+    store: &'c SqliteStore,
+    transaction: Transaction<'c>,
+    before: Totals,
+    totals: Totals,
+    evicted: Vec<Evicted>,
+    corrected: Vec<Correction>,
+}
+
+impl<'c> Run<'c> {
+    fn begin(connection: &'c Connection, store: &'c SqliteStore) -> rusqlite::Result<Self> {
+        let transaction = Transaction::immediate(connection)?;
+        let totals = totals(connection, store.id)?;
+        Ok(Self {
+            connection,
+            store,
+            transaction,
+            before: totals,
+            totals,
+            evicted: Vec::new(),
+            corrected: Vec::new(),
+        })
+    }
+
+    fn commit(self) -> rusqlite::Result<(Vec<Evicted>, Usage)> {
+        if self.totals != self.before {
+            let Totals { entries, bytes, revision } = self.totals;
+            let mut write = self.connection.prepare_cached(sql::WRITE_TOTALS)?;
+            write.execute((self.store.id, entries, bytes, revision))?;
+        }
+        self.transaction.commit()?;
+        Ok((self.evicted, self.totals.usage()))
+    }
+
+    fn step(&mut self, op: &Op<'_>, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
+        match op {
+            Op::Put(row) => {
+                let previous = self.find(row.key)?;
+                self.write(row, previous)
+            }
+            Op::Replace { row, revision } => match self.find(row.key)? {
+                Some(previous)
+                    if previous.1.revision == *revision
+                        || planted(Bug::WriteBackWithoutCondition) =>
+                {
+                    self.write(row, Some(previous))
+                }
+                _ => Ok(Outcome::Unchanged),
+            },
+            Op::Delete { key } => match self.find(key)? {
+                Some((id, previous)) => self.remove(id, previous),
+                None => Ok(Outcome::Unchanged),
+            },
+            Op::Remove { key, revision, judged } => match self.find(key)? {
+                Some((id, previous)) if previous.revision == *revision => {
+                    match claims.claim(key, *revision, *judged) {
+                        None => self.remove(id, previous),
+                        Some(accessed) => {
+                            self.correct((Arc::from(*key), *revision, accessed))?;
+                            Ok(Outcome::Unchanged)
+                        }
+                    }
+                }
+                _ => Ok(Outcome::Unchanged),
+            },
+            Op::Touch { key, revision, accessed } => {
+                self.touch(key, *revision, *accessed)?;
+                Ok(Outcome::Touched)
+            }
+        }
+    }
+
+    fn find(&self, key: &str) -> rusqlite::Result<Option<(i64, Meta)>> {
+        let mut find = self.connection.prepare_cached(&self.store.sql.find)?;
+        find.query_row([key], |row| Ok((row.get(6)?, row::meta(row)?))).optional()
+    }
+
+    fn write(
+        &mut self,
+        row: &NewRow<'_>,
+        previous: Option<(i64, Meta)>,
+    ) -> rusqlite::Result<Outcome> {
+        let revision = self.totals.next_revision();
+        let size = i64::try_from(row.value.len()).unwrap_or(i64::MAX);
+        let (created, accessed) = (row.created.as_nanos(), row.accessed.as_nanos());
+        let (codec, checksum) = (row.codec.number(), row::checksum(row));
+        let (version, value) = (row.version, row.value);
+        if let Some((id, previous)) = &previous {
+            let mut update = self.connection.prepare_cached(&self.store.sql.update)?;
+            update.execute((
+                id, revision, size, created, accessed, version, codec, checksum, value,
+            ))?;
+            self.totals.removed(previous.size);
+        } else {
+            let mut insert = self.connection.prepare_cached(&self.store.sql.insert)?;
+            insert.execute((
+                row.key, revision, size, created, accessed, version, codec, checksum, value,
+            ))?;
+        }
+        self.totals.added(size);
+        Ok(Outcome::Written { revision, previous: previous.map(|(_, meta)| meta) })
+    }
+
+    fn remove(&mut self, id: i64, previous: Meta) -> rusqlite::Result<Outcome> {
+        self.connection.prepare_cached(&self.store.sql.delete)?.execute([id])?;
+        self.totals.removed(previous.size);
+        Ok(Outcome::Removed { revision: self.totals.next_revision(), previous })
+    }
+
+    fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<()> {
+        let mut touch = self.connection.prepare_cached(&self.store.sql.touch)?;
+        touch.execute((key, revision, accessed.as_nanos())).map(|_| ())
+    }
+
+    fn correct(&mut self, correction: Correction) -> rusqlite::Result<()> {
+        self.touch(&correction.0, correction.1, correction.2)?;
+        self.corrected.push(correction);
+        Ok(())
+    }
+
+    /// Evicts until the limits hold. `Some` says whether an excess remains that others caused;
+    /// `None` that too many rows had to be corrected and this attempt must be given up.
+    fn evict(&mut self, batch: &Batch<'_>, claims: &dyn Claims) -> rusqlite::Result<Option<bool>> {
+        let limits = batch.terms.limits;
+        loop {
+            let Usage { entries, bytes, .. } = self.totals.usage();
+            if limits.hold(entries, bytes) {
+                return Ok(Some(false));
+            }
+            let before = self.before.usage();
+            if self.evicted.len() >= TRIMMED && entries <= before.entries && bytes <= before.bytes {
+                return Ok(Some(true));
+            }
+            let Some(victim) = self.victim()? else {
+                // The totals are wrong: there is nothing to evict. `verify` tells.
+                return Ok(Some(false));
+            };
+            let Scanned { id, key, meta } = victim;
+            let revision = meta.revision;
+            match claims.claim(&key, revision, meta.accessed) {
+                None => {
+                    self.remove(id, meta)?;
+                    self.evicted.push(Evicted {
+                        key,
+                        revision: self.totals.revision,
+                        previous: revision,
+                    });
+                }
+                Some(_) if self.corrected.len() >= CORRECTIONS => return Ok(None),
+                Some(accessed) => self.correct((key, revision, accessed))?,
+            }
+        }
+    }
+
+    /// The row with the smallest stored (recency, key).
+    fn victim(&self) -> rusqlite::Result<Option<Scanned>> {
+        let mut victim = self.connection.prepare_cached(&self.store.sql.victim)?;
+        victim.query_row([], row::scanned).optional()
+    }
+}

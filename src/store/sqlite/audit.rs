@@ -1,0 +1,79 @@
+//! Whether a collection's table, index and totals fit together.
+
+use super::apply::totals;
+use super::transaction::Transaction;
+use super::{SqliteStore, row};
+use crate::store::{Audit, Scanned};
+use rusqlite::Connection;
+
+/// Checks under the file's write lock, so that nothing moves between two looks.
+pub(super) fn audit(
+    connection: &Connection,
+    store: &SqliteStore,
+    inspect: &dyn Fn(Vec<Scanned>) -> Vec<String>,
+) -> rusqlite::Result<Audit> {
+    let transaction = Transaction::immediate(connection)?;
+    let mut audit = Audit::default();
+    check_pages(connection, &mut audit)?;
+    check_totals(connection, store, &mut audit)?;
+    let rows = read_all(connection, store, &mut audit)?;
+    audit.problems.extend(inspect(rows));
+    transaction.commit()?;
+    Ok(audit)
+}
+
+/// SQLite's own check: the b-trees, and that each index has exactly its table's rows.
+fn check_pages(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
+    let mut check = connection.prepare_cached("PRAGMA integrity_check")?;
+    let findings = check.query_map([], |row| row.get::<_, String>(0))?;
+    for finding in findings {
+        let finding = finding?;
+        if finding != "ok" {
+            audit.problems.push(format!("file: {finding}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_totals(
+    connection: &Connection,
+    store: &SqliteStore,
+    audit: &mut Audit,
+) -> rusqlite::Result<()> {
+    let said = totals(connection, store.id)?;
+    let sums = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (entries, bytes, newest): (i64, i64, i64) =
+        connection.prepare_cached(&store.sql.sums)?.query_row([], sums)?;
+    audit.usage = said.usage();
+    let counted = (entries.unsigned_abs(), bytes.unsigned_abs());
+    if (audit.usage.entries, audit.usage.bytes) != counted {
+        audit.problems.push(format!(
+            "disk: the totals say {} entries of {} bytes, and there are {} of {}",
+            audit.usage.entries, audit.usage.bytes, counted.0, counted.1
+        ));
+    }
+    if newest > said.revision {
+        audit.problems.push(format!("disk: a row has revision {newest}, beyond {}", said.revision));
+    }
+    Ok(())
+}
+
+fn read_all(
+    connection: &Connection,
+    store: &SqliteStore,
+    audit: &mut Audit,
+) -> rusqlite::Result<Vec<Scanned>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare_cached(&store.sql.values)?;
+    let mut rows = statement.query([])?;
+    while let Some(columns) = rows.next()? {
+        let key = row::key(columns, 9)?;
+        let row = row::row(columns, &key)?;
+        if !row.intact {
+            audit.damaged.push(key.to_string());
+        }
+        let id = row::integer(columns, 8)?.unwrap_or(0);
+        found.push(Scanned { id, key, meta: row.meta });
+    }
+    Ok(found)
+}

@@ -1,0 +1,117 @@
+//! The catalogue: finding or adding a collection.
+
+use super::transaction::Transaction;
+use super::{CacheFile, Sql, SqliteStore, sql};
+use crate::error::{Error, ErrorKind};
+use crate::store::Terms;
+use parking_lot::RwLock;
+use rusqlite::{Connection, OptionalExtension};
+use semver::Version;
+use std::sync::Arc;
+
+/// Who opens a collection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimant<'a> {
+    pub collection: &'a str,
+    pub type_name: &'a str,
+    pub version: &'a Version,
+}
+
+/// A collection as the catalogue has it.
+struct Known {
+    id: i64,
+    type_name: String,
+    version: String,
+}
+
+impl SqliteStore {
+    /// Opens a collection of `file`, added if it is missing.
+    pub(crate) fn open(
+        file: &CacheFile,
+        claimant: Claimant<'_>,
+        terms: &Terms,
+    ) -> Result<Self, Error> {
+        let writer = file.inner.writer(terms)?;
+        let connection = &writer.connection;
+        let found = find_or_add(connection, claimant).map_err(|error| file.inner.error(error))?;
+        let Known { id, .. } = found.map_err(|error| match file.path() {
+            Some(path) => error.with_path(path),
+            None => error,
+        })?;
+        let sql = Sql::new(id);
+        // A catalogue without its table, or a table of another shape, is found now and not later.
+        let prepared = connection.prepare_cached(&sql.read).map(|_| ());
+        prepared.map_err(|error| file.inner.error(error))?;
+        drop(writer);
+        Ok(Self { id, sql, file: RwLock::new(Some(Arc::clone(&file.inner))) })
+    }
+}
+
+fn find_or_add(
+    connection: &Connection,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<Result<Known, Error>> {
+    if let Some(known) = find(connection, claimant.collection)? {
+        return Ok(match refusal(&known, claimant) {
+            Some(error) => Err(error),
+            None => {
+                raise_version(connection, &known, claimant)?;
+                Ok(known)
+            }
+        });
+    }
+    let transaction = Transaction::immediate(connection)?;
+    // Another process may have been faster.
+    let known = match find(connection, claimant.collection)? {
+        Some(known) => match refusal(&known, claimant) {
+            Some(error) => return Ok(Err(error)),
+            None => known,
+        },
+        None => add(connection, claimant)?,
+    };
+    transaction.commit()?;
+    Ok(Ok(known))
+}
+
+fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<Known>> {
+    let mut statement = connection.prepare_cached(sql::FIND_COLLECTION)?;
+    let known = |row: &rusqlite::Row<'_>| {
+        Ok(Known { id: row.get(0)?, type_name: row.get(1)?, version: row.get(2)? })
+    };
+    statement.query_row([name], known).optional()
+}
+
+fn add(connection: &Connection, claimant: Claimant<'_>) -> rusqlite::Result<Known> {
+    let version = claimant.version.to_string();
+    let values = (claimant.collection, claimant.type_name, &version);
+    connection.prepare_cached(sql::ADD_COLLECTION)?.execute(values)?;
+    let id = connection.last_insert_rowid();
+    connection.execute_batch(&Sql::new(id).create)?;
+    Ok(Known { id, type_name: claimant.type_name.to_owned(), version })
+}
+
+/// The catalogue names the highest version that ever opened the collection.
+fn raise_version(
+    connection: &Connection,
+    known: &Known,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<()> {
+    if Version::parse(&known.version).is_ok_and(|stored| stored >= *claimant.version) {
+        return Ok(());
+    }
+    let raised = (known.id, claimant.version.to_string());
+    connection.prepare_cached(sql::RAISE_VERSION)?.execute(raised).map(|_| ())
+}
+
+fn refusal(known: &Known, claimant: Claimant<'_>) -> Option<Error> {
+    (known.type_name != claimant.type_name).then(|| {
+        Error::new(
+            ErrorKind::WrongType,
+            format!(
+                "collection {:?} holds objects of the type {:?} and was opened for {:?}; \
+                 name another collection, or give the type its old name",
+                claimant.collection, known.type_name, claimant.type_name
+            ),
+        )
+    })
+}

@@ -1,0 +1,73 @@
+//! What SQLite and the operating system report, as the crate's own error.
+
+use crate::error::{Error, ErrorKind};
+use rusqlite::ErrorCode;
+use std::io;
+use std::path::Path;
+
+/// Turns what SQLite said into an error that names the file and what to do.
+pub(super) fn of_sqlite(error: rusqlite::Error, path: Option<&Path>) -> Error {
+    let (kind, message) = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            (ErrorKind::DiskFull, "the disk is full; free some space and try again")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            ErrorKind::Busy,
+            "another process kept the file locked for longer than busy_timeout; try again, or raise it",
+        ),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            (ErrorKind::Corrupt, "the file is damaged; restore it, or remove it to start empty")
+        }
+        Some(ErrorCode::ReadOnly) => (
+            ErrorKind::ReadOnly,
+            "the file cannot be written; check its permissions and its file system's mount options",
+        ),
+        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => (
+            ErrorKind::PermissionDenied,
+            "the file or its folder cannot be opened; check the permissions of both",
+        ),
+        Some(ErrorCode::TooBig) => {
+            (ErrorKind::TooLarge, "the value is larger than SQLite can store (1 GB)")
+        }
+        Some(
+            ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted,
+        ) => (ErrorKind::Io, "the disk could not be read or written; see the cause"),
+        _ => (
+            ErrorKind::Corrupt,
+            "the file's tables are not what its format version says; restore it, or remove it to start empty",
+        ),
+    };
+    located(Error::new(kind, message).with_source(error), path)
+}
+
+/// Turns what the operating system said about `path` into an error.
+pub(super) fn of_io(error: io::Error, path: &Path) -> Error {
+    let (kind, message) = match error.kind() {
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::PermissionDenied,
+            "access is denied; check the permissions of the file and its folder",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            (ErrorKind::ReadOnly, "the file system is read-only; choose a path that can be written")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::DiskFull, "the disk is full; free some space and try again")
+        }
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename => {
+            (ErrorKind::InvalidPath, "no file can lie at this path; choose another one")
+        }
+        _ => (ErrorKind::Io, "the path cannot be used; see the cause"),
+    };
+    Error::new(kind, message).with_source(error).with_path(path)
+}
+
+pub(super) fn located(error: Error, path: Option<&Path>) -> Error {
+    match path {
+        Some(path) => error.with_path(path),
+        None => error,
+    }
+}

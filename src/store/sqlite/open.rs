@@ -1,0 +1,292 @@
+//! Recognising, creating and opening a file.
+//!
+//! A file is looked at through a connection that promises SQLite the file will not change
+//! (`immutable`): it takes no locks, creates nothing beside the file and writes nothing. Only a
+//! file that is ours, or new, is opened for good.
+
+use super::fault;
+use crate::error::{Error, ErrorKind};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// "DBCa", in the header of every file of ours.
+pub(super) const APPLICATION_ID: i32 = 0x4442_4361;
+/// The newest format this version reads, and the one it writes.
+pub(super) const FORMAT_VERSION: i32 = 1;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// How long creating a file waits for another process that does the same.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements a connection keeps prepared; a collection has about twenty.
+const PREPARED_STATEMENTS: usize = 256;
+
+/// Opens the cache file at `path`, created if it is missing or empty, for writing.
+pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
+    let new = prepare_path(path)?;
+    if !new {
+        recognise(path)?;
+    }
+    let connection = connect(path)?;
+    let opened = initialise(&connection, path);
+    if opened.is_err() {
+        return opened.map(|()| connection);
+    }
+    allow_checkpoint_on_close(&connection, true)
+        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    Ok(connection)
+}
+
+/// A private database in memory.
+pub(super) fn open_in_memory() -> Result<Connection, Error> {
+    let memory = || -> rusqlite::Result<Connection> {
+        let mut connection = Connection::open_in_memory()?;
+        configure(&connection)?;
+        create_tables(&mut connection)?;
+        Ok(connection)
+    };
+    memory().map_err(|error| fault::of_sqlite(error, None))
+}
+
+/// A further connection for reading a file that is open.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        configure(&connection)?;
+        Ok(connection)
+    };
+    open().map_err(|error| fault::of_sqlite(error, Some(path)))
+}
+
+/// Where the file lies, without links, so that two names of one file are found to be one.
+pub(super) fn canonical(path: &Path) -> PathBuf {
+    if let Ok(path) = fs::canonicalize(path) {
+        return path;
+    }
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Makes sure that a file lies at `path`; says whether it is new.
+fn prepare_path(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(metadata.len() == 0),
+        Ok(_) => Err(Error::new(
+            ErrorKind::InvalidPath,
+            "there is a directory or device where the cache file should be; name a file in it",
+        )
+        .with_path(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        Err(error) => Err(fault::of_io(error, path)),
+    }
+}
+
+fn create(path: &Path) -> Result<bool, Error> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| fault::of_io(error, folder))?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(fault::of_io(error, path))
+        }
+        // Made just now, here or by another process that has not written to it yet.
+        _ => Ok(fs::metadata(path).map_err(|error| fault::of_io(error, path))?.len() == 0),
+    }
+}
+
+/// Refuses a file that is not ours, leaving no trace.
+fn recognise(path: &Path) -> Result<(), Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let looked = Connection::open_with_flags(immutable_uri(path), flags)
+        .and_then(|connection| Ok((application_id(&connection)?, format_version(&connection)?)));
+    match looked {
+        Ok((application, format)) => {
+            judge(application, format).map_err(|error| error.with_path(path))
+        }
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Err(Error::new(
+                ErrorKind::NotACache,
+                "the file is not a cache file (not an SQLite database); choose another path",
+            )
+            .with_source(error)
+            .with_path(path)),
+            // A checkpoint that was cut short, or a file that is being created at this instant:
+            // SQLite completes or awaits it when the file is opened for good.
+            Some(ErrorCode::DatabaseCorrupt)
+                if has_beside(path, "-wal") || has_beside(path, "-journal") =>
+            {
+                Ok(())
+            }
+            Some(ErrorCode::CannotOpen) => Err(unopenable(error, path)),
+            _ => Err(fault::of_sqlite(error, Some(path))),
+        },
+    }
+}
+
+fn judge(application: i32, format: i32) -> Result<(), Error> {
+    if application != APPLICATION_ID {
+        return Err(Error::new(
+            ErrorKind::NotACache,
+            format!(
+                "the file is an SQLite database of another application \
+                 (application id {application:#010x}, a cache has {APPLICATION_ID:#010x}); choose another path"
+            ),
+        ));
+    }
+    if format > FORMAT_VERSION {
+        return Err(Error::new(
+            ErrorKind::NewerFormat,
+            format!(
+                "the file has format {format} and this version knows formats up to {FORMAT_VERSION}; \
+                 update the program, or choose another path"
+            ),
+        ));
+    }
+    if format < 1 {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("the file says it has format {format}, which never was; restore or remove it"),
+        ));
+    }
+    Ok(())
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut uri = String::from("file:");
+    for &byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(byte))
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+fn has_beside(path: &Path, suffix: &str) -> bool {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    fs::metadata(beside).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| unopenable(error, path))?;
+    let writable = connection
+        .busy_timeout(OPEN_TIMEOUT)
+        .and_then(|()| allow_checkpoint_on_close(&connection, false))
+        .and_then(|()| connection.is_readonly(rusqlite::MAIN_DB))
+        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    if writable { Err(unwritable(path)) } else { Ok(connection) }
+}
+
+/// Why SQLite could not open a file: it does not say, the operating system does.
+fn unopenable(error: rusqlite::Error, path: &Path) -> Error {
+    match OpenOptions::new().read(true).open(path) {
+        Err(reason) => fault::of_io(reason, path),
+        Ok(_) => fault::of_sqlite(error, Some(path)),
+    }
+}
+
+fn unwritable(path: &Path) -> Error {
+    match OpenOptions::new().write(true).open(path) {
+        Err(reason) => fault::of_io(reason, path),
+        Ok(_) => Error::new(ErrorKind::ReadOnly, "the file cannot be written").with_path(path),
+    }
+}
+
+/// Creates what a new file needs, checks what an old one has, and switches to WAL.
+fn initialise(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let located = |error| fault::of_sqlite(error, Some(path));
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    loop {
+        match try_initialise(connection) {
+            Ok(judged) => return judged.map_err(|error| error.with_path(path)),
+            // Another process is creating the file; while it switches to WAL, SQLite does not wait.
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(located(error)),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>> {
+    if application_id(connection)? == 0 {
+        let transaction =
+            rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        if application_id(&transaction)? == 0 && is_empty(&transaction)? {
+            write_schema(&transaction)?;
+        }
+        transaction.commit()?;
+    }
+    let judged = judge(application_id(connection)?, format_version(connection)?);
+    if judged.is_ok() {
+        configure(connection)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+    }
+    Ok(judged)
+}
+
+fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    write_schema(&transaction)?;
+    transaction.commit()
+}
+
+fn write_schema(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", FORMAT_VERSION)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    connection.busy_timeout(OPEN_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "synchronous", "normal")
+}
+
+fn allow_checkpoint_on_close(connection: &Connection, allowed: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !allowed).map(|_| ())
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+fn format_version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}

@@ -1,0 +1,65 @@
+//! Reading and sealing rows. A file may contain anything; nothing here trusts it.
+
+use crate::entry::CodecId;
+use crate::store::{Meta, NewRow, Row, Scanned};
+use crate::time::Timestamp;
+use rusqlite::types::ValueRef;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What ties a value to its key, version, codec and age, so that neither a flipped bit nor a
+/// swapped row goes unnoticed. XXH3, 64 bits, chained through its seed.
+pub(super) fn checksum(row: &NewRow<'_>) -> i64 {
+    seal(row.key, row.version, row.codec, row.created, row.value)
+}
+
+fn seal(key: &str, version: &str, codec: CodecId, created: Timestamp, value: &[u8]) -> i64 {
+    let seed = xxh3_64_with_seed(version.as_bytes(), u64::from(codec.number()));
+    let seed = xxh3_64_with_seed(&created.as_nanos().to_le_bytes(), seed);
+    let seed = xxh3_64_with_seed(key.as_bytes(), seed);
+    xxh3_64_with_seed(value, seed).cast_signed()
+}
+
+/// The columns of `meta_columns!`, which stand first in every statement that reads rows. Columns of
+/// a wrong type become values that no sound row has; the checksum finds the rest.
+pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
+    let codec = integer(row, 5)?.and_then(|codec| u8::try_from(codec).ok());
+    Ok(Meta {
+        revision: integer(row, 0)?.unwrap_or(0),
+        size: integer(row, 1)?.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        created: Timestamp::from_nanos(integer(row, 2)?.unwrap_or(0)),
+        accessed: Timestamp::from_nanos(integer(row, 3)?.unwrap_or(0)),
+        version: text(row, 4)?.unwrap_or_default().to_owned(),
+        codec: CodecId::from_number(codec.unwrap_or(0)),
+    })
+}
+
+/// A whole row: meta columns, then checksum and value.
+pub(super) fn row(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Row> {
+    let meta = meta(row)?;
+    let stored = integer(row, 6)?;
+    let value = match row.get_ref(7)? {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
+        _ => &[],
+    };
+    let sealed = seal(key, &meta.version, meta.codec, meta.created, value);
+    let intact = stored == Some(sealed) && meta.size == value.len() as u64;
+    Ok(Row { meta, value: value.to_vec(), intact })
+}
+
+/// A row without its value: meta columns, then id and key.
+pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
+    Ok(Scanned { id: integer(row, 6)?.unwrap_or(0), key: key(row, 7)?, meta: meta(row)? })
+}
+
+pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(Arc::from(text(row, column)?.unwrap_or_default()))
+}
+
+pub(super) fn integer(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
+    Ok(row.get_ref(column)?.as_i64().ok())
+}
+
+fn text<'r>(row: &'r rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    Ok(row.get_ref(column)?.as_str().ok())
+}

@@ -1,0 +1,86 @@
+//! The statements of one collection. Its table is named by number, never by user text.
+
+/// The order of the columns that describe a row; [`row`](super::row) reads them.
+macro_rules! meta_columns {
+    () => {
+        "revision, size, created, accessed, schema_version, codec"
+    };
+}
+
+pub(super) const READ_TOTALS: &str =
+    "SELECT entries, bytes, revision FROM collections WHERE id = ?1";
+pub(super) const WRITE_TOTALS: &str =
+    "UPDATE collections SET entries = ?2, bytes = ?3, revision = ?4 WHERE id = ?1";
+pub(super) const FIND_COLLECTION: &str =
+    "SELECT id, type_name, schema_version FROM collections WHERE name = ?1";
+pub(super) const ADD_COLLECTION: &str =
+    "INSERT INTO collections (name, type_name, schema_version) VALUES (?1, ?2, ?3)";
+pub(super) const RAISE_VERSION: &str = "UPDATE collections SET schema_version = ?2 WHERE id = ?1";
+
+/// Statement texts, made once; the connections keep them prepared.
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub create: String,
+    pub read: String,
+    pub read_meta: String,
+    pub find: String,
+    pub insert: String,
+    pub update: String,
+    pub delete: String,
+    pub touch: String,
+    pub victim: String,
+    pub clear: String,
+    pub scan: String,
+    pub oldest: String,
+    pub sums: String,
+    pub values: String,
+}
+
+impl Sql {
+    pub fn new(id: i64) -> Self {
+        let meta = meta_columns!();
+        let table = format!("entries_{id}");
+        Self {
+            create: format!(
+                "CREATE TABLE {table} (
+                    id             INTEGER PRIMARY KEY,
+                    key            TEXT    NOT NULL UNIQUE,
+                    revision       INTEGER NOT NULL,
+                    size           INTEGER NOT NULL,
+                    created        INTEGER NOT NULL,
+                    accessed       INTEGER NOT NULL,
+                    ttl            INTEGER,
+                    fixed          INTEGER NOT NULL DEFAULT 0,
+                    schema_version TEXT    NOT NULL,
+                    codec          INTEGER NOT NULL,
+                    checksum       INTEGER NOT NULL,
+                    value          BLOB    NOT NULL
+                ) STRICT;
+                CREATE INDEX {table}_order ON {table} (accessed, key);"
+            ),
+            read: format!("SELECT {meta}, checksum, value FROM {table} WHERE key = ?1"),
+            read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
+            find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
+            insert: format!(
+                "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, checksum, value)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            ),
+            update: format!(
+                "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5, ttl = NULL, fixed = 0,
+                 schema_version = ?6, codec = ?7, checksum = ?8, value = ?9 WHERE id = ?1"
+            ),
+            delete: format!("DELETE FROM {table} WHERE id = ?1"),
+            touch: format!("UPDATE {table} SET accessed = ?3 WHERE key = ?1 AND revision = ?2 AND accessed < ?3"),
+            victim: format!(
+                "SELECT {meta}, id, key FROM {table} ORDER BY accessed, key LIMIT 1"
+            ),
+            clear: format!("DELETE FROM {table}"),
+            scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
+            oldest: format!(
+                "SELECT {meta}, id, key FROM {table} WHERE accessed < ?1 ORDER BY accessed, key LIMIT ?2"
+            ),
+            sums: format!("SELECT count(*), coalesce(sum(size), 0), coalesce(max(revision), 0) FROM {table}"),
+            values: format!("SELECT {meta}, checksum, value, id, key FROM {table} ORDER BY id"),
+        }
+    }
+}

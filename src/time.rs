@@ -1,0 +1,229 @@
+//! Points in time and where they come from.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Whole nanoseconds since the Unix epoch; negative before it.
+///
+/// ```
+/// use std::time::Duration;
+/// use disk_backed_cache::Timestamp;
+///
+/// let start = Timestamp::from_nanos(1_000);
+/// assert_eq!((start + Duration::from_micros(2)).as_nanos(), 3_000);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest timestamp.
+    pub const MIN: Self = Self(i64::MIN);
+    /// The latest timestamp.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The timestamp that lies `nanos` nanoseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// How far `earlier` lies back, in nanoseconds; zero if it lies ahead. Saturates.
+    #[must_use]
+    pub(crate) const fn age_of(self, earlier: Self) -> i64 {
+        let age = self.0.saturating_sub(earlier.0);
+        if age < 0 { 0 } else { age }
+    }
+
+    /// `self` plus `nanos`, saturating.
+    pub(crate) const fn plus_nanos(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at [`Timestamp::MAX`].
+    fn add(self, duration: Duration) -> Self {
+        self.plus_nanos(nanos_of(duration))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at [`Timestamp::MIN`].
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos_of(duration)))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Saturates outside the years 1677 to 2262.
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => Self(nanos_of(since)),
+            Err(before) => Self(nanos_of(before.duration()).saturating_neg()),
+        }
+    }
+}
+
+/// The duration in nanoseconds, saturating at `i64::MAX` (292 years).
+pub(crate) fn nanos_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Where a cache reads the time.
+///
+/// An operation reads its clock once. The default is [`SystemClock`]; tests take a [`ManualClock`],
+/// and anything else that never runs backwards will do.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The present time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's wall time, made monotonic.
+///
+/// It is the wall time read at construction plus what a monotonic clock says has passed since. Once
+/// a second it looks at the wall time again and moves forward where that is found ahead (a machine
+/// that slept, or whose clock was set). It never runs backwards.
+pub struct SystemClock {
+    started: Instant,
+    /// Wall time at `started`, in nanoseconds; only ever raised.
+    anchor: AtomicI64,
+    /// Nanoseconds after `started` at which the wall time is looked at again.
+    next_look: AtomicI64,
+}
+
+const LOOK_EVERY_NANOS: i64 = 1_000_000_000;
+
+impl SystemClock {
+    /// A clock anchored at the present wall time.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            anchor: AtomicI64::new(Timestamp::from(SystemTime::now()).as_nanos()),
+            next_look: AtomicI64::new(LOOK_EVERY_NANOS),
+        }
+    }
+
+    /// Moves the anchor forward if `wall` is ahead of what this clock says.
+    fn catch_up(&self, passed: i64, wall: Timestamp) {
+        let anchor = wall.as_nanos().saturating_sub(passed);
+        self.anchor.fetch_max(anchor, Ordering::Relaxed);
+        self.next_look.fetch_max(passed.saturating_add(LOOK_EVERY_NANOS), Ordering::Relaxed);
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        let passed = nanos_of(self.started.elapsed());
+        if passed >= self.next_look.load(Ordering::Relaxed) {
+            self.catch_up(passed, Timestamp::from(SystemTime::now()));
+        }
+        Timestamp(self.anchor.load(Ordering::Relaxed).saturating_add(passed))
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemClock").finish_non_exhaustive()
+    }
+}
+
+/// A clock that stands still until it is moved.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use disk_backed_cache::{DiskBackedCache, ManualClock, Timestamp};
+///
+/// let clock = Arc::new(ManualClock::new(Timestamp::from_nanos(0)));
+/// let cache = DiskBackedCache::<String>::builder()
+///     .disk_ttl(Duration::from_secs(60))
+///     .clock(clock.clone())
+///     .open_in_memory()?;
+/// cache.put("greeting", "hello".to_owned())?;
+/// clock.advance(Duration::from_secs(61));
+/// assert!(cache.get("greeting")?.is_none());
+/// # Ok::<(), disk_backed_cache::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    now: AtomicI64,
+}
+
+impl ManualClock {
+    /// A clock that stands at `start`.
+    #[must_use]
+    pub fn new(start: Timestamp) -> Self {
+        Self { now: AtomicI64::new(start.as_nanos()) }
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let by = nanos_of(by);
+        let _previous = self
+            .now
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(by)))
+            .expect("the closure always returns a value");
+    }
+
+    /// Sets the clock, backwards too.
+    pub fn set(&self, now: Timestamp) {
+        self.now.store(now.as_nanos(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_saturate_and_are_never_negative() {
+        assert_eq!(Timestamp::MAX.age_of(Timestamp::MIN), i64::MAX);
+        assert_eq!(Timestamp::MIN.age_of(Timestamp::MAX), 0);
+        assert_eq!(Timestamp(5).age_of(Timestamp(3)), 2);
+        assert_eq!(Timestamp::MAX + Duration::from_nanos(1), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN - Duration::MAX, Timestamp::MIN);
+    }
+
+    #[test]
+    fn the_system_clock_follows_wall_time_forward_and_never_back() {
+        let clock = SystemClock::new();
+        let before = clock.now();
+        let hour = Duration::from_secs(3600);
+        let passed = nanos_of(clock.started.elapsed());
+        clock.catch_up(passed, before + hour);
+        let after_sleep = clock.now();
+        assert!(after_sleep >= before + hour);
+        clock.catch_up(passed, before - hour);
+        assert!(clock.now() >= after_sleep);
+    }
+
+    #[test]
+    fn times_before_the_epoch_are_negative() {
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_nanos(7)).as_nanos(), -7);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + Duration::from_nanos(7)).as_nanos(), 7);
+    }
+}
