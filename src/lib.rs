@@ -1,8 +1,92 @@
 //! A typed object cache in two tiers: live objects in memory over SQLite on disk.
-
-// The derive's own expansion names the crate from outside.
-#[cfg(test)]
-extern crate self as disk_backed_cache;
+//!
+//! Reach for it when a `HashMap` is no longer enough and a server is too much: results that are
+//! expensive to compute or fetch, kept within limits, still there after a restart.
+//!
+//! # A program
+//!
+//! ```
+//! # #[cfg(feature = "derive")] {
+//! use disk_backed_cache::{Cacheable, DiskBackedCache};
+//! use serde::{Deserialize, Serialize};
+//! use std::time::Duration;
+//!
+//! #[derive(Debug, Serialize, Deserialize, Cacheable)]
+//! #[cacheable(version = "1.0.0")]
+//! struct User {
+//!     name: String,
+//!     age: u8,
+//! }
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("cache.db");
+//! let cache = DiskBackedCache::<User>::builder()
+//!     .memory_entries(1_000) // hot objects, ready to use
+//!     .disk_bytes(100 << 20) // everything else, at most 100 MiB
+//!     .disk_ttl(Duration::from_secs(3600)) // an hour after it was last used
+//!     .open(path)?;
+//!
+//! cache.put("user:1", User { name: "Ada".into(), age: 36 })?;
+//! if let Some(user) = cache.get("user:1")? {
+//!     println!("{} is {}", user.name, user.age);
+//! }
+//! # }
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! [`DiskBackedCache`] is a cheap handle: clone it, share it between threads. Values come out as
+//! `Arc<T>`, shared and never copied.
+//!
+//! # What it promises
+//!
+//! - **Limits hold.** Each tier has its own, on entries and on bytes, and no write returns before the
+//!   excess it caused is gone. The entry that goes is exactly the one with the smallest (time of last
+//!   use, key).
+//! - **Nothing expired is returned**, and nothing of an outdated or damaged row: versions and
+//!   checksums are looked at on every read from disk.
+//! - **No operation sees half of another.** Per key, everything is linearizable across threads and
+//!   tiers: a `get` that begins after a `put` returned never sees what was there before.
+//! - **What was acknowledged survives the process.** A `put` returns after its transaction committed;
+//!   see [`Durability`].
+//!
+//! # When a type changes
+//!
+//! Every row stores the version of the type that wrote it. Raise the version when the shape changes:
+//! old rows are then misses, or they are upgraded when they are read.
+//!
+//! ```
+//! # #[cfg(feature = "derive")] {
+//! use disk_backed_cache::{Cacheable, Outdated};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct UserV1 {
+//!     name: String,
+//! }
+//!
+//! #[derive(Serialize, Deserialize, Cacheable)]
+//! #[cacheable(version = "2.0.0", upgrade = from_v1, upgrades = "^1.0")]
+//! struct User {
+//!     name: String,
+//!     age: Option<u8>,
+//! }
+//!
+//! fn from_v1(old: Outdated<'_>) -> Option<User> {
+//!     let UserV1 { name } = old.decode()?;
+//!     Some(User { name, age: None })
+//! }
+//! # }
+//! ```
+//!
+//! # Testing code that uses it
+//!
+//! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
+//! that stands still until it is moved.
+//!
+//! # What it is not for
+//!
+//! It has no queries and no replication, and one SQLite file has one writer at a time. Objects are
+//! cached by key and may go at any time; do not keep the only copy of anything here.
 
 mod error;
 mod planted;
@@ -38,3 +122,8 @@ pub use stats::Stats;
 pub use store::Store;
 pub use store::sqlite::{CacheFile, SqliteStore};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+
+/// README's program is a test like any other.
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

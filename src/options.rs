@@ -98,7 +98,7 @@ impl Options {
 
     /// Whether a second handle with `other` can share the state of one with `self`.
     pub fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.clock, &other.clock)
+        std::ptr::addr_eq(Arc::as_ptr(&self.clock), Arc::as_ptr(&other.clock))
             && self.memory == other.memory
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes

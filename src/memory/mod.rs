@@ -238,3 +238,6 @@ impl<V> State<V> {
         *epoch = epoch.wrapping_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

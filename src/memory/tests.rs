@@ -1,0 +1,182 @@
+//! The memory tier against oracles that are obviously right.
+
+use super::{Change, Memory, NewSlot, Promotion, ReadEnd};
+use crate::options::Settings;
+use crate::time::Timestamp;
+use lru::LruCache;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+fn memory(entries: u64) -> Memory<u64> {
+    let settings = Settings { memory_entries: entries, ..Settings::default() };
+    Memory::new(&settings.validate().unwrap())
+}
+
+fn at(nanos: i64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
+    NewSlot { value: Arc::new(value), size: 1, created: at(time), accessed: at(time), stored: at(time) }
+}
+
+fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
+    Change { key: Arc::from(key), revision, previous: None, new, inherits: false }
+}
+
+fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
+    let write = memory.begin_write([key].into_iter());
+    let new = new_slot(revision.unsigned_abs(), time);
+    write.end(vec![change(key, revision, Some(new))]);
+}
+
+fn holds(memory: &Memory<u64>, key: &str) -> bool {
+    memory.peek(key, at(0)).is_some()
+}
+
+fn assert_sound(memory: &Memory<u64>) {
+    let problems = memory.audit(|_| None);
+    let real = problems.iter().filter(|problem| !problem.contains("which the disk tier does not"));
+    assert_eq!(real.count(), 0, "{problems:?}");
+}
+
+proptest! {
+    /// Where call order is the order of times, the tier is a plain LRU cache.
+    #[test]
+    fn in_call_order_it_evicts_like_an_lru_list(
+        capacity in 1_usize..40,
+        calls in prop::collection::vec((any::<bool>(), 0_u8..60), 1..400),
+    ) {
+        let memory = memory(capacity as u64);
+        let mut oracle = LruCache::new(NonZeroUsize::new(capacity).unwrap());
+        for (time, (is_put, key)) in (1..).zip(calls) {
+            let key = key.to_string();
+            if is_put {
+                put(&memory, &key, time, time);
+                oracle.put(key, time.unsigned_abs());
+            } else {
+                let hit = memory.hit(&key, at(time)).map(|value| *value);
+                prop_assert_eq!(hit, oracle.get(&key).copied());
+            }
+        }
+        let (entries, _) = memory.gauges();
+        prop_assert_eq!(entries as usize, oracle.len());
+        for (key, _) in &oracle {
+            prop_assert!(holds(&memory, key));
+        }
+        assert_sound(&memory);
+    }
+
+    /// With times that repeat and go backwards, the smallest (time, key) goes, always.
+    #[test]
+    fn with_explicit_times_the_smallest_time_and_key_goes(
+        capacity in 1_usize..40,
+        calls in prop::collection::vec((any::<bool>(), 0_u8..60, -20_i64..20), 1..400),
+    ) {
+        let memory = memory(capacity as u64);
+        let mut oracle: BTreeMap<String, i64> = BTreeMap::new();
+        for (revision, (is_put, key, time)) in (1..).zip(calls) {
+            let key = key.to_string();
+            if is_put {
+                put(&memory, &key, revision, time);
+                oracle.insert(key, time);
+                if oracle.len() > capacity {
+                    let victim = oracle.iter().min_by_key(|(key, time)| (**time, *key)).unwrap();
+                    let victim = victim.0.clone();
+                    oracle.remove(&victim);
+                }
+            } else {
+                let hit = memory.hit(&key, at(time)).is_some();
+                prop_assert_eq!(hit, oracle.contains_key(&key));
+                oracle.entry(key).and_modify(|known| *known = (*known).max(time));
+            }
+            for key in oracle.keys() {
+                prop_assert!(holds(&memory, key), "{key} is missing");
+            }
+            prop_assert_eq!(memory.gauges().0 as usize, oracle.len());
+        }
+        assert_sound(&memory);
+    }
+}
+
+#[test]
+fn a_promotion_that_raced_with_a_write_reads_again() {
+    let memory = memory(10);
+    let seen = memory.begin_read("a");
+    put(&memory, "a", 2, 5);
+    let found = Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
+    assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Again));
+    assert_eq!(memory.hit("a", at(9)).as_deref(), Some(&2));
+}
+
+#[test]
+fn a_read_of_a_claimed_row_waits_for_the_write() {
+    let memory = memory(10);
+    let write = memory.begin_write(std::iter::empty());
+    let seen = memory.begin_read("victim");
+    assert_eq!(write.claim("victim", 1, at(0)), super::Claim::Granted);
+    let found = || Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
+    assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
+    drop(write);
+    // The write came to nothing, but the key's epoch moved: the reader looks again.
+    assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Again));
+    let seen = memory.begin_read("victim");
+    assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Done { .. }));
+    assert!(holds(&memory, "victim"));
+    assert_sound(&memory);
+}
+
+#[test]
+fn a_touch_after_the_store_looked_refuses_the_claim() {
+    let memory = memory(10);
+    put(&memory, "a", 1, 5);
+    memory.hit("a", at(7)).unwrap();
+    let write = memory.begin_write(std::iter::empty());
+    assert_eq!(write.claim("a", 1, at(5)), super::Claim::Younger(at(7)));
+    assert_eq!(write.claim("a", 1, at(7)), super::Claim::Granted);
+}
+
+#[test]
+fn what_a_slot_knew_of_recency_outlives_it() {
+    let memory = memory(10);
+    put(&memory, "a", 1, 5);
+    memory.hit("a", at(7)).unwrap();
+    memory.evict_all();
+    assert_eq!(memory.recency("a", 1), Some(at(7)));
+    assert_eq!(memory.recency("a", 2), None);
+    assert_eq!(memory.pending(), 1);
+    let touches = memory.unstored(usize::MAX, true);
+    memory.note_stored(&touches);
+    assert_eq!(memory.pending(), 0);
+    assert_sound(&memory);
+}
+
+#[test]
+fn writes_that_end_out_of_order_leave_the_last_commit() {
+    let memory = memory(10);
+    let first = memory.begin_write(["a"].into_iter());
+    let second = memory.begin_write(["a"].into_iter());
+    second.end(vec![change("a", 2, Some(new_slot(2, 2)))]);
+    assert!(!holds(&memory, "a"), "a write on it is still under way");
+    first.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
+    assert_eq!(memory.peek("a", at(0)).as_deref(), Some(&2));
+    let third = memory.begin_write(["a"].into_iter());
+    let fourth = memory.begin_write(["a"].into_iter());
+    fourth.end(vec![change("a", 4, None)]);
+    third.end(vec![change("a", 3, Some(new_slot(3, 3)))]);
+    assert!(!holds(&memory, "a"), "it was deleted after it was put");
+    assert_sound(&memory);
+}
+
+#[test]
+fn a_clear_outruns_a_put_that_committed_before_it() {
+    let memory = memory(10);
+    let put = memory.begin_write(["a"].into_iter());
+    let clear = memory.begin_clear();
+    clear.end_clear(2);
+    put.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
+    assert!(!holds(&memory, "a"));
+    assert_sound(&memory);
+}
