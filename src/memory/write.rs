@@ -168,7 +168,7 @@ impl<'m, V> Write<'m, V> {
                 self.memory.insert(&mut order, &mut state, slot);
             }
         }
-        self.unmark();
+        self.unmark(true);
         let evicted = self.memory.evict(&mut order, &mut removed);
         drop(order);
         drop(self);
@@ -196,12 +196,18 @@ impl<'m, V> Write<'m, V> {
         drop(removed);
     }
 
-    fn unmark(&mut self) {
+    /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans
+    /// one that came to nothing has missed nothing.
+    fn unmark(&mut self, changed: bool) {
         let own = self.keys.drain(..).map(|key| (key, None));
         let claims = self.claimed.get_mut().drain(..).map(|key| (key, Some(&self.gate)));
         for (key, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
-            self.memory.shard(hashed).state.write().unmark(hashed, claim);
+            let mut state = self.memory.shard(hashed).state.write();
+            state.unmark(hashed, claim);
+            if changed {
+                state.end_epoch(hashed);
+            }
         }
     }
 
@@ -222,7 +228,7 @@ impl<'m, V> Write<'m, V> {
 impl<V> Drop for Write<'_, V> {
     fn drop(&mut self) {
         self.unfreeze();
-        self.unmark();
+        self.unmark(false);
         self.gate.open();
     }
 }
@@ -244,7 +250,6 @@ impl<V> State<V> {
     }
 
     fn unmark(&mut self, key: Hashed<'_>, claim: Option<&Arc<Gate>>) {
-        self.end_epoch(key);
         let Ok(mut write) = self.writes.find_entry(key.hash, |write| write.is_on(key)) else {
             return;
         };
