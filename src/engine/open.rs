@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::Counters;
-use crate::store::sqlite::{CacheFile, Claimant, SqliteStore, Upkeep};
+use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
 use parking_lot::Mutex;
 use semver::Version;
@@ -17,7 +17,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// What all clones of a handle share. Dropping it closes the cache.
-#[derive(Debug)]
 pub(crate) struct Guard<T: Cacheable, S: Store> {
     pub engine: Arc<Engine<T, S>>,
 }
@@ -41,9 +40,9 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let (type_name, version) = (T::type_name(), T::schema_version());
         let mut open = file.collections();
         if let Some(other) = open.get(&options.collection).and_then(Weak::upgrade)
-            && let Some(guard) = join(other, &options)?
+            && !other.is_closed()
         {
-            return Ok(guard);
+            return join(other, &options);
         }
         let terms = Terms {
             limits: options.disk,
@@ -71,11 +70,17 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
     }
 }
 
-/// The guard of a collection that is open already; `None` if it has been closed.
+impl<T: Cacheable, S: Store> Opened for Guard<T, S> {
+    fn is_closed(&self) -> bool {
+        self.engine.is_closed()
+    }
+}
+
+/// The guard of a collection that is open already.
 fn join<T: Cacheable>(
-    other: Arc<dyn Any + Send + Sync>,
+    other: Arc<dyn Opened>,
     options: &Options,
-) -> Result<Option<Arc<Guard<T, SqliteStore>>>, Error> {
+) -> Result<Arc<Guard<T, SqliteStore>>, Error> {
     let conflict = |what: &str| {
         let message = format!(
             "collection {:?} is open in this process with {what}; close that handle first, or clone it",
@@ -83,16 +88,14 @@ fn join<T: Cacheable>(
         );
         Err(Error::new(ErrorKind::Conflict, message))
     };
+    let other: Arc<dyn Any + Send + Sync> = other;
     let Ok(guard) = other.downcast::<Guard<T, SqliteStore>>() else {
         return conflict("another Rust type");
     };
-    if guard.engine.is_closed() {
-        return Ok(None);
-    }
     if !guard.engine.options.same_as(options) {
         return conflict("other options");
     }
-    Ok(Some(guard))
+    Ok(guard)
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {

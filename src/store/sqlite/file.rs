@@ -76,7 +76,7 @@ impl CacheFile {
     /// threads that open the same one get the same.
     pub(crate) fn collections(
         &self,
-    ) -> MutexGuard<'_, HashMap<String, Weak<dyn Any + Send + Sync>>> {
+    ) -> MutexGuard<'_, HashMap<String, Weak<dyn Opened>>> {
         self.inner.collections.lock()
     }
 
@@ -92,6 +92,12 @@ impl CacheFile {
             fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
         })
     }
+}
+
+/// A handle that a file knows its collection by, whatever type it caches.
+pub(crate) trait Opened: Any + Send + Sync {
+    /// Whether it was closed, though clones of it may be alive.
+    fn is_closed(&self) -> bool;
 }
 
 /// The files this process has open. A slot is locked while its file is being opened.
@@ -112,7 +118,7 @@ pub(super) struct FileInner {
     /// completes the log.
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Writer>,
-    collections: Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>,
+    collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
 }
 

@@ -17,6 +17,7 @@ mod transaction;
 pub(crate) use background::Upkeep;
 pub(crate) use collection::Claimant;
 pub use file::CacheFile;
+pub(crate) use file::Opened;
 
 use super::{
     Applied, Audit, Batch, Claims, Cleared, Meta, Row, Scanned, Store, Terms, Usage, sealed,
