@@ -22,7 +22,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         let mut found = HashMap::with_capacity(keys.len());
         let mut memory_hits = 0;
-        // How often each key that memory does not have was asked for.
+        // Keys that memory does not have, in the order they were asked for, and how often each was.
+        let mut wanted: Vec<&str> = Vec::new();
         let mut absent: HashMap<&str, u64> = HashMap::new();
         for &key in keys {
             if let Some(repeats) = absent.get_mut(key) {
@@ -33,9 +34,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 found.insert(key.to_owned(), value);
             } else {
                 absent.insert(key, 1);
+                wanted.push(key);
             }
         }
-        let wanted: Vec<&str> = absent.keys().copied().collect();
         let rows =
             if wanted.is_empty() { Vec::new() } else { self.store.read_many(&wanted).await? };
         self.memory.count_hits(memory_hits);
