@@ -2,7 +2,8 @@
 
 use super::Engine;
 use super::events::event;
-use super::judge::Bad;
+use super::judge::{Live, Upgrade};
+use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key;
@@ -37,11 +38,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
-        let rows =
-            if wanted.is_empty() { Vec::new() } else { self.store.read_many(&wanted).await? };
+        let rows = match wanted.as_slice() {
+            [] => Vec::new(),
+            wanted => self.store.read_many(wanted).await?,
+        };
         self.memory.count_hits(memory_hits);
-        for (key, row) in wanted.into_iter().zip(rows) {
-            let value = self.judge_absent(key, row, now).await;
+        let answers = self.answer_absent(&wanted, &rows, now).await;
+        for (key, value) in wanted.into_iter().zip(answers) {
             let counter =
                 if value.is_some() { &self.counters.disk_hits } else { &self.counters.misses };
             counter.add(absent[key]);
@@ -51,44 +54,43 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(found)
     }
 
-    /// What the disk tier says of a key that memory could not answer.
-    async fn judge_absent(&self, key: &str, row: Option<Row>, now: Timestamp) -> Option<Arc<T>> {
-        let Some(row) = row else {
-            self.drop_expired_copy(key, now);
-            return None;
-        };
-        let judged = self.judge(key, &row, now);
-        let readable = match judged {
-            Ok(live) if live.upgraded => match self.encode_upgraded(&live, &row.meta) {
-                Ok(encoded) => {
-                    let replaced =
-                        self.replace(key, &row.meta, &encoded, live.accessed, None).await;
-                    if let Err(error) = replaced {
-                        tracing::warn!(key, %error, "an upgraded row could not be rewritten");
-                    }
-                    Ok(live.value)
-                }
-                Err(bad) => Err(bad),
-            },
-            Ok(live) => Ok(live.value),
-            Err(bad) => Err(bad),
-        };
-        match readable {
-            Ok(value) => {
+    /// What the disk tier says of keys that memory could not answer. All rows are judged as the
+    /// snapshot has them; then the bad ones are removed, and the upgraded ones rewritten.
+    async fn answer_absent(
+        &self,
+        keys: &[&str],
+        rows: &[Option<Row>],
+        now: Timestamp,
+    ) -> Vec<Option<Arc<T>>> {
+        let (mut bad_rows, mut rewrites) = (Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(keys.len());
+        for (&key, row) in keys.iter().zip(rows) {
+            let Some(row) = row else {
                 self.drop_expired_copy(key, now);
-                Some(value)
-            }
-            Err(bad) => {
-                self.drop_absent(key, &row, bad, now).await;
-                None
-            }
+                answers.push(None);
+                continue;
+            };
+            let meta = &row.meta;
+            answers.push(match self.judge(key, row, now) {
+                Ok(Live { value, upgrade: Upgrade::As(encoded), accessed }) => {
+                    rewrites.push(Rewrite { key, meta, encoded, accessed, promoted: None });
+                    Some(value)
+                }
+                Ok(Live { value, .. }) => {
+                    self.drop_expired_copy(key, now);
+                    Some(value)
+                }
+                Err(bad) => {
+                    bad_rows.push(Met { key, meta, bad });
+                    None
+                }
+            });
         }
-    }
-
-    /// A row that changed since the snapshot is a miss all the same: it was one at that moment.
-    async fn drop_absent(&self, key: &str, row: &Row, bad: Bad, now: Timestamp) {
-        if !self.drop_bad(key, &row.meta, bad, now).await {
-            self.drop_expired_copy(key, now);
+        self.drop_bad(&bad_rows, now).await;
+        // Where they cannot be rewritten, the upgraded objects are still the answers.
+        if !rewrites.is_empty() && self.rewrite(&rewrites).await.is_none() {
+            rewrites.iter().for_each(|rewrite| self.drop_expired_copy(rewrite.key, now));
         }
+        answers
     }
 }

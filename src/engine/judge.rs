@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
-use crate::codec;
+use crate::codec::{self, Codec, Json};
 use crate::store::{Meta, Row, Store};
 use crate::time::Timestamp;
 use semver::Version;
@@ -14,8 +14,18 @@ pub(super) struct Live<T> {
     pub value: Arc<T>,
     /// Its true recency, as far as known when it was judged.
     pub accessed: Timestamp,
-    /// Whether it was written by an older version and should be rewritten.
-    pub upgraded: bool,
+    pub upgrade: Upgrade,
+}
+
+/// Whether a row was written by an older version, and what to rewrite it as.
+#[derive(Debug)]
+pub(super) enum Upgrade {
+    /// It is of the present shape.
+    None,
+    /// The upgraded object, encoded.
+    As(Vec<u8>),
+    /// The upgraded object refuses to be encoded. It can be returned all the same.
+    Unwritable,
 }
 
 /// A row that cannot be read.
@@ -30,6 +40,17 @@ pub(super) enum Bad {
     },
     /// Its checksum is wrong, or it does not decode.
     Damaged,
+}
+
+impl Bad {
+    /// For messages and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "expired",
+            Self::Outdated { .. } => "outdated",
+            Self::Damaged => "damaged",
+        }
+    }
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
@@ -70,14 +91,21 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(Bad::Damaged);
         }
         let codec = row.meta.codec;
-        let value = if compatibility == Compatibility::Upgrade {
-            let upgraded = T::upgrade(Outdated::new(&version, codec, &row.value));
-            upgraded.ok_or(Bad::Outdated { lower: version < self.version })?
-        } else {
-            codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?
+        if compatibility == Compatibility::Current {
+            let value = codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?;
+            return Ok(Live { value: Arc::new(value), accessed, upgrade: Upgrade::None });
+        }
+        let discarded = Bad::Outdated { lower: version < self.version };
+        let value = T::upgrade(Outdated::new(&version, codec, &row.value)).ok_or(discarded)?;
+        let upgrade = match Json::encode(&value) {
+            Ok(encoded) if encoded.len() as u64 > self.options.disk.bytes => return Err(discarded),
+            Ok(encoded) => Upgrade::As(encoded),
+            Err(error) => {
+                tracing::warn!(key, error, "an upgraded object could not be encoded");
+                Upgrade::Unwritable
+            }
         };
-        let upgraded = compatibility == Compatibility::Upgrade;
-        Ok(Live { value: Arc::new(value), accessed, upgraded })
+        Ok(Live { value: Arc::new(value), accessed, upgrade })
     }
 
     /// Whether a row was alive and readable, for the answer of `delete`.

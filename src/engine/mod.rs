@@ -10,6 +10,7 @@ mod get;
 mod get_many;
 mod judge;
 mod look;
+mod mend;
 mod open;
 mod put;
 mod remove;

@@ -19,7 +19,13 @@ fn at(nanos: i64) -> Timestamp {
 }
 
 fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
-    NewSlot { value: Arc::new(value), size: 1, created: at(time), accessed: at(time), stored: at(time) }
+    NewSlot {
+        value: Arc::new(value),
+        size: 1,
+        created: at(time),
+        accessed: at(time),
+        stored: at(time),
+    }
 }
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
@@ -106,7 +112,8 @@ fn a_promotion_that_raced_with_a_write_reads_again() {
     let memory = memory(10);
     let seen = memory.begin_read("a");
     put(&memory, "a", 2, 5);
-    let found = Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
+    let found =
+        Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
     assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Again));
     assert_eq!(memory.hit("a", at(9)).as_deref(), Some(&2));
 }
@@ -117,7 +124,13 @@ fn a_read_of_a_claimed_row_waits_for_the_write() {
     let write = memory.begin_write(std::iter::empty());
     let seen = memory.begin_read("victim");
     assert_eq!(write.claim("victim", 1, at(0)), super::Claim::Granted);
-    let found = || Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
+    let found = || Promotion {
+        revision: 1,
+        created: at(0),
+        stored: at(0),
+        size: 1,
+        value: Some(Arc::new(1)),
+    };
     assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
     drop(write);
     // The write came to nothing: what was read is still so.

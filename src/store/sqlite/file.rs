@@ -74,9 +74,7 @@ impl CacheFile {
 
     /// The collections that are open, by name. Locked while one is being opened, so that two
     /// threads that open the same one get the same.
-    pub(crate) fn collections(
-        &self,
-    ) -> MutexGuard<'_, HashMap<String, Weak<dyn Opened>>> {
+    pub(crate) fn collections(&self) -> MutexGuard<'_, HashMap<String, Weak<dyn Opened>>> {
         self.inner.collections.lock()
     }
 
