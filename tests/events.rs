@@ -67,7 +67,10 @@ fn told(level: Level, run: impl FnOnce()) -> Vec<Fields> {
 }
 
 fn traced(run: impl FnOnce()) -> Vec<(String, String, String)> {
-    told(Level::TRACE, run).into_iter().map(|fields| (fields.key, fields.tier, fields.outcome)).collect()
+    told(Level::TRACE, run)
+        .into_iter()
+        .map(|fields| (fields.key, fields.tier, fields.outcome))
+        .collect()
 }
 
 fn event(key: &str, tier: &str, outcome: &str) -> (String, String, String) {

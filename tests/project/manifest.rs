@@ -18,7 +18,8 @@ fn the_default_build_has_few_crates() {
         .unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let printed = String::from_utf8(tree.stdout).unwrap();
-    let crates: BTreeSet<&str> = printed.lines().filter_map(|line| line.split(' ').next()).collect();
+    let crates: BTreeSet<&str> =
+        printed.lines().filter_map(|line| line.split(' ').next()).collect();
     println!("{} crates: {crates:?}", crates.len());
     assert!(crates.contains("rusqlite"), "{printed}");
     assert!(crates.len() <= MOST_CRATES, "{} crates: {crates:?}", crates.len());
@@ -39,7 +40,10 @@ fn the_stated_rust_version_is_the_one_that_builds_it() {
 fn the_changelog_knows_the_version() {
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    assert!(changelog.contains(&format!("## [{version}]")), "CHANGELOG.md has no section {version}");
+    assert!(
+        changelog.contains(&format!("## [{version}]")),
+        "CHANGELOG.md has no section {version}"
+    );
 }
 
 #[test]

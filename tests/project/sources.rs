@@ -24,7 +24,8 @@ pub fn sources(folder: &str) -> Vec<Source> {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let syntax =
+            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let path = path.strip_prefix(root()).unwrap().to_owned();
         found.push(Source { path, text, syntax });
     }

@@ -123,9 +123,10 @@ fn upgrading(upgrade: &Upgrade, krate: &Path) -> TokenStream {
                 ::std::sync::LazyLock::new(|| {
                     #krate::semver::VersionReq::parse(#requirement).expect("checked at compile time")
                 });
-            if *__stored == <Self as #krate::Cacheable>::schema_version() {
+            let __own = <Self as #krate::Cacheable>::schema_version();
+            if *__stored == __own {
                 #krate::Compatibility::Current
-            } else if __UPGRADES.matches(__stored) {
+            } else if *__stored < __own && __UPGRADES.matches(__stored) {
                 #krate::Compatibility::Upgrade
             } else {
                 #krate::Compatibility::Discard

@@ -1,0 +1,75 @@
+//! Eight threads on few keys, with limits below the number of keys: whatever they are answered, for
+//! each key there is one order of all that was done to it which explains the answers (O29), and
+//! afterwards everything adds up.
+//!
+//! `DBC_LINEARIZABILITY_ROUNDS` says how many rounds are played. Built with `--cfg planted_bugs`, the
+//! check is checked itself.
+
+#[path = "linearizability/game.rs"]
+mod game;
+#[path = "linearizability/history.rs"]
+mod history;
+#[cfg(planted_bugs)]
+#[path = "linearizability/planted.rs"]
+mod planted;
+#[path = "linearizability/player.rs"]
+mod player;
+#[path = "linearizability/values.rs"]
+mod values;
+#[path = "linearizability/watchdog.rs"]
+mod watchdog;
+
+use disk_backed_cache::CacheFile;
+use game::{Game, Rules};
+use watchdog::watched;
+
+const PLAIN: Rules = Rules { disk_entries: None, expiry: false, upgrades: false };
+
+/// Plays on a file and in memory.
+fn play(rules: Rules) {
+    let rounds = std::env::var("DBC_LINEARIZABILITY_ROUNDS")
+        .map_or(100, |rounds| rounds.parse().expect("DBC_LINEARIZABILITY_ROUNDS is a number"));
+    watched(move |alive| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CacheFile::open(folder.path().join("cache.db")).unwrap();
+        let mut games =
+            [file, CacheFile::open_in_memory().unwrap()].map(|file| Game::new(rules, file));
+        for round in 0..rounds {
+            for game in &mut games {
+                game.round(round);
+                alive();
+            }
+        }
+        games.into_iter().for_each(Game::end);
+    });
+}
+
+// rule: O29, C3, R12
+#[test]
+fn one_order_explains_all_answers() {
+    play(PLAIN);
+}
+
+// rule: O29, R6, R11
+#[test]
+fn one_order_explains_all_answers_while_rows_are_evicted() {
+    play(Rules { disk_entries: Some(3), ..PLAIN });
+}
+
+// rule: O29, R11
+#[test]
+fn one_order_explains_all_answers_while_rows_expire() {
+    play(Rules { expiry: true, ..PLAIN });
+}
+
+// rule: O29, V4, V6
+#[test]
+fn one_order_explains_all_answers_while_rows_are_upgraded() {
+    play(Rules { upgrades: true, ..PLAIN });
+}
+
+// rule: O29, V4, V5, V6
+#[test]
+fn one_order_explains_all_answers_while_rows_are_upgraded_and_evicted() {
+    play(Rules { upgrades: true, disk_entries: Some(3), ..PLAIN });
+}

@@ -1,0 +1,203 @@
+//! What threads did to one key, and whether one order of it explains what they were answered.
+//!
+//! The search is Wing and Gong's, with memory of what was tried (Lowe, "Testing for
+//! linearizability"): of the actions that may come next, because none that is left ended before
+//! they began, take each in turn and see whether the rest can follow.
+
+use std::collections::HashSet;
+use std::fmt::{self, Write};
+
+/// What a thread did to a key, with the answer it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// No two writes of a history carry the same number.
+    Wrote(u64),
+    Read(Option<u64>),
+    /// Asked whether the key is there.
+    Asked(bool),
+    /// Deleted the key, and was told whether it was there.
+    Deleted(bool),
+    /// Removed the key, and was told nothing about it.
+    Removed,
+}
+
+/// An action with the moments between which it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub thread: usize,
+    pub began: u64,
+    pub ended: u64,
+    pub action: Action,
+}
+
+/// What else than the threads may change a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// Nothing: absent means removed.
+    Register,
+    /// An eviction may remove it at any time, for good.
+    Evicting,
+    /// As `Evicting`; and an entry may be too old for one thread's time and not for another's, so
+    /// that who does not find it has learnt nothing.
+    Expiring,
+}
+
+impl Model {
+    /// What the key holds after `action` on what it held, if that can have been the answer.
+    ///
+    /// Spontaneous removals are made out when they are seen: one that nobody sees might as well not
+    /// have happened yet.
+    fn step(self, held: Option<u64>, action: Action) -> Option<Option<u64>> {
+        match action {
+            Action::Wrote(number) => Some(Some(number)),
+            Action::Removed => Some(None),
+            Action::Read(Some(number)) => (held == Some(number)).then_some(held),
+            Action::Asked(true) => held.is_some().then_some(held),
+            Action::Deleted(true) => held.is_some().then_some(None),
+            Action::Read(None) | Action::Asked(false) | Action::Deleted(false)
+                if self == Self::Register =>
+            {
+                held.is_none().then_some(None)
+            }
+            Action::Read(None) | Action::Asked(false) if self == Self::Expiring => Some(held),
+            Action::Read(None) | Action::Asked(false) | Action::Deleted(false) => Some(None),
+        }
+    }
+}
+
+/// The longest history: one bit for each event.
+const LONGEST: usize = u128::BITS as usize;
+
+/// Whether some order of `events` that respects their moments is one that `model` allows, if the key
+/// holds nothing at first.
+pub fn is_linearizable(model: Model, events: &[Event]) -> bool {
+    assert!(events.len() <= LONGEST, "{} events of one key: make rounds shorter", events.len());
+    let mut seen = HashSet::new();
+    let mut untried = vec![(0_u128, None)];
+    while let Some((done, held)) = untried.pop() {
+        if done.count_ones() as usize == events.len() {
+            return true;
+        }
+        if !seen.insert((done, held)) {
+            continue;
+        }
+        let next: Vec<_> = possible_next(events, done)
+            .filter_map(|at| {
+                let action = events[at].action;
+                Some((action, (done | 1 << at, model.step(held, action)?)))
+            })
+            .collect();
+        // What changes nothing may as well come first, if it could not change anything later.
+        let idle = next.iter().find(|(action, (_, then))| *then == held && observes(*action));
+        match idle {
+            Some((_, state)) => untried.push(*state),
+            None => untried.extend(next.into_iter().map(|(_, state)| state)),
+        }
+    }
+    false
+}
+
+/// The events not yet `done` that began before any other of those ended.
+fn possible_next(events: &[Event], done: u128) -> impl Iterator<Item = usize> {
+    let left = move |at: &usize| done & (1 << at) == 0;
+    let first_end = (0..events.len()).filter(left).map(|at| events[at].ended).min();
+    (0..events.len()).filter(left).filter(move |&at| Some(events[at].began) < first_end)
+}
+
+/// Whether nothing that comes later can need what the action does to the key.
+fn observes(action: Action) -> bool {
+    !matches!(action, Action::Wrote(_) | Action::Removed | Action::Deleted(true))
+}
+
+/// The events in the order in which they began, for people to read.
+pub fn told(events: &[Event]) -> String {
+    let mut events = events.to_vec();
+    events.sort_by_key(|event| event.began);
+    events.iter().fold(String::new(), |mut text, event| {
+        writeln!(text, "{event}").expect("a String takes whatever is written");
+        text
+    })
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thread, began, ended, action } = self;
+        write!(f, "{began:>9} to {ended:>9}, thread {thread}: {action:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Action::{Asked, Deleted, Read, Removed, Wrote};
+    use super::*;
+
+    const MODELS: [Model; 3] = [Model::Register, Model::Evicting, Model::Expiring];
+
+    /// The models that explain actions with these moments.
+    fn explained_by(actions: &[(u64, u64, Action)]) -> Vec<Model> {
+        let event = |&(began, ended, action)| Event { thread: 0, began, ended, action };
+        let events: Vec<_> = actions.iter().map(event).collect();
+        MODELS.into_iter().filter(|model| is_linearizable(*model, &events)).collect()
+    }
+
+    #[test]
+    fn what_happens_at_the_same_time_happens_in_either_order() {
+        let both = |read| [(0, 1, Wrote(1)), (2, 5, Wrote(2)), (3, 4, Read(Some(read)))];
+        assert_eq!(explained_by(&both(1)), MODELS);
+        assert_eq!(explained_by(&both(2)), MODELS);
+        assert_eq!(explained_by(&both(3)), []);
+    }
+
+    #[test]
+    fn a_read_after_a_write_does_not_see_what_was_there_before() {
+        let stale = [(0, 1, Wrote(1)), (2, 3, Wrote(2)), (4, 5, Read(Some(1)))];
+        assert_eq!(explained_by(&stale), []);
+        let deleted = [(0, 1, Wrote(1)), (2, 3, Deleted(true)), (4, 5, Read(Some(1)))];
+        assert_eq!(explained_by(&deleted), []);
+        let cleared = [(0, 1, Wrote(1)), (2, 3, Removed), (4, 5, Asked(true))];
+        assert_eq!(explained_by(&cleared), []);
+    }
+
+    #[test]
+    fn two_reads_do_not_see_one_write_in_both_orders() {
+        let during = |first, second| {
+            let (first, second) = (Read(Some(first)), Read(Some(second)));
+            [(0, 1, Wrote(1)), (2, 9, Wrote(2)), (3, 4, first), (5, 6, second)]
+        };
+        assert_eq!(explained_by(&during(1, 2)), MODELS);
+        assert_eq!(explained_by(&during(2, 1)), []);
+    }
+
+    #[test]
+    fn only_evictions_and_expiry_explain_that_an_entry_vanished() {
+        let evicting = [Model::Evicting, Model::Expiring];
+        assert_eq!(explained_by(&[(0, 1, Wrote(1)), (2, 3, Read(None))]), evicting);
+        assert_eq!(explained_by(&[(0, 1, Wrote(1)), (2, 3, Asked(false))]), evicting);
+        assert_eq!(explained_by(&[(0, 1, Wrote(1)), (2, 3, Deleted(false))]), evicting);
+    }
+
+    #[test]
+    fn what_was_evicted_does_not_come_back() {
+        let back = |gone| [(0, 1, Wrote(1)), (2, 3, gone), (4, 5, Read(Some(1)))];
+        assert_eq!(explained_by(&back(Read(None))), [Model::Expiring]);
+        assert_eq!(explained_by(&back(Asked(false))), [Model::Expiring]);
+        assert_eq!(explained_by(&back(Deleted(false))), []);
+    }
+
+    #[test]
+    fn a_removal_waits_for_the_moment_at_which_it_is_needed() {
+        let actions = [(0, 9, Removed), (1, 2, Read(None)), (3, 4, Wrote(1)), (5, 6, Read(None))];
+        assert_eq!(explained_by(&actions), MODELS);
+        let actions = [(0, 9, Deleted(false)), (1, 2, Wrote(1)), (3, 4, Read(Some(1)))];
+        assert_eq!(explained_by(&actions), MODELS);
+    }
+
+    #[test]
+    fn each_write_is_deleted_once() {
+        let one = [(0, 1, Wrote(1)), (2, 5, Deleted(true)), (3, 4, Deleted(true))];
+        assert_eq!(explained_by(&one), []);
+        let two =
+            [(0, 1, Wrote(1)), (2, 5, Deleted(true)), (3, 4, Deleted(true)), (2, 6, Wrote(2))];
+        assert_eq!(explained_by(&two), MODELS);
+    }
+}

@@ -1,0 +1,210 @@
+//! One thread of a round: random operations, written down with their answers.
+
+use super::history::{Action, Event};
+use super::values::Value;
+use disk_backed_cache::{DiskBackedCache, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, Range};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Few keys, so that threads meet.
+pub const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// How many different times the operations of one round speak of.
+pub const MOMENTS: u64 = 8;
+
+/// What happened to a key, by its place in [`KEYS`].
+pub type Histories = [Vec<Event>; KEYS.len()];
+
+/// How many keys were given to which operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    pub puts: u64,
+    pub gets: u64,
+    pub deletes: u64,
+}
+
+/// A thread with its notes.
+pub struct Player<'c> {
+    cache: &'c DiskBackedCache<Value>,
+    thread: usize,
+    /// The first of the round's times.
+    start: i64,
+    random: Random,
+    pub histories: Histories,
+    pub given: Given,
+    /// What `verify` complained of in the midst of it all.
+    pub complaints: Vec<String>,
+}
+
+impl<'c> Player<'c> {
+    pub fn new(cache: &'c DiskBackedCache<Value>, thread: usize, start: i64, seed: u64) -> Self {
+        Self {
+            cache,
+            thread,
+            start,
+            random: Random(seed),
+            histories: Histories::default(),
+            given: Given::default(),
+            complaints: Vec::new(),
+        }
+    }
+
+    /// Does something.
+    pub fn play(&mut self) {
+        match self.random.below(100) {
+            0..28 => self.get(),
+            28..48 => self.put(),
+            48..58 => self.get_many(),
+            58..66 => self.put_many(),
+            66..76 => self.delete(),
+            76..80 => self.delete_many(),
+            80..86 => self.contains_key(),
+            86..92 => self.cache.evict_memory(),
+            92..94 => self.clear(),
+            94..97 => self.cache.run_maintenance().unwrap(),
+            97..99 => self.cache.flush().unwrap(),
+            _ => self.verify(),
+        }
+    }
+
+    /// Puts every key, in one batch.
+    pub fn put_all(&mut self) {
+        self.put_batch(&std::array::from_fn::<_, { KEYS.len() }, _>(|at| at));
+    }
+
+    /// Reads every key by itself.
+    pub fn get_all(&mut self) {
+        for at in 0..KEYS.len() {
+            self.get_at(at, Timestamp::from_nanos(self.start + MOMENTS as i64));
+        }
+    }
+
+    fn get(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        self.get_at(at, now);
+    }
+
+    fn get_at(&mut self, at: usize, now: Timestamp) {
+        let (took, found) = timed(|| self.cache.at(now).get(KEYS[at]).unwrap());
+        self.note(at, took, Action::Read(found.map(|value| value.number)));
+        self.given.gets += 1;
+    }
+
+    fn get_many(&mut self) {
+        let (wanted, now) = ([(); 3].map(|()| self.key()), self.moment());
+        let (took, found) =
+            timed(|| self.cache.at(now).get_many(wanted.map(|at| KEYS[at])).unwrap());
+        self.given.gets += wanted.len() as u64;
+        for at in BTreeSet::from(wanted) {
+            let number = found.get(KEYS[at]).map(|value| value.number);
+            self.note(at, took.clone(), Action::Read(number));
+        }
+    }
+
+    fn put(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let (took, ()) = timed(|| self.cache.at(now).put(KEYS[at], Value::new(number)).unwrap());
+        self.note(at, took, Action::Wrote(number));
+        self.given.puts += 1;
+    }
+
+    fn put_many(&mut self) {
+        let keys = [(); 2].map(|()| self.key());
+        self.put_batch(&keys);
+    }
+
+    /// Of a key that comes twice the last number counts.
+    fn put_batch(&mut self, keys: &[usize]) {
+        let now = self.moment();
+        let numbers: Vec<_> = keys.iter().map(|&at| (at, next_number())).collect();
+        let pairs = numbers.iter().map(|&(at, number)| (KEYS[at], Value::new(number)));
+        let (took, ()) = timed(|| self.cache.at(now).put_many(pairs).unwrap());
+        self.given.puts += numbers.len() as u64;
+        for (at, number) in BTreeMap::from_iter(numbers) {
+            self.note(at, took.clone(), Action::Wrote(number));
+        }
+    }
+
+    fn delete(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, found) = timed(|| self.cache.at(now).delete(KEYS[at]).unwrap());
+        self.note(at, took, Action::Deleted(found));
+        self.given.deletes += 1;
+    }
+
+    /// Its answer is a number for all keys together, which says nothing of each.
+    fn delete_many(&mut self) {
+        let (keys, now) = ([(); 2].map(|()| self.key()), self.moment());
+        let (took, _) = timed(|| self.cache.at(now).delete_many(keys.map(|at| KEYS[at])).unwrap());
+        self.given.deletes += keys.len() as u64;
+        for at in BTreeSet::from(keys) {
+            self.note(at, took.clone(), Action::Removed);
+        }
+    }
+
+    fn contains_key(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, found) = timed(|| self.cache.at(now).contains_key(KEYS[at]).unwrap());
+        self.note(at, took, Action::Asked(found));
+    }
+
+    fn clear(&mut self) {
+        let (took, ()) = timed(|| self.cache.clear().unwrap());
+        for at in 0..KEYS.len() {
+            self.note(at, took.clone(), Action::Removed);
+        }
+    }
+
+    fn verify(&mut self) {
+        self.complaints.extend_from_slice(self.cache.verify().unwrap().problems());
+    }
+
+    fn note(&mut self, at: usize, took: Range<u64>, action: Action) {
+        let Range { start: began, end: ended } = took;
+        self.histories[at].push(Event { thread: self.thread, began, ended, action });
+    }
+
+    fn key(&mut self) -> usize {
+        self.random.below(KEYS.len() as u64) as usize
+    }
+
+    fn moment(&mut self) -> Timestamp {
+        Timestamp::from_nanos(self.start + self.random.below(MOMENTS) as i64)
+    }
+}
+
+impl AddAssign for Given {
+    fn add_assign(&mut self, other: Self) {
+        self.puts += other.puts;
+        self.gets += other.gets;
+        self.deletes += other.deletes;
+    }
+}
+
+/// Does `work` and says between which two moments.
+pub fn timed<R>(work: impl FnOnce() -> R) -> (Range<u64>, R) {
+    static MOMENT: AtomicU64 = AtomicU64::new(0);
+    let began = MOMENT.fetch_add(1, Ordering::SeqCst);
+    let result = work();
+    (began..MOMENT.fetch_add(1, Ordering::SeqCst), result)
+}
+
+/// A number that was never put before.
+pub fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

@@ -1,0 +1,297 @@
+//! The reference model: `docs/semantics.md` in executable form.
+//!
+//! Both tiers are plain ordered maps, every question is answered by looking at everything, and
+//! nothing is optimised: the point is that a reader can hold a method beside its paragraph of the
+//! semantics and see that they say the same. Of the crate it knows only words. There is one place
+//! for an entry's recency, its row, because an entry has one recency and memory never holds what
+//! the disk tier does not.
+
+mod reads;
+mod scenarios;
+mod schema;
+mod upkeep;
+mod writes;
+
+pub use schema::{Schema, Verdict, Version};
+
+use disk_backed_cache::{Stats, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A value as the disk tier sees it. The test says how large it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    pub content: String,
+    pub size: u64,
+}
+
+/// What a handle is opened with, in the builder's words.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub memory_entries: u64,
+    pub memory_bytes: u64,
+    pub memory_ttl: Option<Duration>,
+    pub disk_entries: Option<u64>,
+    pub disk_bytes: Option<u64>,
+    pub disk_ttl: Option<Duration>,
+    pub max_item_size: Option<u64>,
+    pub max_age: Option<Duration>,
+}
+
+/// Why an operation was refused. A refused operation changes and counts nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    InvalidKey,
+    TooLarge,
+}
+
+/// What the model knows of a live entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    pub size: u64,
+    pub created: Timestamp,
+    pub accessed: Timestamp,
+    pub expires: Option<Timestamp>,
+    pub version: Version,
+}
+
+/// What a row of the disk tier suffered behind the cache's back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Its value or its checksum is not what was written.
+    Value,
+    /// Its schema version is not one.
+    Version,
+}
+
+/// What happened at least once, so that a test run can say what it has covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    MemoryEviction,
+    MemoryOwnVictim,
+    DiskEviction,
+    DiskOwnVictim,
+    MemoryExpiry,
+    DiskExpiry,
+    MaxAgeExpiry,
+    Upgrade,
+    SchemaDiscard,
+    DamageMet,
+    Reopening,
+}
+
+impl Event {
+    pub const ALL: [Self; 11] = [
+        Self::MemoryEviction,
+        Self::MemoryOwnVictim,
+        Self::DiskEviction,
+        Self::DiskOwnVictim,
+        Self::MemoryExpiry,
+        Self::DiskExpiry,
+        Self::MaxAgeExpiry,
+        Self::Upgrade,
+        Self::SchemaDiscard,
+        Self::DamageMet,
+        Self::Reopening,
+    ];
+}
+
+/// An entry of the disk tier.
+#[derive(Clone, Debug)]
+struct Row {
+    value: Value,
+    version: Version,
+    created: Timestamp,
+    /// The entry's recency, true at every moment.
+    accessed: Timestamp,
+    damage: Option<Damage>,
+}
+
+/// One collection and the handle that is open on it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    settings: Settings,
+    schema: Schema,
+    rows: BTreeMap<String, Row>,
+    /// Its keys are always among those of `rows`.
+    memory: BTreeMap<String, Value>,
+    /// The counters; `stats` adds the gauges.
+    counters: Stats,
+    events: BTreeSet<Event>,
+}
+
+impl Model {
+    pub fn new(settings: Settings, schema: Schema) -> Self {
+        Self {
+            settings,
+            schema,
+            rows: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            counters: Stats::default(),
+            events: BTreeSet::new(),
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.counters;
+        stats.memory_entries = self.memory.len() as u64;
+        stats.memory_bytes = self.memory.values().map(|value| value.size).sum();
+        stats.disk_entries = self.len();
+        stats.disk_bytes = self.total_size();
+        stats
+    }
+
+    /// Expired, outdated and damaged rows count until they leave.
+    pub fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    pub fn total_size(&self) -> u64 {
+        self.rows.values().map(|row| row.value.size).sum()
+    }
+
+    /// The keys whose rows are damaged, met or not.
+    pub fn damaged(&self) -> BTreeSet<String> {
+        let damaged = self.rows.iter().filter(|(_, row)| row.damage.is_some());
+        damaged.map(|(key, _)| key.clone()).collect()
+    }
+
+    pub fn events(&self) -> &BTreeSet<Event> {
+        &self.events
+    }
+
+    fn record(&mut self, event: Event) {
+        self.events.insert(event);
+    }
+}
+
+/// Lifetimes.
+impl Model {
+    fn alive_on_disk(&self, row: &Row, now: Timestamp) -> bool {
+        within(self.settings.disk_ttl, age(row.accessed, now)) && !self.too_old(row, now)
+    }
+
+    /// Unset, `memory_ttl` is the same as `disk_ttl`.
+    fn alive_in_memory(&self, row: &Row, now: Timestamp) -> bool {
+        let ttl = self.settings.memory_ttl.or(self.settings.disk_ttl);
+        within(ttl, age(row.accessed, now)) && !self.too_old(row, now)
+    }
+
+    fn too_old(&self, row: &Row, now: Timestamp) -> bool {
+        !within(self.settings.max_age, age(row.created, now))
+    }
+}
+
+/// How old something is; what lies ahead of now has age zero. Ages saturate.
+fn age(then: Timestamp, now: Timestamp) -> Duration {
+    let nanos = now.as_nanos().saturating_sub(then.as_nanos());
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// Exactly at the limit is alive.
+fn within(limit: Option<Duration>, age: Duration) -> bool {
+    limit.is_none_or(|limit| age <= limit)
+}
+
+/// Eviction: the smallest (timestamp, key) goes, until every limit of the tier holds.
+impl Model {
+    /// `fresh` are the keys that the operation under way has just written.
+    fn evict_from_disk(&mut self, fresh: &BTreeSet<String>) {
+        while self.disk_is_over_its_limits() {
+            let victim = self.oldest_of(self.rows.keys());
+            self.remove(&victim);
+            self.counters.disk_evictions += 1;
+            self.record(Event::DiskEviction);
+            if fresh.contains(&victim) {
+                self.record(Event::DiskOwnVictim);
+            }
+        }
+    }
+
+    fn evict_from_memory(&mut self, fresh: &BTreeSet<String>) {
+        while self.memory_is_over_its_limits() {
+            let victim = self.oldest_of(self.memory.keys());
+            self.memory.remove(&victim);
+            self.counters.memory_evictions += 1;
+            self.record(Event::MemoryEviction);
+            if fresh.contains(&victim) {
+                self.record(Event::MemoryOwnVictim);
+            }
+        }
+    }
+
+    fn oldest_of<'a>(&'a self, keys: impl Iterator<Item = &'a String>) -> String {
+        let oldest = keys.min_by_key(|key| (self.rows[*key].accessed, *key));
+        oldest.expect("a tier above its limits is not empty").clone()
+    }
+
+    fn disk_is_over_its_limits(&self) -> bool {
+        self.settings.disk_entries.is_some_and(|limit| self.len() > limit)
+            || self.settings.disk_bytes.is_some_and(|limit| self.total_size() > limit)
+    }
+
+    fn memory_is_over_its_limits(&self) -> bool {
+        let Stats { memory_entries, memory_bytes, .. } = self.stats();
+        memory_entries > self.settings.memory_entries || memory_bytes > self.settings.memory_bytes
+    }
+}
+
+/// What several operations do.
+impl Model {
+    /// Whatever leaves the disk tier leaves memory.
+    fn remove(&mut self, key: &str) {
+        self.rows.remove(key);
+        self.memory.remove(key);
+    }
+
+    /// Takes away a row found expired, and the copy of it that memory may hold.
+    fn remove_expired(&mut self, key: &str, now: Timestamp) {
+        self.counters.disk_expirations += 1;
+        self.record(Event::DiskExpiry);
+        if self.too_old(&self.rows[key], now) {
+            self.record(Event::MaxAgeExpiry);
+        }
+        if self.memory.contains_key(key) {
+            self.counters.memory_expirations += 1;
+            self.record(Event::MemoryExpiry);
+        }
+        self.remove(key);
+    }
+
+    /// Lets the values of `keys`, whose rows are there, into memory, and then makes room for them.
+    /// Those that are disk-only lose an older copy instead.
+    fn enter_memory(&mut self, keys: &BTreeSet<String>) {
+        for key in keys {
+            let value = self.rows[key].value.clone();
+            if self.fits_memory(value.size) {
+                self.memory.insert(key.clone(), value);
+            } else {
+                self.memory.remove(key);
+            }
+        }
+        self.evict_from_memory(keys);
+    }
+
+    /// A memory limit of 0 turns the tier off.
+    fn fits_memory(&self, size: u64) -> bool {
+        let Settings { memory_entries, memory_bytes, max_item_size, .. } = self.settings;
+        memory_entries > 0
+            && memory_bytes > 0
+            && size <= memory_bytes
+            && size <= max_item_size.unwrap_or(memory_bytes)
+    }
+
+    fn fits_disk(&self, size: u64) -> bool {
+        self.settings.disk_bytes.is_none_or(|limit| size <= limit)
+    }
+}
+
+/// A key is a text of 1 to 256 characters.
+fn check_key(key: &str) -> Result<(), Refusal> {
+    if (1..=256).contains(&key.chars().count()) { Ok(()) } else { Err(Refusal::InvalidKey) }
+}
+
+/// The keys of a batch, each once.
+fn distinct(keys: &[&str]) -> BTreeSet<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}

@@ -1,0 +1,225 @@
+//! `get`, `get_many`, and the questions that change nothing.
+
+use super::{Damage, Event, Info, Model, Refusal, Row, Value, Verdict, check_key, distinct};
+use disk_backed_cache::{Tier, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a `get` that looks at a row sees. The first that applies counts.
+enum Judgement {
+    Expired,
+    Discarded,
+    Damaged,
+    Good(Value),
+    /// Of an older shape; this is what became of it.
+    Upgraded(Value),
+}
+
+/// How one key of a get was answered.
+enum Answer {
+    FromMemory(Value),
+    FromDisk(Value),
+    Missed,
+}
+
+impl Model {
+    pub fn get(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+        check_key(key)?;
+        self.counters.gets += 1;
+        let mut upgraded = BTreeMap::new();
+        let answer = self.answer(key, now, &mut upgraded);
+        self.count(&answer);
+        if !matches!(answer, Answer::Missed) {
+            self.touch(key, now);
+        }
+        self.rewrite(upgraded);
+        // An upgrade that grew may have been the victim of its own growth.
+        if matches!(answer, Answer::FromDisk(_)) && self.rows.contains_key(key) {
+            self.enter_memory(&BTreeSet::from([key.to_owned()]));
+        }
+        Ok(answer.value())
+    }
+
+    /// No promotion, no touch; otherwise as so many gets. All are answered as they were found, and
+    /// what was bad has left, before upgraded rows are rewritten and may need room.
+    pub fn get_many(
+        &mut self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, Value>, Refusal> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        self.counters.gets += keys.len() as u64;
+        let mut upgraded = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for key in distinct(keys) {
+            let answer = self.answer(&key, now, &mut upgraded);
+            for _ in keys.iter().filter(|given| **given == key) {
+                self.count(&answer);
+            }
+            found.extend(answer.value().map(|value| (key, value)));
+        }
+        self.rewrite(upgraded);
+        Ok(found)
+    }
+
+    /// True exactly when a `get` would return a value, by key, expiry and version.
+    pub fn contains_key(&self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+        Ok(self.tier_of(key, now)?.is_some())
+    }
+
+    pub fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, Refusal> {
+        check_key(key)?;
+        let Some(row) = self.rows.get(key) else { return Ok(None) };
+        if self.memory.contains_key(key) && self.alive_in_memory(row, now) {
+            return Ok(Some(Tier::Memory));
+        }
+        Ok(self.is_live(row, now).then_some(Tier::Disk))
+    }
+
+    pub fn info(&self, key: &str, now: Timestamp) -> Result<Option<Info>, Refusal> {
+        check_key(key)?;
+        let row = self.rows.get(key).filter(|row| self.is_live(row, now));
+        Ok(row.map(|row| Info {
+            size: row.value.size,
+            created: row.created,
+            accessed: row.accessed,
+            expires: self.end_of(row),
+            version: row.version,
+        }))
+    }
+
+    /// Neither expired nor of a version that is discarded or none at all. Damage to the value shows
+    /// only when it is decoded.
+    pub(super) fn is_live(&self, row: &Row, now: Timestamp) -> bool {
+        self.alive_on_disk(row, now)
+            && row.damage != Some(Damage::Version)
+            && (self.schema.verdict)(row.version) != Verdict::Discard
+    }
+
+    /// The earlier of the two ends, as far as there are any.
+    fn end_of(&self, row: &Row) -> Option<Timestamp> {
+        let by_idleness = self.settings.disk_ttl.map(|ttl| later(row.accessed, ttl));
+        let by_age = self.settings.max_age.map(|max_age| later(row.created, max_age));
+        by_idleness.into_iter().chain(by_age).min()
+    }
+}
+
+/// The parts of a get.
+impl Model {
+    /// Looks in memory, then on disk. Takes away what is found expired, discarded or damaged, and
+    /// adds to `upgraded` what is to be rewritten.
+    fn answer(
+        &mut self,
+        key: &str,
+        now: Timestamp,
+        upgraded: &mut BTreeMap<String, Value>,
+    ) -> Answer {
+        let Some(row) = self.rows.get(key) else { return Answer::Missed };
+        let judgement = self.judge(row, now);
+        if let Some(copy) = self.memory.get(key) {
+            if self.alive_in_memory(row, now) {
+                return Answer::FromMemory(copy.clone());
+            }
+            // An expired row counts its copy itself.
+            if !matches!(judgement, Judgement::Expired) {
+                self.memory.remove(key);
+                self.counters.memory_expirations += 1;
+                self.record(Event::MemoryExpiry);
+            }
+        }
+        match judgement {
+            Judgement::Good(value) => Answer::FromDisk(value),
+            Judgement::Upgraded(value) => {
+                self.record(Event::Upgrade);
+                upgraded.insert(key.to_owned(), value.clone());
+                Answer::FromDisk(value)
+            }
+            Judgement::Expired => {
+                self.remove_expired(key, now);
+                Answer::Missed
+            }
+            Judgement::Discarded => {
+                self.discard(key);
+                Answer::Missed
+            }
+            Judgement::Damaged => {
+                self.counters.decode_failures += 1;
+                self.record(Event::DamageMet);
+                self.remove(key);
+                Answer::Missed
+            }
+        }
+    }
+
+    fn judge(&self, row: &Row, now: Timestamp) -> Judgement {
+        if !self.alive_on_disk(row, now) {
+            return Judgement::Expired;
+        }
+        if row.damage == Some(Damage::Version) {
+            return Judgement::Damaged;
+        }
+        let verdict = (self.schema.verdict)(row.version);
+        if verdict == Verdict::Discard {
+            return Judgement::Discarded;
+        }
+        if row.damage == Some(Damage::Value) {
+            return Judgement::Damaged;
+        }
+        if verdict == Verdict::Current {
+            return Judgement::Good(row.value.clone());
+        }
+        match (self.schema.upgrade)(row.version, &row.value.content) {
+            Some(value) if self.fits_disk(value.size) => Judgement::Upgraded(value),
+            _ => Judgement::Discarded,
+        }
+    }
+
+    /// Only a version below the type's own is removed: a newer program may still want the others.
+    fn discard(&mut self, key: &str) {
+        self.counters.schema_mismatches += 1;
+        self.record(Event::SchemaDiscard);
+        if self.rows[key].version < self.schema.own {
+            self.remove(key);
+        }
+    }
+
+    fn count(&mut self, answer: &Answer) {
+        match answer {
+            Answer::FromMemory(_) => self.counters.memory_hits += 1,
+            Answer::FromDisk(_) => self.counters.disk_hits += 1,
+            Answer::Missed => self.counters.misses += 1,
+        }
+    }
+
+    /// Raises an entry's recency, never lowers it.
+    fn touch(&mut self, key: &str, now: Timestamp) {
+        let row = self.rows.get_mut(key).expect("only entries that were found are touched");
+        row.accessed = row.accessed.max(now);
+    }
+
+    /// Stores upgraded values under the type's own version, with the times they had.
+    fn rewrite(&mut self, upgraded: BTreeMap<String, Value>) {
+        let keys = upgraded.keys().cloned().collect();
+        for (key, value) in upgraded {
+            let row = self.rows.get_mut(&key).expect("only rows that were read are rewritten");
+            row.value = value;
+            row.version = self.schema.own;
+        }
+        self.evict_from_disk(&keys);
+    }
+}
+
+/// Sums saturate. (Worked out here, so that the crate's own arithmetic is not its own judge.)
+fn later(then: Timestamp, by: Duration) -> Timestamp {
+    let nanos = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(then.as_nanos().saturating_add(nanos))
+}
+
+impl Answer {
+    fn value(self) -> Option<Value> {
+        match self {
+            Self::FromMemory(value) | Self::FromDisk(value) => Some(value),
+            Self::Missed => None,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The model is not trusted blindly: scenarios worked out by hand from the semantics.
+
+use super::{Damage, Model, Refusal, Schema, Settings, Value, Verdict, Version};
+use disk_backed_cache::{Tier, Timestamp};
+use std::time::Duration;
+
+const ROOMY: Settings = Settings {
+    memory_entries: 100,
+    memory_bytes: 1_000,
+    memory_ttl: None,
+    disk_entries: None,
+    disk_bytes: None,
+    disk_ttl: None,
+    max_item_size: None,
+    max_age: None,
+};
+
+const SECOND_EDITION: Schema = Schema {
+    own: Version(2, 0, 0),
+    verdict: |stored| if stored == Version(2, 0, 0) { Verdict::Current } else { Verdict::Discard },
+    upgrade: |_, _| None,
+};
+
+/// Reads what the second edition wrote, adding a word; gives up on "hopeless".
+const THIRD_EDITION: Schema = Schema {
+    own: Version(3, 0, 0),
+    verdict: |stored| match stored.0 {
+        3 => Verdict::Current,
+        2 => Verdict::Upgrade,
+        _ => Verdict::Discard,
+    },
+    upgrade: |_, content| (content != "hopeless").then(|| value(&format!("{content} again"))),
+};
+
+fn value(content: &str) -> Value {
+    Value { content: content.to_owned(), size: content.len() as u64 }
+}
+
+fn open(settings: Settings) -> Model {
+    Model::new(settings, SECOND_EDITION)
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos(seconds * 1_000_000_000)
+}
+
+fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+/// The tiers of some keys: `M`emory, `D`isk, or `-` for none.
+fn tiers(model: &Model, keys: &[&str], now: Timestamp) -> String {
+    let letter = |key: &&str| match model.tier_of(key, now).unwrap() {
+        Some(Tier::Memory) => 'M',
+        Some(Tier::Disk) => 'D',
+        None => '-',
+    };
+    keys.iter().map(letter).collect()
+}
+
+fn get(model: &mut Model, key: &str, now: Timestamp) -> Option<String> {
+    model.get(key, now).unwrap().map(|value| value.content)
+}
+
+#[test]
+fn the_least_recently_used_leaves_memory_and_stays_on_disk() {
+    let mut model = open(Settings { memory_entries: 2, ..ROOMY });
+    model.put("a", value("1"), at(1)).unwrap();
+    model.put("b", value("2"), at(2)).unwrap();
+    assert_eq!(get(&mut model, "a", at(3)).as_deref(), Some("1"));
+    model.put("c", value("3"), at(4)).unwrap();
+    assert_eq!(tiers(&model, &["a", "b", "c"], at(4)), "MDM");
+    let stats = model.stats();
+    assert_eq!((stats.memory_evictions, stats.disk_evictions), (1, 0));
+    assert_eq!((stats.memory_entries, stats.memory_bytes), (2, 2));
+    assert_eq!((stats.disk_entries, stats.disk_bytes), (3, 3));
+}
+
+#[test]
+fn ties_are_broken_alphabetically_in_both_tiers() {
+    let mut model = open(Settings { memory_entries: 1, disk_entries: Some(2), ..ROOMY });
+    for key in ["ä", "b", "B"] {
+        model.put(key, value("x"), at(1)).unwrap();
+    }
+    // "B" is the smallest in the order of bytes, and its own victim.
+    assert_eq!(tiers(&model, &["B", "b", "ä"], at(1)), "-DM");
+    assert_eq!((model.stats().memory_evictions, model.stats().disk_evictions), (1, 1));
+}
+
+#[test]
+fn what_leaves_the_disk_tier_leaves_memory_and_counts_only_there() {
+    let mut model = open(Settings { disk_entries: Some(2), ..ROOMY });
+    for (second, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        model.put(key, value("x"), at(second)).unwrap();
+    }
+    assert_eq!(tiers(&model, &["a", "b", "c"], at(3)), "-MM");
+    assert_eq!((model.stats().memory_evictions, model.stats().disk_evictions), (0, 1));
+    assert_eq!((model.len(), model.total_size()), (2, 2));
+}
+
+#[test]
+fn a_batch_makes_room_only_when_all_of_it_is_in() {
+    let mut model = open(Settings { memory_bytes: 10, ..ROOMY });
+    model.put("x", value("123456"), at(9)).unwrap();
+    // One after the other, "b" would leave for "x" and then "a" would fit.
+    model.put_many(&[("b", value("12345")), ("a", value("1234"))], at(5)).unwrap();
+    assert_eq!(tiers(&model, &["a", "b", "x"], at(9)), "DDM");
+    assert_eq!(model.stats().memory_evictions, 2);
+}
+
+#[test]
+fn an_older_explicit_time_makes_an_entry_its_own_victim() {
+    let mut model = open(Settings { disk_entries: Some(1), ..ROOMY });
+    model.put("young", value("1"), at(10)).unwrap();
+    model.put("old", value("2"), at(5)).unwrap();
+    assert_eq!(tiers(&model, &["young", "old"], at(10)), "M-");
+    assert_eq!((model.stats().puts, model.stats().disk_evictions), (2, 1));
+}
+
+#[test]
+fn both_lifetimes_slide_and_end_after_their_last_instant() {
+    let mut model = open(Settings { memory_ttl: seconds(5), disk_ttl: seconds(20), ..ROOMY });
+    model.put("a", value("x"), at(0)).unwrap();
+    assert_eq!(tiers(&model, &["a"], at(5)), "M");
+    assert_eq!(tiers(&model, &["a"], at(6)), "D");
+    assert!(get(&mut model, "a", at(5)).is_some());
+    assert!(get(&mut model, "a", at(10)).is_some(), "the get at 5 refreshed the copy");
+    assert!(get(&mut model, "a", at(30)).is_some(), "the get at 10 refreshed the row");
+    let stats = model.stats();
+    assert_eq!((stats.memory_hits, stats.disk_hits, stats.memory_expirations), (2, 1, 1));
+    assert_eq!(tiers(&model, &["a"], at(30)), "M", "a disk hit is promoted again");
+    assert_eq!(model.info("a", at(30)).unwrap().unwrap().expires, Some(at(50)));
+    assert!(get(&mut model, "a", at(51)).is_none());
+    let stats = model.stats();
+    assert_eq!((stats.misses, stats.memory_expirations, stats.disk_expirations), (1, 2, 1));
+    assert_eq!(model.len(), 0);
+}
+
+#[test]
+fn max_age_counts_from_the_put_and_slides_never() {
+    let mut model = open(Settings { disk_ttl: seconds(6), max_age: seconds(8), ..ROOMY });
+    model.put("a", value("x"), at(0)).unwrap();
+    assert!(get(&mut model, "a", at(5)).is_some());
+    assert_eq!(model.info("a", at(5)).unwrap().unwrap().expires, Some(at(8)));
+    assert_eq!(tiers(&model, &["a"], at(8)), "M");
+    assert_eq!(tiers(&model, &["a"], at(9)), "-");
+    assert!(!model.delete("a", at(9)).unwrap(), "an expired entry is not live");
+    let stats = model.stats();
+    assert_eq!((stats.deletes, stats.memory_expirations, stats.disk_expirations), (1, 1, 1));
+}
+
+#[test]
+fn a_batch_of_gets_neither_touches_nor_promotes() {
+    let mut model = open(Settings { memory_ttl: seconds(5), ..ROOMY });
+    model.put("a", value("x"), at(0)).unwrap();
+    let found = model.get_many(&["a", "a", "none"], at(6)).unwrap();
+    assert_eq!(found.len(), 1);
+    let stats = model.stats();
+    assert_eq!((stats.gets, stats.disk_hits, stats.misses), (3, 2, 1));
+    assert_eq!((stats.memory_expirations, stats.memory_entries), (1, 0));
+    assert_eq!(model.info("a", at(6)).unwrap().unwrap().accessed, at(0));
+}
+
+#[test]
+fn a_large_value_is_disk_only_and_a_larger_one_is_refused() {
+    let settings = Settings { max_item_size: Some(3), disk_bytes: Some(5), ..ROOMY };
+    let mut model = open(settings);
+    model.put("a", value("123"), at(0)).unwrap();
+    model.put("a", value("1234"), at(1)).unwrap();
+    assert_eq!(tiers(&model, &["a"], at(1)), "D", "the smaller copy left memory");
+    assert!(get(&mut model, "a", at(2)).is_some());
+    assert_eq!(tiers(&model, &["a"], at(2)), "D", "and is not promoted");
+    assert_eq!(model.put("a", value("123456"), at(3)), Err(Refusal::TooLarge));
+    assert_eq!(get(&mut model, "a", at(3)).as_deref(), Some("1234"));
+    assert_eq!((model.stats().puts, model.stats().memory_evictions), (2, 0));
+}
+
+#[test]
+fn an_upgraded_row_keeps_its_creation_and_may_grow_out_of_the_cache() {
+    let mut model = open(Settings { disk_bytes: Some(10), ..ROOMY });
+    model.put("a", value("aaa"), at(1)).unwrap();
+    model.put("b", value("bbb"), at(2)).unwrap();
+    model.close();
+    model.open(Settings { disk_bytes: Some(10), ..ROOMY }, THIRD_EDITION);
+    // 9 and 3 bytes are too many, and after the touch of "a" the other is the older one.
+    assert_eq!(get(&mut model, "a", at(3)).as_deref(), Some("aaa again"));
+    assert_eq!(tiers(&model, &["a", "b"], at(3)), "M-");
+    let info = model.info("a", at(3)).unwrap().unwrap();
+    assert_eq!((info.created, info.accessed, info.version), (at(1), at(3), Version(3, 0, 0)));
+    let stats = model.stats();
+    assert_eq!((stats.disk_hits, stats.puts, stats.disk_evictions), (1, 0, 1));
+}
+
+#[test]
+fn rows_of_lower_versions_are_removed_when_met_and_higher_ones_stay() {
+    let mut model = Model::new(ROOMY, THIRD_EDITION);
+    model.put("a", value("x"), at(1)).unwrap();
+    model.close();
+    model.open(ROOMY, SECOND_EDITION);
+    assert!(!model.contains_key("a", at(1)).unwrap());
+    assert!(get(&mut model, "a", at(1)).is_none());
+    assert_eq!((model.purge_outdated(), model.len()), (0, 1));
+    model.put("b", value("hopeless"), at(1)).unwrap();
+    model.close();
+    model.open(ROOMY, THIRD_EDITION);
+    assert!(model.contains_key("b", at(1)).unwrap(), "only a get tries to upgrade");
+    assert!(get(&mut model, "b", at(1)).is_none());
+    assert_eq!((model.stats().schema_mismatches, model.len()), (1, 1));
+}
+
+#[test]
+fn damage_shows_when_memory_no_longer_answers() {
+    let mut model = open(ROOMY);
+    model.put("a", value("x"), at(1)).unwrap();
+    model.damage("a", Damage::Value);
+    assert!(get(&mut model, "a", at(1)).is_some());
+    model.evict_memory();
+    assert!(model.contains_key("a", at(1)).unwrap());
+    assert!(get(&mut model, "a", at(1)).is_none());
+    let stats = model.stats();
+    assert_eq!((stats.decode_failures, stats.misses, stats.disk_entries), (1, 1, 0));
+}
+
+#[test]
+fn maintenance_reclaims_rows_and_leaves_copies_expired_in_memory() {
+    let mut model = open(Settings { memory_ttl: seconds(2), disk_ttl: seconds(9), ..ROOMY });
+    model.put("a", value("x"), at(0)).unwrap();
+    model.put("b", value("x"), at(5)).unwrap();
+    model.run_maintenance(at(10));
+    let stats = model.stats();
+    assert_eq!((stats.disk_expirations, stats.memory_expirations), (1, 1));
+    assert_eq!((stats.disk_entries, stats.memory_entries), (1, 1));
+}
+
+#[test]
+fn opening_with_smaller_limits_evicts_and_counts_from_zero() {
+    let mut model = open(ROOMY);
+    for (second, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        model.put(key, value("x"), at(second)).unwrap();
+    }
+    assert_eq!(model.close().puts, 3);
+    model.open(Settings { disk_entries: Some(1), ..ROOMY }, SECOND_EDITION);
+    assert_eq!((model.stats().puts, model.stats().disk_evictions), (0, 2));
+    assert_eq!(tiers(&model, &["a", "b", "c"], at(3)), "--D");
+}

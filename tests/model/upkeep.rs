@@ -1,0 +1,67 @@
+//! What happens to the cache as a whole: maintenance, closing and opening, damage.
+
+use super::{Damage, Event, Model, Schema, Settings, Verdict};
+use disk_backed_cache::{Stats, Timestamp};
+use std::collections::BTreeSet;
+
+/// The most expired rows that one `run_maintenance` reclaims.
+const RECLAIMED_AT_MOST: usize = 1_000;
+
+impl Model {
+    /// Empties memory and counts no eviction.
+    pub fn evict_memory(&mut self) {
+        self.memory.clear();
+    }
+
+    /// Reclaims expired rows. (Writing recency back changes nothing that can be seen.)
+    pub fn run_maintenance(&mut self, now: Timestamp) {
+        let expired = self.rows.iter().filter(|(_, row)| !self.alive_on_disk(row, now));
+        let keys: Vec<String> = expired.map(|(key, _)| key.clone()).collect();
+        assert!(keys.len() <= RECLAIMED_AT_MOST, "the model does not say which rows stay");
+        for key in keys {
+            self.remove_expired(&key, now);
+        }
+    }
+
+    /// Removes the rows that the type discards, if their version is below its own, and says how
+    /// many they were. Counts nothing.
+    pub fn purge_outdated(&mut self) -> usize {
+        let outdated = self.rows.iter().filter(|(_, row)| {
+            row.damage != Some(Damage::Version)
+                && (self.schema.verdict)(row.version) == Verdict::Discard
+                && row.version < self.schema.own
+        });
+        let keys: Vec<String> = outdated.map(|(key, _)| key.clone()).collect();
+        for key in &keys {
+            self.remove(key);
+        }
+        keys.len()
+    }
+
+    /// The statistics that a closed handle still answers.
+    pub fn close(&mut self) -> Stats {
+        self.memory.clear();
+        self.stats()
+    }
+
+    /// Another handle on the same collection, after `close`. It counts from zero and trims to its
+    /// own limits; otherwise opening removes nothing.
+    pub fn open(&mut self, settings: Settings, schema: Schema) {
+        assert!(self.memory.is_empty(), "the handle before was closed");
+        self.settings = settings;
+        self.schema = schema;
+        self.counters = Stats::default();
+        self.record(Event::Reopening);
+        self.evict_from_disk(&BTreeSet::new());
+    }
+
+    /// Somebody else changes the row of `key`, if there is one. Memory does not notice.
+    pub fn damage(&mut self, key: &str, damage: Damage) {
+        if let Some(row) = self.rows.get_mut(key) {
+            // Without a version nobody gets as far as the value.
+            if row.damage != Some(Damage::Version) {
+                row.damage = Some(damage);
+            }
+        }
+    }
+}

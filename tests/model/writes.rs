@@ -1,0 +1,70 @@
+//! What writes and removes: `put`, `delete`, their batches, `clear`.
+
+use super::{Model, Refusal, Row, Value, check_key, distinct};
+use disk_backed_cache::Timestamp;
+use std::collections::BTreeSet;
+
+impl Model {
+    pub fn put(&mut self, key: &str, value: Value, now: Timestamp) -> Result<(), Refusal> {
+        self.put_many(&[(key, value)], now)
+    }
+
+    /// All or nothing; room is made after all are in; a key given twice keeps the last value.
+    pub fn put_many(&mut self, pairs: &[(&str, Value)], now: Timestamp) -> Result<(), Refusal> {
+        pairs.iter().try_for_each(|(key, _)| check_key(key))?;
+        if pairs.iter().any(|(_, value)| !self.fits_disk(value.size)) {
+            return Err(Refusal::TooLarge);
+        }
+        self.counters.puts += pairs.len() as u64;
+        let mut written: BTreeSet<String> =
+            pairs.iter().map(|(key, _)| (*key).to_owned()).collect();
+        for key in &written {
+            self.take_away(key, now);
+        }
+        for (key, value) in pairs {
+            let row = Row {
+                value: value.clone(),
+                version: self.schema.own,
+                created: now,
+                accessed: now,
+                damage: None,
+            };
+            self.rows.insert((*key).to_owned(), row);
+        }
+        self.evict_from_disk(&written);
+        written.retain(|key| self.rows.contains_key(key));
+        self.enter_memory(&written);
+        Ok(())
+    }
+
+    /// Whether a live entry was there.
+    pub fn delete(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+        Ok(self.delete_many(&[key], now)? == 1)
+    }
+
+    /// How many live entries it removed.
+    pub fn delete_many(&mut self, keys: &[&str], now: Timestamp) -> Result<usize, Refusal> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        self.counters.deletes += keys.len() as u64;
+        Ok(distinct(keys).iter().filter(|key| self.take_away(key, now)).count())
+    }
+
+    /// Empties both tiers and leaves the statistics.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.memory.clear();
+    }
+
+    /// Removes an entry that is deleted or replaced. Counts it if it had expired on disk; answers
+    /// whether it was live.
+    fn take_away(&mut self, key: &str, now: Timestamp) -> bool {
+        let Some(row) = self.rows.get(key) else { return false };
+        let live = self.is_live(row, now);
+        if self.alive_on_disk(row, now) {
+            self.remove(key);
+        } else {
+            self.remove_expired(key, now);
+        }
+        live
+    }
+}

@@ -1,0 +1,231 @@
+//! A cache open for any edition of the document, so that reopening can change the type.
+
+use super::documents::{Document, First, Second, Third, ThirdRevised, encoded, plain};
+use super::operations::{Draft, Edition, Setup};
+use crate::model::{Info, Schema, Value};
+use disk_backed_cache::{
+    CacheFile, DiskBackedCache, EntryInfo, Error, ManualClock, Report, Stats, Tier, Timestamp,
+};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the database lies.
+pub enum Place {
+    File(PathBuf),
+    /// A database in memory lives as long as its `CacheFile`.
+    Memory(CacheFile),
+}
+
+/// What is known of an entry without reading its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub contains: bool,
+    pub tier: Option<Tier>,
+    pub info: Option<Info>,
+}
+
+/// [`DiskBackedCache`] with values in their encoded form. Without an explicit time, the operation
+/// reads the clock.
+pub trait Handle {
+    fn get(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
+    fn put(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<(), Error>;
+    fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error>;
+    fn get_many(
+        &self,
+        keys: &[&str],
+        at: Option<Timestamp>,
+    ) -> Result<BTreeMap<String, String>, Error>;
+    fn put_many(&self, pairs: &[(&str, Draft)], at: Option<Timestamp>) -> Result<(), Error>;
+    fn delete_many(&self, keys: &[&str], at: Option<Timestamp>) -> Result<usize, Error>;
+    fn look(&self, key: &str, at: Option<Timestamp>) -> Result<Look, Error>;
+    fn clear(&self) -> Result<(), Error>;
+    fn evict_memory(&self);
+    fn run_maintenance(&self) -> Result<(), Error>;
+    fn purge_outdated(&self) -> Result<usize, Error>;
+    fn flush(&self) -> Result<(), Error>;
+    fn close(&self) -> Result<(), Error>;
+    fn len(&self) -> Result<u64, Error>;
+    fn total_size(&self) -> Result<u64, Error>;
+    fn stats(&self) -> Stats;
+    fn verify(&self) -> Result<Report, Error>;
+    /// What this handle stores for a draft, for the model.
+    fn value_of(&self, draft: Draft) -> Value;
+}
+
+pub fn open(
+    place: &Place,
+    setup: &Setup,
+    clock: &Arc<ManualClock>,
+) -> Result<(Box<dyn Handle>, Schema), Error> {
+    match setup.edition {
+        Edition::First => open_as::<First>(place, setup, clock),
+        Edition::Second => open_as::<Second>(place, setup, clock),
+        Edition::Third => open_as::<Third>(place, setup, clock),
+        Edition::ThirdRevised => open_as::<ThirdRevised>(place, setup, clock),
+    }
+}
+
+fn open_as<D: Document>(
+    place: &Place,
+    setup: &Setup,
+    clock: &Arc<ManualClock>,
+) -> Result<(Box<dyn Handle>, Schema), Error> {
+    let settings = &setup.settings;
+    let mut builder = DiskBackedCache::<D>::builder()
+        .background_maintenance(false)
+        .clock(clock.clone())
+        .verify_round_trip(setup.verify_round_trip)
+        .memory_entries(settings.memory_entries)
+        .memory_bytes(settings.memory_bytes);
+    if let Some(ttl) = settings.memory_ttl {
+        builder = builder.memory_ttl(ttl);
+    }
+    if let Some(entries) = settings.disk_entries {
+        builder = builder.disk_entries(entries);
+    }
+    if let Some(bytes) = settings.disk_bytes {
+        builder = builder.disk_bytes(bytes);
+    }
+    if let Some(ttl) = settings.disk_ttl {
+        builder = builder.disk_ttl(ttl);
+    }
+    if let Some(size) = settings.max_item_size {
+        builder = builder.max_item_size(size);
+    }
+    if let Some(max_age) = settings.max_age {
+        builder = builder.max_age(max_age);
+    }
+    if let Some(lag) = setup.recency_lag {
+        builder = builder.recency_lag(lag);
+    }
+    let cache = match place {
+        Place::File(path) => builder.open(path)?,
+        Place::Memory(file) => builder.open_in(file)?,
+    };
+    Ok((Box::new(cache), D::schema()))
+}
+
+impl<D: Document> Handle for DiskBackedCache<D> {
+    fn get(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error> {
+        let found = match at {
+            Some(at) => self.at(at).get(key)?,
+            None => self.get(key)?,
+        };
+        Ok(found.map(|document| encoded(&*document).content))
+    }
+
+    fn put(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<(), Error> {
+        let document = document::<D>(draft);
+        match at {
+            Some(at) => self.at(at).put(key, document),
+            None => self.put(key, document),
+        }
+    }
+
+    fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error> {
+        match at {
+            Some(at) => self.at(at).delete(key),
+            None => self.delete(key),
+        }
+    }
+
+    fn get_many(
+        &self,
+        keys: &[&str],
+        at: Option<Timestamp>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let found = match at {
+            Some(at) => self.at(at).get_many(keys)?,
+            None => self.get_many(keys)?,
+        };
+        Ok(found.into_iter().map(|(key, document)| (key, encoded(&*document).content)).collect())
+    }
+
+    fn put_many(&self, pairs: &[(&str, Draft)], at: Option<Timestamp>) -> Result<(), Error> {
+        let pairs = pairs.iter().map(|(key, draft)| (*key, document::<D>(*draft)));
+        match at {
+            Some(at) => self.at(at).put_many(pairs),
+            None => self.put_many(pairs),
+        }
+    }
+
+    fn delete_many(&self, keys: &[&str], at: Option<Timestamp>) -> Result<usize, Error> {
+        match at {
+            Some(at) => self.at(at).delete_many(keys),
+            None => self.delete_many(keys),
+        }
+    }
+
+    fn look(&self, key: &str, at: Option<Timestamp>) -> Result<Look, Error> {
+        let (contains, tier, info) = match at {
+            Some(at) => {
+                let view = self.at(at);
+                (view.contains_key(key)?, view.tier_of(key)?, view.info(key)?)
+            }
+            None => (self.contains_key(key)?, self.tier_of(key)?, self.info(key)?),
+        };
+        if let Some(info) = &info {
+            assert_eq!(info.key, key);
+        }
+        Ok(Look { contains, tier, info: info.as_ref().map(plain_info) })
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.clear()
+    }
+
+    fn evict_memory(&self) {
+        self.evict_memory();
+    }
+
+    fn run_maintenance(&self) -> Result<(), Error> {
+        self.run_maintenance().map(drop)
+    }
+
+    fn purge_outdated(&self) -> Result<usize, Error> {
+        self.purge_outdated()
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        self.flush()
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.close()
+    }
+
+    fn len(&self) -> Result<u64, Error> {
+        self.len()
+    }
+
+    fn total_size(&self) -> Result<u64, Error> {
+        self.total_size()
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    fn verify(&self) -> Result<Report, Error> {
+        self.verify()
+    }
+
+    fn value_of(&self, draft: Draft) -> Value {
+        encoded(&document::<D>(draft))
+    }
+}
+
+fn document<D: Document>(draft: Draft) -> D {
+    D::new(draft.id, draft.padding)
+}
+
+fn plain_info(info: &EntryInfo) -> Info {
+    Info {
+        size: info.size,
+        created: info.created,
+        accessed: info.accessed,
+        expires: info.expires,
+        version: plain(&info.schema_version),
+    }
+}

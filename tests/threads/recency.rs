@@ -1,0 +1,155 @@
+//! Touches of one thread, and everything that others do to where they are kept.
+
+use crate::{THREADS, assert_in_order, on_both};
+use disk_backed_cache::{CacheFile, Clock, DiskBackedCache, ManualClock, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Touches a key of its own at later and later times, disturbs the others, and always finds the last
+/// touch, wherever it is kept: in memory, beside it, or in the file.
+fn touch_and_disturb(cache: &DiskBackedCache<u64>, thread: u64) {
+    let own = format!("{thread}");
+    for step in 1..=300_u64 {
+        let touch = cache.at(Timestamp::from_nanos(step as i64));
+        let missed = touch.get(&own).unwrap().is_none();
+        if missed {
+            touch.put(&own, step).unwrap();
+        }
+        disturb(cache, thread + step);
+        // Another thread's `clear` may have removed it.
+        if let Some(info) = touch.info(&own).unwrap() {
+            assert_eq!(info.accessed, Timestamp::from_nanos(step as i64), "thread {thread}");
+        }
+    }
+}
+
+/// Moves recency from place to place. Reads happen before all touches and so move none.
+fn disturb(cache: &DiskBackedCache<u64>, choice: u64) {
+    let earlier = cache.at(Timestamp::from_nanos(0));
+    let key = |at: u64| format!("{}", at % THREADS as u64);
+    match choice % 32 {
+        0..8 => drop(earlier.get(&key(choice / 3)).unwrap()),
+        8..12 => drop(earlier.get_many([key(choice), key(choice / 5)]).unwrap()),
+        12..20 => cache.evict_memory(),
+        20..28 => cache.flush().unwrap(),
+        28..31 => cache.run_maintenance().unwrap(),
+        _ => cache.clear().unwrap(),
+    }
+}
+
+fn all_at_once(file: &CacheFile) {
+    let cache = DiskBackedCache::builder()
+        .memory_entries(4)
+        .background_maintenance(false)
+        .open_in(file)
+        .unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS as u64 {
+            let cache = &cache;
+            scope.spawn(move || touch_and_disturb(cache, thread));
+        }
+    });
+    assert_in_order(&cache);
+}
+
+// rule: R5, T8, D3, D4
+#[test]
+fn no_touch_is_lost_whatever_other_threads_do() {
+    on_both(all_at_once);
+}
+
+/// What is alive by the last touch is alive for everybody, also while the file knows only of a touch
+/// that is too long ago. Returns when one thread has moved the time on `steps` times.
+fn keep_alive(cache: &DiskBackedCache<u64>, clock: &ManualClock, steps: u64) {
+    let (done, looks) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for thread in 1..THREADS as u64 {
+            let (done, looks) = (&done, &looks);
+            scope.spawn(move || {
+                for step in thread * 5.. {
+                    look(cache, step);
+                    looks.fetch_add(1, Ordering::SeqCst);
+                    if done.load(Ordering::SeqCst) {
+                        break;
+                    }
+                }
+            });
+        }
+        for step in 1..=steps {
+            // More than half of the TTL: whoever misses one touch takes the entry for expired.
+            let next = clock.now() + Duration::from_nanos(6);
+            cache.at(next).get("k").unwrap();
+            clock.set(next);
+            while looks.load(Ordering::SeqCst) < step * 8 {
+                thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
+/// Looks at the entry, and at times writes its recency back.
+fn look(cache: &DiskBackedCache<u64>, choice: u64) {
+    match choice % 64 {
+        0 => cache.flush().unwrap(),
+        1 => cache.run_maintenance().unwrap(),
+        _ if choice.is_multiple_of(3) => cache.evict_memory(),
+        2..16 => drop(cache.contains_key("k").unwrap()),
+        16..32 => drop(cache.get_many(["k"]).unwrap()),
+        _ => drop(cache.get("k").unwrap()),
+    }
+}
+
+// rule: D5, X2, X8
+#[test]
+fn what_is_touched_in_time_never_expires_whatever_other_threads_do() {
+    on_both(|file| {
+        let clock = Arc::new(ManualClock::default());
+        let cache = DiskBackedCache::builder()
+            .disk_ttl(Duration::from_nanos(10))
+            .clock(Arc::clone(&clock))
+            .background_maintenance(false)
+            .open_in(file)
+            .unwrap();
+        cache.put("k", 1).unwrap();
+        keep_alive(&cache, &clock, 3_000);
+        let stats = cache.stats();
+        assert_eq!((stats.misses, stats.disk_expirations), (0, 0));
+        assert_in_order(&cache);
+    });
+}
+
+// rule: R5, O21
+#[test]
+fn a_clear_takes_no_touch_of_what_was_put_after_it() {
+    on_both(|file| {
+        let cache = DiskBackedCache::builder().background_maintenance(false).open_in(file).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        cache.clear().unwrap();
+                    }
+                });
+            }
+            let lost = (0..8_000).find(|&turn| !touch_between_clears(&cache, turn * 4));
+            done.store(true, Ordering::SeqCst);
+            assert_eq!(lost, None);
+        });
+        assert_in_order(&cache);
+    });
+}
+
+/// Puts an entry and touches it; unless it is gone by then, says whether that is known.
+fn touch_between_clears(cache: &DiskBackedCache<u64>, from: i64) -> bool {
+    let [put, touched] = [from, from + 1].map(Timestamp::from_nanos);
+    cache.at(put).put("k", 1).unwrap();
+    let found = cache.at(touched).get("k").unwrap();
+    // The memory of its recency outlives the copy in memory.
+    cache.evict_memory();
+    let info = cache.at(touched).info("k").unwrap();
+    found.is_none() || info.is_none_or(|info| info.accessed == touched)
+}
