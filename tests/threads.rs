@@ -20,6 +20,7 @@ mod watchdog;
 
 use disk_backed_cache::{CacheFile, Cacheable, DiskBackedCache};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// More than there are cores, so that threads are interrupted everywhere.
 const THREADS: usize = 8;
@@ -61,6 +62,15 @@ fn is_released(path: &Path) -> bool {
     let folder = path.parent().unwrap().read_dir().unwrap();
     let mut names = folder.map(|entry| entry.unwrap().file_name());
     names.all(|name| Some(name.as_os_str()) == path.file_name())
+}
+
+/// Says when it is dropped that others are to end, and so also when a test fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 fn assert_in_order<T: Cacheable>(cache: &DiskBackedCache<T>) {

@@ -43,7 +43,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             wanted => self.store.read_many(wanted).await?,
         };
         self.memory.count_hits(memory_hits);
-        let answers = self.answer_absent(&wanted, &rows, now).await;
+        let answers = self.answer_absent(&wanted, &rows, now).await?;
         for (key, value) in wanted.into_iter().zip(answers) {
             let counter =
                 if value.is_some() { &self.counters.disk_hits } else { &self.counters.misses };
@@ -61,7 +61,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         keys: &[&str],
         rows: &[Option<Row>],
         now: Timestamp,
-    ) -> Vec<Option<Arc<T>>> {
+    ) -> Result<Vec<Option<Arc<T>>>, Error> {
         let (mut bad_rows, mut rewrites) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(keys.len());
         for (&key, row) in keys.iter().zip(rows) {
@@ -86,11 +86,34 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 }
             });
         }
-        self.drop_bad(&bad_rows, now).await;
+        let dropped = self.drop_bad(&bad_rows, now).await;
+        let changed = bad_rows.iter().zip(dropped).filter(|(_, dropped)| !dropped);
+        for (Met { key, .. }, _) in changed {
+            let index = keys.iter().position(|asked| asked == key);
+            if let Some(index) = index {
+                answers[index] = self.answer_changed(key, now).await?;
+            }
+        }
         // Where they cannot be rewritten, the upgraded objects are still the answers.
         if !rewrites.is_empty() && self.rewrite(&rewrites).await.is_none() {
             rewrites.iter().for_each(|rewrite| self.drop_expired_copy(rewrite.key, now));
         }
-        answers
+        Ok(answers)
+    }
+
+    /// The answer of a key whose row was bad and is not that row any more: as it is now.
+    async fn answer_changed(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        loop {
+            let Some(row) = self.store.read(key).await? else { return Ok(None) };
+            match self.judge(key, &row, now) {
+                Ok(live) => return Ok(Some(live.value)),
+                Err(bad) => {
+                    let met = Met { key, meta: &row.meta, bad };
+                    if self.drop_bad(&[met], now).await == [true] {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::cacheable::Cacheable;
 use crate::entry::{EntryInfo, Tier};
 use crate::error::Error;
 use crate::key;
-use crate::store::{Store, Usage};
+use crate::store::{Meta, Store, Usage};
 use crate::time::Timestamp;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
@@ -13,8 +13,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn info(&self, key: &str, now: Timestamp) -> Result<Option<EntryInfo>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
-        let accessed = self.recency(key, &meta);
+        let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
         let Ok((schema_version, _)) = self.judge_meta(&meta, accessed, now) else {
             return Ok(None);
         };
@@ -36,9 +35,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if self.memory.peek(key, now).is_some() {
             return Ok(Some(Tier::Memory));
         }
-        let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
-        let accessed = self.recency(key, &meta);
+        let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
         Ok(self.judge_meta(&meta, accessed, now).is_ok().then_some(Tier::Disk))
+    }
+
+    /// What is stored of a row but its value, and its true recency, both of one moment.
+    async fn look(&self, key: &str) -> Result<Option<(Meta, Timestamp)>, Error> {
+        loop {
+            let seen = self.memory.begin_read(key);
+            let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
+            let accessed = self.recency(key, &meta);
+            if self.memory.still(key, seen) {
+                return Ok(Some((meta, accessed)));
+            }
+        }
     }
 
     /// How much the disk tier holds.

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::memory::{Before, Change, Claim, NewSlot, Touch, Write};
-use crate::store::{Applied, Batch, Claims, Evicted, Meta, Op, Outcome, Store, Terms};
+use crate::store::{Applied, Batch, Claims, Evicted, Meta, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -105,28 +105,27 @@ fn follow<T>(
         Outcome::Unchanged | Outcome::Touched => return None,
     };
     let (new, inherits) = match op {
-        Op::Put(row) => (value.map(|value| slot(row, value)), false),
-        Op::Replace { row, .. } => (value.map(|value| slot(row, value)), true),
-        _ => (None, false),
+        Op::Put(row) => (value.map(|value| slot(row, row.accessed, value)), None),
+        Op::Replace { row, .. } => {
+            let stored =
+                previous.as_ref().map_or(row.accessed, |meta| meta.accessed.max(row.accessed));
+            (value.map(|value| slot(row, stored, value)), Some(stored))
+        }
+        _ => (None, None),
     };
     let of = previous.as_ref().map(|meta| meta.revision);
     let change = Change { key: Arc::from(key), revision, previous: of, new, inherits };
     Some((change, previous))
 }
 
-fn slot<T>(row: &crate::store::NewRow<'_>, value: Arc<T>) -> NewSlot<T> {
-    NewSlot {
-        value,
-        size: row.value.len() as u64,
-        created: row.created,
-        accessed: row.accessed,
-        stored: row.accessed,
-    }
+fn slot<T>(row: &NewRow<'_>, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
+    let size = row.value.len() as u64;
+    NewSlot { value, size, created: row.created, accessed, stored: accessed }
 }
 
 fn gone<T>(evicted: Evicted) -> Change<T> {
     let Evicted { key, revision, previous } = evicted;
-    Change { key, revision, previous: Some(previous), new: None, inherits: false }
+    Change { key, revision, previous: Some(previous), new: None, inherits: None }
 }
 
 /// Lets the store ask memory about victims.

@@ -53,6 +53,12 @@ impl<V> Memory<V> {
         Seen { epoch: self.shard(key).state.read().epochs[key.epoch()] }
     }
 
+    /// Whether what a read found is still so: no write on the key ended since it began.
+    pub fn still(&self, key: &str, seen: Seen) -> bool {
+        let key = self.hashed(key);
+        self.shard(key).state.read().epochs[key.epoch()] == seen.epoch
+    }
+
     /// Ends a read that found a live row: raises its recency to `now` and promotes it.
     pub fn end_read(&self, key: &str, seen: Seen, found: Promotion<V>, now: Timestamp) -> ReadEnd {
         let key = self.hashed(key);

@@ -85,7 +85,9 @@ impl<V> Memory<V> {
         touches
     }
 
-    /// Takes note that the store knows these touches, or has no such row any more.
+    /// Takes note that the store knows these touches, or has no such row any more. A read that began
+    /// before has an older recency from the store, and what is forgotten here would have mended it;
+    /// so the keys' epochs move.
     pub fn note_stored(&self, touches: &[Touch]) {
         for touch in touches {
             let key = self.hashed(&touch.key);
@@ -99,6 +101,7 @@ impl<V> Memory<V> {
             if known.is_some_and(|known| *known <= (touch.revision, touch.accessed)) {
                 self.drop_pending(&mut state, key);
             }
+            state.end_epoch(key);
         }
     }
 

@@ -29,7 +29,7 @@ fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
 }
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
-    Change { key: Arc::from(key), revision, previous: None, new, inherits: false }
+    Change { key: Arc::from(key), revision, previous: None, new, inherits: None }
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {

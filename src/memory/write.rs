@@ -11,7 +11,7 @@
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
 use super::slot::Slot;
-use super::{Gate, Hashed, Memory, NewSlot, State};
+use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use parking_lot::Mutex;
@@ -70,8 +70,9 @@ pub(crate) struct Change<V> {
     pub previous: Option<i64>,
     /// What memory shall hold now.
     pub new: Option<NewSlot<V>>,
-    /// Whether the previous row's recency is this one's too: it was only rewritten.
-    pub inherits: bool,
+    /// The stored recency of a row that was only rewritten: it has whatever more is known of the
+    /// previous one's.
+    pub inherits: Option<Timestamp>,
 }
 
 /// What memory knew of a key before its change.
@@ -160,12 +161,20 @@ impl<'m, V> Write<'m, V> {
                 order.removed(slot.size());
                 removed.push(slot);
             }
-            if let Some(mut new) = change.new {
-                if change.inherits {
-                    new.accessed = new.accessed.max(known.recency.unwrap_or(new.accessed));
+            let later =
+                known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
+            let key_text = Arc::clone(&change.key);
+            match (change.new, later) {
+                (Some(mut new), later) => {
+                    new.accessed = later.unwrap_or(new.accessed);
+                    let slot = Slot::new(key_text, key.hash, change.revision, new);
+                    self.memory.insert(&mut order, &mut state, slot);
                 }
-                let slot = Slot::new(Arc::clone(&change.key), key.hash, change.revision, new);
-                self.memory.insert(&mut order, &mut state, slot);
+                (None, Some(accessed)) => {
+                    let touch = Touch { key: key_text, revision: change.revision, accessed };
+                    self.memory.keep_pending(&mut state, touch);
+                }
+                (None, None) => {}
             }
         }
         self.unmark(true);

@@ -131,11 +131,12 @@ pub struct NewRow<'a> {
 pub enum Op<'a> {
     /// Writes a row, whatever was there.
     Put(NewRow<'a>),
-    /// Replaces the row `revision`, if it is still there.
+    /// Replaces the row `revision`, if it is still there. Its recency is not lowered.
     Replace { row: NewRow<'a>, revision: i64 },
     /// Removes the row of a key, whatever it is.
     Delete { key: &'a str },
-    /// Removes the row `revision`, if it is still there and nobody touched it after `judged`.
+    /// Removes the row `revision`, if it is still there and nobody touched it after `judged`, as far
+    /// as its stored recency and `claims` know.
     Remove { key: &'a str, revision: i64, judged: Timestamp },
     /// Raises the recency of the row `revision`, if it is still there.
     Touch { key: &'a str, revision: i64, accessed: Timestamp },

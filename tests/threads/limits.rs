@@ -1,6 +1,6 @@
 //! Limits, however many threads write.
 
-use crate::{THREADS, assert_in_order, on_both};
+use crate::{Ending, THREADS, assert_in_order, on_both};
 use disk_backed_cache::{Builder, DiskBackedCache};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -41,8 +41,9 @@ fn limits_hold(
                     assert!(cache.total_size().unwrap() <= disk_bytes);
                 }
             });
+            let ending = Ending(&done);
             let put = crowd(&cache);
-            done.store(true, Ordering::SeqCst);
+            drop(ending);
             assert_eq!(cache.stats().puts, put);
         });
         let stats = cache.stats();
@@ -71,6 +72,6 @@ fn limits_of_bytes_hold_at_rest() {
 #[test]
 fn limits_hold_where_memory_may_hold_more_than_disk() {
     let set = |b: Builder<String>| b.memory_entries(6).memory_bytes(60).disk_entries(3);
-    // Evictions from disk keep memory below its limit of entries; that of bytes is met.
+    // Memory has room for six entries and there are three, which may take more than 60 bytes.
     limits_hold(set, [3, 60, 3, u64::MAX]);
 }

@@ -145,14 +145,15 @@ impl<'c> Run<'c> {
         match op {
             Op::Put(row) => {
                 let previous = self.find(row.key)?;
-                self.write(row, previous)
+                self.write(row, row.accessed, previous)
             }
             Op::Replace { row, revision } => match self.find(row.key)? {
                 Some(previous)
                     if previous.1.revision == *revision
                         || planted(Bug::WriteBackWithoutCondition) =>
                 {
-                    self.write(row, Some(previous))
+                    let accessed = row.accessed.max(previous.1.accessed);
+                    self.write(row, accessed, Some(previous))
                 }
                 _ => Ok(Outcome::Unchanged),
             },
@@ -161,7 +162,9 @@ impl<'c> Run<'c> {
                 None => Ok(Outcome::Unchanged),
             },
             Op::Remove { key, revision, judged } => match self.find(key)? {
-                Some((id, previous)) if previous.revision == *revision => {
+                Some((id, previous))
+                    if previous.revision == *revision && previous.accessed <= *judged =>
+                {
                     match claims.claim(key, *revision, *judged) {
                         None => self.remove(id, previous),
                         Some(accessed) => {
@@ -187,11 +190,12 @@ impl<'c> Run<'c> {
     fn write(
         &mut self,
         row: &NewRow<'_>,
+        accessed: Timestamp,
         previous: Option<(i64, Meta)>,
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
         let size = i64::try_from(row.value.len()).unwrap_or(i64::MAX);
-        let (created, accessed) = (row.created.as_nanos(), row.accessed.as_nanos());
+        let (created, accessed) = (row.created.as_nanos(), accessed.as_nanos());
         let (codec, checksum) = (row.codec.number(), row::checksum(row));
         let (version, value) = (row.version, row.value);
         if let Some((id, previous)) = &previous {

@@ -164,6 +164,13 @@ impl FileInner {
             return read(&self.writer.lock().connection).map_err(|error| self.error(error));
         };
         let idle = self.readers.lock().pop();
+        if idle.is_none()
+            && let Some(writer) = self.writer.try_lock()
+        {
+            // Nobody writes and nobody read at the same time so far: a program that does one thing
+            // at a time needs one connection only.
+            return read(&writer.connection).map_err(|error| self.error(error));
+        }
         let reader = idle.map_or_else(|| open::open_reader(path), Ok)?;
         let result = read(&reader);
         let mut readers = self.readers.lock();

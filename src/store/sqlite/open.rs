@@ -32,14 +32,15 @@ pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
     if !new {
         recognise(path)?;
     }
+    let has_log = has_beside(path, "-wal");
     let connection = connect(path)?;
     let opened = initialise(&connection, path);
-    if opened.is_err() {
-        return opened.map(|()| connection);
+    // A log that was there before a file is refused stays as it was. An empty one of our own goes.
+    if opened.is_ok() || !has_log {
+        allow_checkpoint_on_close(&connection, true)
+            .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
-    allow_checkpoint_on_close(&connection, true)
-        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
-    Ok(connection)
+    opened.map(|()| connection)
 }
 
 /// A private database in memory.
@@ -91,8 +92,25 @@ fn prepare_path(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// Creates an empty file and the folders that are missing above it. Where the file cannot be
+/// created, the folders go again.
 fn create(path: &Path) -> Result<bool, Error> {
-    if let Some(folder) = path.parent() {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let missing: Vec<&Path> = folder
+        .into_iter()
+        .flat_map(Path::ancestors)
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    let created = create_file(path, folder);
+    if created.is_err() {
+        // The innermost first; one that somebody uses meanwhile cannot be removed, and stays.
+        missing.iter().take_while(|folder| fs::remove_dir(folder).is_ok()).count();
+    }
+    created
+}
+
+fn create_file(path: &Path, folder: Option<&Path>) -> Result<bool, Error> {
+    if let Some(folder) = folder {
         fs::create_dir_all(folder).map_err(|error| fault::of_io(error, folder))?;
     }
     let mut options = OpenOptions::new();
@@ -100,12 +118,22 @@ fn create(path: &Path) -> Result<bool, Error> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(fault::of_io(error, path))
-        }
-        // Made just now, here or by another process that has not written to it yet.
-        _ => Ok(fs::metadata(path).map_err(|error| fault::of_io(error, path))?.len() == 0),
+        Ok(_) => Ok(true),
+        // Made just now by another process, which may not have written to it yet.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.len() == 0),
+            Err(_) => Err(unusable(error, path)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unusable(error, path)),
+        Err(error) => Err(fault::of_io(error, path)),
     }
+}
+
+/// An empty path, or a link to nothing.
+fn unusable(error: io::Error, path: &Path) -> Error {
+    let message =
+        "no file can lie at this path: it is empty, or a link to nothing; choose another one";
+    Error::new(ErrorKind::InvalidPath, message).with_source(error).with_path(path)
 }
 
 /// Refuses a file that is not ours, leaving no trace.
@@ -113,12 +141,14 @@ fn recognise(path: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let looked = Connection::open_with_flags(immutable_uri(path), flags)
-        .and_then(|connection| Ok((application_id(&connection)?, format_version(&connection)?)));
+    let looked = Connection::open_with_flags(immutable_uri(path), flags).and_then(|connection| {
+        let ids = (application_id(&connection)?, format_version(&connection)?);
+        Ok((ids, connection))
+    });
     match looked {
-        Ok((application, format)) => {
-            judge(application, format).map_err(|error| error.with_path(path))
-        }
+        Ok(((application, format), connection)) => judge(application, format)
+            .and_then(|()| check_length(&connection, path))
+            .map_err(|error| error.with_path(path)),
         Err(error) => match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Err(Error::new(
                 ErrorKind::NotACache,
@@ -126,17 +156,31 @@ fn recognise(path: &Path) -> Result<(), Error> {
             )
             .with_source(error)
             .with_path(path)),
-            // A checkpoint that was cut short, or a file that is being created at this instant:
-            // SQLite completes or awaits it when the file is opened for good.
-            Some(ErrorCode::DatabaseCorrupt)
-                if has_beside(path, "-wal") || has_beside(path, "-journal") =>
-            {
-                Ok(())
-            }
+            Some(ErrorCode::DatabaseCorrupt) if has_unfinished_work(path) => Ok(()),
             Some(ErrorCode::CannotOpen) => Err(unopenable(error, path)),
             _ => Err(fault::of_sqlite(error, Some(path))),
         },
     }
+}
+
+/// Refuses a file that is shorter than its header says, unless something lies beside it from which
+/// it is completed: after a checkpoint that was cut short, or while it is being created.
+fn check_length(connection: &Connection, path: &Path) -> Result<(), Error> {
+    if has_unfinished_work(path) {
+        return Ok(());
+    }
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let sizes = pragma("page_count").and_then(|pages| Ok((pages, pragma("page_size")?)));
+    let (pages, size) = sizes.map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    let bytes = u64::from(pages) * u64::from(size);
+    let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if length < bytes { Err(cut_off(bytes)) } else { Ok(()) }
+}
+
+fn cut_off(bytes: u64) -> Error {
+    let message =
+        format!("the file is cut off: it should have {bytes} bytes; restore or remove it");
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 fn judge(application: i32, format: i32) -> Result<(), Error> {
@@ -182,6 +226,11 @@ fn immutable_uri(path: &Path) -> String {
     uri
 }
 
+/// Whether SQLite has something beside the file from which it completes it when it is opened.
+fn has_unfinished_work(path: &Path) -> bool {
+    has_beside(path, "-wal") || has_beside(path, "-journal")
+}
+
 fn has_beside(path: &Path, suffix: &str) -> bool {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
@@ -217,7 +266,6 @@ fn unwritable(path: &Path) -> Error {
 
 /// Creates what a new file needs, checks what an old one has, and switches to WAL.
 fn initialise(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let located = |error| fault::of_sqlite(error, Some(path));
     let deadline = Instant::now() + OPEN_TIMEOUT;
     loop {
         match try_initialise(connection) {
@@ -226,7 +274,24 @@ fn initialise(connection: &Connection, path: &Path) -> Result<(), Error> {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            Err(error) => return Err(located(error)),
+            Err(error) => return Err(unusable_folder(error, path)),
+        }
+    }
+}
+
+/// SQLite calls a file read-only, too, when it cannot make its log beside it.
+fn unusable_folder(error: rusqlite::Error, path: &Path) -> Error {
+    let refused =
+        matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen));
+    if !refused {
+        return fault::of_sqlite(error, Some(path));
+    }
+    match OpenOptions::new().write(true).open(path) {
+        Err(reason) => fault::of_io(reason, path),
+        Ok(_) => {
+            let message = "no file can be made beside it, which SQLite needs; \
+                           check the permissions of the folder";
+            Error::new(ErrorKind::PermissionDenied, message).with_source(error).with_path(path)
         }
     }
 }

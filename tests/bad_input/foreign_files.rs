@@ -1,0 +1,127 @@
+//! Files that are not ours, or not for us.
+
+use crate::support::{
+    builder, contents, expect_error, expect_refusal, folder_with_a_cache, leaves_as_it_was,
+};
+use disk_backed_cache::{Cacheable, ErrorKind};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// Where SQLite keeps two numbers in a file's header, as big-endian integers.
+const USER_VERSION: usize = 60;
+const APPLICATION_ID: usize = 68;
+
+fn set_header(path: &Path, at: usize, number: i32) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at..at + 4].copy_from_slice(&number.to_be_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+// rule: F4
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let long = "Nothing in here is a database.\n".repeat(1_000);
+    let zeros = "\0".repeat(8_192);
+    let almost = format!("SQLite format 3{}", "x".repeat(5_000));
+    for text in ["x", "Buy milk.\n", &long, &zeros, &almost] {
+        fs::write(&path, text).unwrap();
+        let says =
+            &["not a cache file", "not an SQLite database", "choose another path", "notes.txt"];
+        // SQLite takes a single byte for an empty database; what it is remains to be said.
+        let says = if text.len() == 1 { &says[2..] } else { &says[..] };
+        expect_refusal(folder.path(), &path, ErrorKind::NotACache, says);
+    }
+}
+
+// rule: F4
+#[test]
+fn a_database_of_another_application_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('milk');")
+        .unwrap();
+    other.close().unwrap();
+    let says = &["another application", "0x00000000", "choose another path", "other.db"];
+    expect_refusal(folder.path(), &path, ErrorKind::NotACache, says);
+
+    set_header(&path, APPLICATION_ID, 0x1234_5678);
+    let says = &["another application", "0x12345678", "0x44424361", "other.db"];
+    expect_refusal(folder.path(), &path, ErrorKind::NotACache, says);
+}
+
+// rule: F4
+#[test]
+fn another_applications_database_is_refused_while_it_is_in_use_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.pragma_update(None, "journal_mode", "wal").unwrap();
+    other
+        .execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('milk');")
+        .unwrap();
+    assert_eq!(contents(folder.path()).len(), 3, "the file, its log and its index");
+    expect_refusal(folder.path(), &path, ErrorKind::NotACache, &["another application"]);
+    let notes: i64 = other.query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
+    assert_eq!(notes, 1);
+}
+
+// rule: F4
+#[test]
+fn an_empty_database_of_another_application_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.pragma_update(None, "application_id", 7).unwrap();
+    other.close().unwrap();
+    let says = &["another application", "0x00000007"];
+    expect_refusal(folder.path(), &path, ErrorKind::NotACache, says);
+}
+
+// rule: F4
+#[test]
+fn a_file_of_a_newer_format_is_refused() {
+    for format in [2, 3, i32::MAX] {
+        let (folder, path) = folder_with_a_cache();
+        set_header(&path, USER_VERSION, format);
+        let found = format!("format {format}");
+        let says = &[&*found, "up to 1", "update the program", "cache.db"];
+        expect_refusal(folder.path(), &path, ErrorKind::NewerFormat, says);
+        set_header(&path, USER_VERSION, 1);
+        assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 3);
+    }
+}
+
+// rule: F5
+#[test]
+fn a_format_that_never_was_is_refused() {
+    for format in [0, -1] {
+        let (folder, path) = folder_with_a_cache();
+        set_header(&path, USER_VERSION, format);
+        let found = format!("format {format}");
+        expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &[&found, "cache.db"]);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Cacheable)]
+#[cacheable(version = "1.0.0", name = "invoice")]
+struct Invoice {
+    total: u32,
+}
+
+// rule: V2
+#[test]
+fn a_collection_of_another_type_is_refused() {
+    let (folder, path) = folder_with_a_cache();
+    leaves_as_it_was(folder.path(), || {
+        let error = builder::<Invoice>().open(&path).unwrap_err();
+        let says = ["\"default\"", "String", "invoice", "cache.db"];
+        expect_error(&error, ErrorKind::WrongType, &says);
+    });
+    assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 3);
+}

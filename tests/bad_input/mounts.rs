@@ -1,0 +1,146 @@
+//! File systems that cannot be written: read-only ones and full ones.
+//!
+//! Each test mounts one in a mount namespace of its own, which takes root (or a system that lets
+//! users have namespaces). Where that is not permitted the tests say so and do nothing, except in
+//! CI, where it must be.
+
+use crate::support::{
+    builder, child_folder, expect_error, expect_refusal, expect_success, folder_with_a_cache,
+    this_test_in,
+};
+use disk_backed_cache::ErrorKind;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What the shell that mounts answers if it may not.
+const NOT_PERMITTED: i32 = 97;
+
+/// Runs `work` on `folder` in a process that has run `mount`, a shell command that finds the folder
+/// in `$FOLDER`.
+fn mounted(test: &str, folder: &Path, mount: &str, work: impl FnOnce(&Path)) {
+    if let Some(folder) = child_folder() {
+        return work(&folder);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let script = format!("{{ {mount}; }} || exit {NOT_PERMITTED}; exec \"$0\" \"$@\"");
+    let namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c", &script];
+    let output =
+        this_test_in(place.path(), test, folder, &namespace).env("FOLDER", folder).output();
+    let refusal = match &output {
+        Err(error) => Some(error.to_string()),
+        // 1 is what `unshare` answers if it may not.
+        Ok(output) if matches!(output.status.code(), Some(1 | NOT_PERMITTED)) => {
+            Some(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+        Ok(_) => None,
+    };
+    if let Some(reason) = refusal {
+        assert!(std::env::var_os("CI").is_none(), "mounting must be possible in CI: {reason}");
+        println!("skipped, because mounting is not permitted: {reason}");
+        return;
+    }
+    expect_success(&output.unwrap(), test);
+}
+
+// rule: F6
+#[test]
+fn a_read_only_file_system_is_refused() {
+    let (folder, path) = folder_with_a_cache();
+    let before = fs::read(&path).unwrap();
+    let mount = "mount --bind \"$FOLDER\" \"$FOLDER\" && mount -o remount,bind,ro \"$FOLDER\"";
+    mounted("mounts::a_read_only_file_system_is_refused", folder.path(), mount, |folder| {
+        for name in ["cache.db", "new.db", "new folder/new.db"] {
+            expect_refusal(
+                folder,
+                &folder.join(name),
+                ErrorKind::ReadOnly,
+                &["read-only", "choose a path"],
+            );
+        }
+    });
+    assert!(fs::read(&path).unwrap() == before);
+}
+
+/// Fills the file system to the last byte; what is returned holds the space.
+fn fill(folder: &Path) -> std::path::PathBuf {
+    let filler = folder.join("filler");
+    let written = fs::write(&filler, vec![0; 64 << 20]);
+    assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    filler
+}
+
+const SMALL: &str = "mount -t tmpfs -o size=1m none \"$FOLDER\"";
+
+// rule: F14
+#[test]
+fn a_new_cache_on_a_full_disk_is_refused_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "mounts::a_new_cache_on_a_full_disk_is_refused_until_there_is_room";
+    mounted(test, folder.path(), SMALL, |folder| {
+        let path = folder.join("cache.db");
+        let filler = fill(folder);
+        let error = builder::<String>().open(&path).unwrap_err();
+        expect_error(&error, ErrorKind::DiskFull, &["free some space", "cache.db"]);
+        fs::remove_file(filler).unwrap();
+        builder::<String>().open(&path).unwrap().put("a", "text".to_owned()).unwrap();
+    });
+}
+
+// rule: F14, O6, O4
+#[test]
+fn a_write_that_finds_the_disk_full_leaves_both_tiers_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "mounts::a_write_that_finds_the_disk_full_leaves_both_tiers_as_they_were";
+    mounted(test, folder.path(), SMALL, |folder| {
+        let path = folder.join("cache.db");
+        let cache = builder::<String>().open(&path).unwrap();
+        cache.put("a", "small".to_owned()).unwrap();
+        let filler = fill(folder);
+        let before = cache.stats();
+        let large = || "x".repeat(100_000);
+        for error in [
+            cache.put("a", large()).unwrap_err(),
+            cache.put_many([("b", large()), ("a", large())]).unwrap_err(),
+        ] {
+            expect_error(&error, ErrorKind::DiskFull, &["free some space", "cache.db"]);
+            assert!(error.is_disk_full());
+        }
+        assert_eq!(cache.stats(), before);
+        assert_eq!(cache.get("a").unwrap().as_deref().map(String::as_str), Some("small"));
+        cache.evict_memory();
+        assert_eq!(cache.get("a").unwrap().as_deref().map(String::as_str), Some("small"));
+
+        fs::remove_file(filler).unwrap();
+        cache.put("b", large()).unwrap();
+        assert!(cache.verify().unwrap().is_ok());
+        cache.close().unwrap();
+        assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 2);
+    });
+}
+
+// rule: F14
+#[test]
+fn a_disk_that_fills_up_stops_writes_and_not_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "mounts::a_disk_that_fills_up_stops_writes_and_not_reads";
+    mounted(test, folder.path(), SMALL, |folder| {
+        let cache = builder::<String>().memory_entries(0).open(folder.join("cache.db")).unwrap();
+        let key = |number: u32| number.to_string();
+        let put = |number: u32| cache.put(&key(number), "x".repeat(10_000));
+        let full = (0..1_000).find_map(|number| put(number).err().map(|error| (number, error)));
+        let (stored, error) = full.expect("1 MiB is full at some time");
+        expect_error(&error, ErrorKind::DiskFull, &["free some space"]);
+        assert_eq!(cache.len().unwrap(), u64::from(stored));
+        for number in 0..stored {
+            assert!(cache.get(&key(number)).unwrap().is_some(), "{number}");
+        }
+        assert!(cache.get(&key(stored)).unwrap().is_none());
+
+        let grown = Command::new("mount").args(["-o", "remount,size=16m"]).arg(folder).status();
+        assert!(grown.unwrap().success());
+        put(stored).unwrap();
+        assert_eq!(cache.len().unwrap(), u64::from(stored) + 1);
+        assert!(cache.verify().unwrap().is_ok());
+    });
+}

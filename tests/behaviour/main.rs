@@ -1,0 +1,24 @@
+//! What the cache does, rule by rule: every test names the rules of `docs/semantics.md` that it
+//! checks, and runs on a file and on a database in memory wherever the rule speaks of both.
+
+mod batches;
+mod builder;
+mod durability;
+mod expiry;
+mod expiry_upkeep;
+mod file;
+mod keys;
+mod lifecycle;
+mod operations;
+mod processes;
+mod questions;
+mod recency;
+mod recency_exact;
+mod reentry;
+mod size;
+mod statistics;
+mod support;
+mod threads;
+mod time;
+mod upgrades;
+mod versions;

@@ -1,0 +1,154 @@
+//! F10 to F12 and F14: several processes on one file.
+
+use crate::support::{Child, at, data_version, locked, on_file, raw, text};
+use disk_backed_cache::{Builder, DiskBackedCache, ErrorKind, Tier};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+fn open(
+    path: &Path,
+    settings: impl FnOnce(Builder<String>) -> Builder<String>,
+) -> DiskBackedCache<String> {
+    settings(DiskBackedCache::builder().background_maintenance(false)).open(path).unwrap()
+}
+
+// rule: F10, F12
+#[test]
+fn what_another_process_committed_is_seen_by_every_disk_read() {
+    let child = Child::of("processes::what_another_process_committed_is_seen_by_every_disk_read");
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b);
+        assert_eq!(cache.get("ours").unwrap().as_deref(), Some(&text(5)));
+        cache.put("theirs", text(6)).unwrap();
+        assert!(cache.delete("deleted").unwrap());
+        cache.put("on disk", text(7)).unwrap();
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b.memory_entries(0));
+        cache.put_many([("ours", text(5)), ("deleted", text(5)), ("on disk", text(5))]).unwrap();
+        child.run(path);
+        assert_eq!(cache.get("theirs").unwrap().as_deref(), Some(&text(6)));
+        assert_eq!(cache.get("deleted").unwrap(), None);
+        assert_eq!(*cache.get_many(["on disk"]).unwrap()["on disk"], text(7));
+        assert_eq!(cache.info("on disk").unwrap().unwrap().size, 7);
+        assert_eq!((cache.len().unwrap(), cache.total_size().unwrap()), (3, 18));
+        assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+// rule: F12
+#[test]
+fn a_memory_copy_stays_as_it_is_until_it_leaves_memory() {
+    let child = Child::of("processes::a_memory_copy_stays_as_it_is_until_it_leaves_memory");
+    if let Some(path) = child.file() {
+        open(&path, |b| b).put("a", text(6)).unwrap();
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b);
+        cache.put("a", text(5)).unwrap();
+        child.run(path);
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(5)));
+        assert_eq!(cache.tier_of("a").unwrap(), Some(Tier::Memory));
+        cache.evict_memory();
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+    });
+}
+
+// rule: F11
+#[test]
+fn each_process_enforces_its_own_limits_when_it_writes() {
+    let child = Child::of("processes::each_process_enforces_its_own_limits_when_it_writes");
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b.disk_entries(2));
+        assert_eq!(cache.len().unwrap(), 2, "trimmed at opening");
+        assert_eq!(cache.stats().disk_evictions, 3);
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b.disk_entries(5).memory_entries(0));
+        let put = |second: i64| cache.at(at(second)).put(&second.to_string(), text(5)).unwrap();
+        (1..=5).for_each(put);
+        child.run(path);
+        assert_eq!(cache.get_many(["3", "4", "5"]).unwrap().len(), 2);
+        (6..=8).for_each(put);
+        assert_eq!(cache.len().unwrap(), 5, "grown again");
+        assert_eq!(cache.stats().disk_evictions, 0);
+        put(9);
+        assert_eq!((cache.len().unwrap(), cache.stats().disk_evictions), (5, 1));
+    });
+}
+
+// rule: F10
+#[test]
+fn two_processes_write_to_one_file_at_once() {
+    let child = Child::of("processes::two_processes_write_to_one_file_at_once");
+    let keys = |who: &str| (0..200).map(|number| format!("{who} {number}")).collect::<Vec<_>>();
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b);
+        keys("child").iter().for_each(|key| cache.put(key, text(5)).unwrap());
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b);
+        thread::scope(|scope| {
+            scope.spawn(|| child.run(path));
+            keys("parent").iter().for_each(|key| cache.put(key, text(5)).unwrap());
+        });
+        assert_eq!((cache.len().unwrap(), cache.total_size().unwrap()), (400, 2_000));
+        assert_eq!(cache.get_many(keys("child")).unwrap().len(), 200);
+        assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+// rule: F10, F2
+#[test]
+fn an_application_started_several_times_at_once_just_works() {
+    let child = Child::of("processes::an_application_started_several_times_at_once_just_works");
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b);
+        cache.put(&std::process::id().to_string(), text(5)).unwrap();
+        return;
+    }
+    on_file(|_, path| {
+        thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(|| child.run(path))));
+        });
+        assert_eq!(open(path, |b| b).len().unwrap(), 4);
+    });
+}
+
+// rule: F14
+#[test]
+fn a_lock_held_for_longer_than_busy_timeout_is_busy_and_a_shorter_one_is_waited_for() {
+    on_file(|_, path| {
+        let cache = open(path, |b| b.busy_timeout(Duration::from_millis(20)));
+        let lock = locked(path);
+        assert_eq!(cache.put("a", text(5)).unwrap_err().kind(), ErrorKind::Busy);
+        drop(lock);
+        cache.put("a", text(5)).unwrap();
+        cache.close().unwrap();
+
+        let patient = open(path, |b| b.busy_timeout(Duration::from_secs(60)));
+        let outside = raw(path);
+        let before = data_version(&outside);
+        let begun = AtomicBool::new(false);
+        let lock = locked(path);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                begun.store(true, Ordering::SeqCst);
+                patient.put("b", text(5))
+            });
+            while !begun.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            assert_eq!(data_version(&outside), before);
+            drop(lock);
+            writer.join().unwrap().unwrap();
+        });
+        assert_eq!(patient.len().unwrap(), 2);
+    });
+}
