@@ -1,6 +1,10 @@
 //! What a key may be.
 
 use crate::error::{Error, ErrorKind};
+use smol_str::SmolStr;
+
+/// A key to be kept: in place up to 23 bytes, shared on the heap beyond, cheap to clone.
+pub type Key = SmolStr;
 
 /// The most characters (Unicode scalar values) a key may have.
 pub const MAX_KEY_CHARS: usize = 256;

@@ -237,10 +237,26 @@ fn a_macro_may_write_the_attribute() {
             }
         };
     }
-    cacheable!(Made, "1.0.0", "made", Made::from_any);
+    cacheable!(Made, "7.0.0", "made", Made::from_any);
 
     assert_eq!(Made::type_name(), "made");
-    assert_eq!(verdict::<Made>("7.0.0"), Compatibility::Upgrade);
+    assert_eq!(verdict::<Made>("1.0.0"), Compatibility::Upgrade);
+}
+
+#[test]
+fn a_row_of_a_newer_program_is_never_upgraded_downwards() {
+    // It would be rewritten in an older shape, and the newer program still wants it.
+    assert_eq!(verdict::<Minor>("1.1.0"), Compatibility::Upgrade);
+    assert_eq!(verdict::<Minor>("1.2.0"), Compatibility::Current);
+    assert_eq!(verdict::<Minor>("1.5.0"), Compatibility::Discard);
+}
+
+#[derive(Serialize, Deserialize, Cacheable)]
+#[cacheable(version = "1.2.0", upgrade = minor, upgrades = "^1.0")]
+struct Minor;
+
+fn minor(_old: Outdated<'_>) -> Option<Minor> {
+    Some(Minor)
 }
 
 /// The derive works where the names of the prelude mean something else.

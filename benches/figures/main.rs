@@ -58,8 +58,8 @@ const FIGURES: [Figure; 8] = [
     Figure {
         name: "1,000 single puts, beside one put_many",
         asked: Asked::AtLeast(6.0),
-        operations: 1,
-        rounds: 101,
+        operations: 4,
+        rounds: 31,
         prepare: storing::batches,
     },
     Figure {

@@ -35,8 +35,10 @@ pub fn first_get(folder: &Path) -> Pair {
             let once = |key| {
                 let start = Instant::now();
                 let connection = bare::connect(&their_path);
-                black_box(bare::load(&connection, key).unwrap());
+                let mut select = connection.prepare(bare::SELECT).unwrap();
+                black_box(bare::load(&mut select, key));
                 let elapsed = start.elapsed();
+                drop(select);
                 connection.close().unwrap();
                 elapsed
             };

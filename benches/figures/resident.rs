@@ -1,7 +1,7 @@
 //! Objects that lie in memory.
 
 use super::figure::{Pair, Side};
-use super::object::{Customer, Keys, cache, fill, key};
+use super::object::{Customer, Keys, cache, key};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::hint::black_box;
@@ -19,8 +19,11 @@ pub fn hits(folder: &Path) -> Pair {
         .memory_bytes(1 << 30)
         .open(folder.join("cache.db"))
         .unwrap();
-    fill(&ours, OBJECTS);
-    let theirs = Mutex::new(lru_of_same_objects());
+    // Both hold the same objects, so that where those lie in memory is the same for both.
+    let objects: Vec<_> = (0..OBJECTS).map(|number| Arc::new(Customer::new(number))).collect();
+    let keyed = || (0..OBJECTS).map(key).zip(objects.iter().map(Arc::clone));
+    ours.put_many(keyed()).unwrap();
+    let theirs = Mutex::new(lru_of(keyed()));
     let mut our_keys = Keys::random(500_000, OBJECTS);
     let mut their_keys = our_keys.clone();
     Pair {
@@ -43,11 +46,11 @@ pub fn hits(folder: &Path) -> Pair {
     }
 }
 
-fn lru_of_same_objects() -> LruCache<String, Arc<Customer>> {
+fn lru_of(pairs: impl Iterator<Item = (String, Arc<Customer>)>) -> LruCache<String, Arc<Customer>> {
     let capacity = NonZeroUsize::new(OBJECTS as usize).expect("there are objects");
     let mut lru = LruCache::new(capacity);
-    for number in 0..OBJECTS {
-        lru.put(key(number), Arc::new(Customer::new(number)));
+    for (key, object) in pairs {
+        lru.put(key, object);
     }
     lru
 }

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
+use crate::key::Key;
 use crate::memory::{Before, Change, Claim, NewSlot, Touch, Write};
 use crate::store::{Applied, Batch, Claims, Evicted, Meta, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
@@ -82,7 +83,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(Written { effects: previous.into_iter().map(effect).collect(), excess })
     }
 
-    fn note_corrected(&self, corrected: Vec<(Arc<str>, i64, Timestamp)>) {
+    fn note_corrected(&self, corrected: Vec<(Key, i64, Timestamp)>) {
         let touch = |(key, revision, accessed)| Touch { key, revision, accessed };
         let touches: Vec<_> = corrected.into_iter().map(touch).collect();
         self.memory.note_stored(&touches);
@@ -114,7 +115,7 @@ fn follow<T>(
         _ => (None, None),
     };
     let of = previous.as_ref().map(|meta| meta.revision);
-    let change = Change { key: Arc::from(key), revision, previous: of, new, inherits };
+    let change = Change { key: Key::from(key), revision, previous: of, new, inherits };
     Some((change, previous))
 }
 

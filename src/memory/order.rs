@@ -14,13 +14,13 @@
 
 use super::slot::Slot;
 use super::{Hashed, Memory, State};
+use crate::key::Key;
 use crate::time::Timestamp;
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// A place in the order: recency, key, and the key's hash, which never decides.
-type Place = (Timestamp, Arc<str>, u64);
+type Place = (Timestamp, Key, u64);
 
 /// The order over all shards, and the sums that the limits speak of. Guarded by `Memory::order`.
 #[derive(Debug)]
@@ -138,16 +138,14 @@ impl ShardOrder {
         let wanted = (places.len() / 8).max(LEAST_CANDIDATES).min(places.len());
         places.select_nth_unstable(wanted - 1);
         places.truncate(wanted);
-        self.queue = places
-            .into_iter()
-            .map(|(accessed, key, hash)| (accessed, Arc::clone(key), hash))
-            .collect();
+        self.queue =
+            places.into_iter().map(|(accessed, key, hash)| (accessed, key.clone(), hash)).collect();
         self.horizon = self.queue.last().cloned();
     }
 }
 
 fn place_of<V>(slot: &Slot<V>) -> Place {
-    (slot.accessed(), Arc::clone(slot.key()), slot.hash())
+    (slot.accessed(), slot.key().clone(), slot.hash())
 }
 
 impl<V> Memory<V> {

@@ -8,6 +8,7 @@
 use super::order::Order;
 use super::slot::Slot;
 use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
+use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -132,10 +133,10 @@ impl<V> Memory<V> {
                 self.drop_pending(state, key);
                 let Promotion { created, stored, size, revision, .. } = found;
                 let new = NewSlot { value, size, created, accessed, stored };
-                self.insert(order, state, Slot::new(Arc::from(key.text), key.hash, revision, new));
+                self.insert(order, state, Slot::new(Key::from(key.text), key.hash, revision, new));
             }
             _ if accessed > found.stored => {
-                let touch = Touch { key: Arc::from(key.text), revision: found.revision, accessed };
+                let touch = Touch { key: Key::from(key.text), revision: found.revision, accessed };
                 self.keep_pending(state, touch);
             }
             _ => {}

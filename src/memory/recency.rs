@@ -6,16 +6,16 @@
 //! replaced since says nothing.
 
 use super::{Hashed, Memory, State};
+use crate::key::Key;
 use crate::time::Timestamp;
 use foldhash::fast::RandomState;
 use lru::LruCache;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The recency of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Touch {
-    pub key: Arc<str>,
+    pub key: Key,
     /// Of the row that was touched.
     pub revision: i64,
     pub accessed: Timestamp,
@@ -24,7 +24,7 @@ pub(crate) struct Touch {
 /// The recency of rows that memory does not hold, coldest first in call order.
 #[derive(Debug)]
 pub(super) struct Pending {
-    touches: LruCache<Arc<str>, (i64, Timestamp), RandomState>,
+    touches: LruCache<Key, (i64, Timestamp), RandomState>,
 }
 
 impl Pending {
@@ -74,7 +74,7 @@ impl<V> Memory<V> {
             let state = shard.state.read();
             let coldest = state.pending.touches.iter().rev().take(limit);
             touches.extend(coldest.map(|(key, &(revision, accessed))| Touch {
-                key: Arc::clone(key),
+                key: key.clone(),
                 revision,
                 accessed,
             }));

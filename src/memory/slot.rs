@@ -1,6 +1,7 @@
 //! One object in memory.
 
 use super::Touch;
+use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(crate) struct NewSlot<V> {
 /// An object in memory with what a hit needs to judge it.
 #[derive(Debug)]
 pub(super) struct Slot<V> {
-    key: Arc<str>,
+    key: Key,
     value: Arc<V>,
     /// True recency; hits raise it under the shard's shared lock.
     accessed: AtomicI64,
@@ -35,7 +36,7 @@ pub(super) struct Slot<V> {
 }
 
 impl<V> Slot<V> {
-    pub fn new(key: Arc<str>, hash: u64, revision: i64, new: NewSlot<V>) -> Self {
+    pub fn new(key: Key, hash: u64, revision: i64, new: NewSlot<V>) -> Self {
         Self {
             key,
             value: new.value,
@@ -80,7 +81,7 @@ impl<V> Slot<V> {
     pub fn unstored_touch(&self) -> Option<Touch> {
         let accessed = self.accessed();
         (accessed > self.stored()).then(|| Touch {
-            key: Arc::clone(&self.key),
+            key: self.key.clone(),
             revision: self.revision,
             accessed,
         })
@@ -95,7 +96,7 @@ impl<V> Slot<V> {
         &self.value
     }
 
-    pub fn key(&self) -> &Arc<str> {
+    pub fn key(&self) -> &Key {
         &self.key
     }
 

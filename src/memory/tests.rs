@@ -1,6 +1,7 @@
 //! The memory tier against oracles that are obviously right.
 
 use super::{Change, Memory, NewSlot, Promotion, ReadEnd};
+use crate::key::Key;
 use crate::options::Settings;
 use crate::time::Timestamp;
 use lru::LruCache;
@@ -29,7 +30,7 @@ fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
 }
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
-    Change { key: Arc::from(key), revision, previous: None, new, inherits: None }
+    Change { key: Key::from(key), revision, previous: None, new, inherits: None }
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {

@@ -12,6 +12,7 @@
 
 use super::slot::Slot;
 use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
+use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 /// The writes under way on one key.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    key: Arc<str>,
+    key: Key,
     hash: u64,
     /// How many marks lie on the key.
     marks: u32,
@@ -46,9 +47,9 @@ impl InFlight {
 pub(crate) struct Write<'m, V> {
     memory: &'m Memory<V>,
     gate: Arc<Gate>,
-    keys: Vec<Arc<str>>,
+    keys: Vec<Key>,
     /// Grows while the store looks for victims.
-    claimed: Mutex<Vec<Arc<str>>>,
+    claimed: Mutex<Vec<Key>>,
     everything: bool,
 }
 
@@ -64,7 +65,7 @@ pub(crate) enum Claim {
 /// One key's change, as the store committed it.
 #[derive(Debug)]
 pub(crate) struct Change<V> {
-    pub key: Arc<str>,
+    pub key: Key,
     pub revision: i64,
     /// The revision of the row that was there before.
     pub previous: Option<i64>,
@@ -96,7 +97,7 @@ pub(crate) struct Finished {
 impl<V> Memory<V> {
     /// Begins a write on `keys`.
     pub fn begin_write<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Write<'_, V> {
-        let keys: Vec<Arc<str>> = keys.map(Arc::from).collect();
+        let keys: Vec<Key> = keys.map(Key::from).collect();
         if !planted(Bug::CommitWithoutMarks) {
             for key in &keys {
                 let hashed = self.hashed(key);
@@ -116,7 +117,7 @@ impl<V> Memory<V> {
 }
 
 impl<'m, V> Write<'m, V> {
-    fn new(memory: &'m Memory<V>, keys: Vec<Arc<str>>, everything: bool) -> Self {
+    fn new(memory: &'m Memory<V>, keys: Vec<Key>, everything: bool) -> Self {
         Self { memory, gate: Arc::default(), keys, claimed: Mutex::default(), everything }
     }
 
@@ -133,7 +134,7 @@ impl<'m, V> Write<'m, V> {
         match state.recency(hashed, revision) {
             Some(recency) if recency > judged => Claim::Younger(recency),
             _ => {
-                let key = Arc::from(key);
+                let key = Key::from(key);
                 if !planted(Bug::CommitWithoutMarks) {
                     state.mark(hashed, &key, Some(Arc::clone(&self.gate)));
                 }
@@ -163,7 +164,7 @@ impl<'m, V> Write<'m, V> {
             }
             let later =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
-            let key_text = Arc::clone(&change.key);
+            let key_text = change.key.clone();
             match (change.new, later) {
                 (Some(mut new), later) => {
                     new.accessed = later.unwrap_or(new.accessed);
@@ -243,11 +244,11 @@ impl<V> Drop for Write<'_, V> {
 }
 
 impl<V> State<V> {
-    fn mark(&mut self, key: Hashed<'_>, text: &Arc<str>, claim: Option<Arc<Gate>>) {
+    fn mark(&mut self, key: Hashed<'_>, text: &Key, claim: Option<Arc<Gate>>) {
         let hash = |write: &InFlight| write.hash;
         let entry = self.writes.entry(key.hash, |write| write.is_on(key), hash);
         let mut write = entry.or_insert_with(|| InFlight {
-            key: Arc::clone(text),
+            key: text.clone(),
             hash: key.hash,
             marks: 0,
             newest: 0,

@@ -4,10 +4,10 @@ pub(crate) mod sqlite;
 
 use crate::entry::CodecId;
 use crate::error::Error;
+use crate::key::Key;
 use crate::options::{Durability, Limits};
 use crate::time::Timestamp;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What keeps a cache's rows.
@@ -111,7 +111,7 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Scanned {
     pub id: i64,
-    pub key: Arc<str>,
+    pub key: Key,
     pub meta: Meta,
 }
 
@@ -193,7 +193,7 @@ pub enum Outcome {
 /// A row that had to go.
 #[derive(Debug)]
 pub struct Evicted {
-    pub key: Arc<str>,
+    pub key: Key,
     /// The change that removed it.
     pub revision: i64,
     /// The row it was.
@@ -207,7 +207,7 @@ pub struct Applied {
     pub outcomes: Vec<Outcome>,
     pub evicted: Vec<Evicted>,
     /// Rows whose stored recency was raised to what `claims` knew: key, revision, recency.
-    pub corrected: Vec<(Arc<str>, i64, Timestamp)>,
+    pub corrected: Vec<(Key, i64, Timestamp)>,
     pub usage: Usage,
     /// Whether rows above the limits remain, because others put them there.
     pub excess: bool,

@@ -4,7 +4,7 @@ use crate::support::{
     Doc, Fussy, at, data_version, locked, on_both, on_file, raw, secs, stored_recency, text,
 };
 use disk_backed_cache::{ErrorKind, Tier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 // rule: O1
 #[test]
@@ -94,8 +94,8 @@ fn a_get_that_cannot_remove_a_bad_row_is_the_same_miss() {
         let old = bench.cache::<Doc<1>>(|b| b);
         old.at(at(90)).put("outdated", Doc("one".into())).unwrap();
         old.close().unwrap();
-        // A long timeout: a reader does not wait for a lock to clean up behind somebody.
-        let cache = bench.cache::<Doc<2>>(|b| b.disk_ttl(secs(10)).busy_timeout(secs(3600)));
+        let timeout = secs(30);
+        let cache = bench.cache::<Doc<2>>(|b| b.disk_ttl(secs(10)).busy_timeout(timeout));
         cache.at(at(0)).put("expired", Doc("two".into())).unwrap();
         cache.at(at(90)).put("damaged", Doc("two".into())).unwrap();
         let changed =
@@ -105,9 +105,11 @@ fn a_get_that_cannot_remove_a_bad_row_is_the_same_miss() {
 
         bench.at_second(91);
         let lock = locked(path);
+        let begun = Instant::now();
         for key in ["outdated", "expired", "damaged"] {
             assert_eq!(cache.get(key).unwrap(), None, "{key}");
         }
+        assert!(begun.elapsed() < timeout, "a reader does not wait for a lock to clean up");
         let stats = cache.stats();
         let counted = (stats.schema_mismatches, stats.disk_expirations, stats.decode_failures);
         assert_eq!((counted, stats.misses), ((1, 1, 1), 3));

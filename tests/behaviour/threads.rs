@@ -9,6 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
+/// Says that the work is done when it goes, also by a panic, so that nobody works on for ever.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 // rule: R6
 #[test]
 fn limits_hold_at_rest_however_many_threads_wrote() {
@@ -44,8 +53,8 @@ fn a_get_many_sees_no_half_of_a_put_many() {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
+                let _finally = Finally(&done);
                 (1..300).for_each(|round| cache.put_many([("a", round), ("b", round)]).unwrap());
-                done.store(true, Ordering::SeqCst);
             });
             while !done.load(Ordering::SeqCst) {
                 let found = cache.get_many(["a", "b"]).unwrap();
@@ -82,11 +91,11 @@ fn readers_see_what_was_written(
                 disturb(cache);
             }
         });
+        let _finally = Finally(&done);
         for number in 1..=500_u64 {
             cache.put("k", number).unwrap();
             written.store(number, Ordering::SeqCst);
         }
-        done.store(true, Ordering::SeqCst);
     });
     assert_eq!(cache.get("k").unwrap().as_deref(), Some(&500));
     let report = cache.verify().unwrap();
@@ -124,6 +133,7 @@ fn a_get_never_sees_what_a_delete_that_returned_removed() {
                     cache.get("k").unwrap();
                 }
             });
+            let _finally = Finally(&done);
             for number in 0..500_u64 {
                 cache.put("k", number).unwrap();
                 assert_eq!(cache.get("k").unwrap().as_deref(), Some(&number));
@@ -131,7 +141,6 @@ fn a_get_never_sees_what_a_delete_that_returned_removed() {
                 assert_eq!(cache.get("k").unwrap(), None);
                 assert!(!cache.contains_key("k").unwrap());
             }
-            done.store(true, Ordering::SeqCst);
         });
         assert_eq!(cache.stats().memory_entries, 0);
         assert!(cache.is_empty().unwrap());
@@ -181,9 +190,11 @@ fn close_waits_for_the_operations_under_way() {
             while cache.len().is_ok() {
                 thread::yield_now();
             }
-            assert_eq!(cache.get("b").unwrap_err().kind(), ErrorKind::Closed);
-            assert!(!closer.is_finished(), "a put is under way");
+            let refusal = cache.get("b");
+            let waits = !closer.is_finished();
             go_on.send(()).unwrap();
+            assert_eq!(refusal.unwrap_err().kind(), ErrorKind::Closed);
+            assert!(waits, "a put is under way");
             writer.join().unwrap().unwrap();
             closer.join().unwrap().unwrap();
         });

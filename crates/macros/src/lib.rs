@@ -49,9 +49,9 @@ use syn::{DeriveInput, parse_macro_input};
 ///   kept for the names of generic types.
 /// - `upgrade = path::to::function` and `upgrades = "^1.0"`, always together: a
 ///   `fn(Outdated<'_>) -> Option<Self>`, and the semver requirement that says which stored versions
-///   it is for. The type's own version is current even if it matches; a version that is neither
-///   is discarded. Mind that `^1.0` matches a later `1.9.0` too: where programs of several versions
-///   share a file, bound it from above, as in `>=1.0, <1.2`.
+///   it is for. The type's own version is current even if it matches, and a version above it is
+///   discarded even if it matches: a newer program on the same file still wants that row. Whatever
+///   is neither is discarded.
 /// - `crate = "path"`: where the `disk_backed_cache` crate is found, if not at
 ///   `::disk_backed_cache`, because the dependency was renamed or is re-exported by another crate.
 ///

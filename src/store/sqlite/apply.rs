@@ -2,13 +2,13 @@
 
 use super::transaction::Transaction;
 use super::{SqliteStore, row, sql};
+use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::store::{
     Applied, Batch, Claims, Cleared, Evicted, Meta, NewRow, Op, Outcome, Scanned, Usage,
 };
 use crate::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
-use std::sync::Arc;
 
 /// The most rows whose recency one transaction corrects while it looks for victims.
 const CORRECTIONS: usize = 1_000;
@@ -86,7 +86,7 @@ fn commit_corrections(
     let transaction = Transaction::immediate(connection)?;
     let mut touch = connection.prepare_cached(&store.sql.touch)?;
     for (key, revision, accessed) in corrections {
-        touch.execute((key, revision, accessed.as_nanos()))?;
+        touch.execute((key.as_str(), revision, accessed.as_nanos()))?;
     }
     drop(touch);
     transaction.commit()
@@ -103,7 +103,7 @@ pub(super) fn clear(connection: &Connection, store: &SqliteStore) -> rusqlite::R
 }
 
 /// A row whose stored recency was behind: key, revision, true recency.
-type Correction = (Arc<str>, i64, Timestamp);
+type Correction = (Key, i64, Timestamp);
 
 /// One attempt at a batch.
 struct Run<'c> {
@@ -168,7 +168,7 @@ impl<'c> Run<'c> {
                     match claims.claim(key, *revision, *judged) {
                         None => self.remove(id, previous),
                         Some(accessed) => {
-                            self.correct((Arc::from(*key), *revision, accessed))?;
+                            self.correct((Key::from(*key), *revision, accessed))?;
                             Ok(Outcome::Unchanged)
                         }
                     }

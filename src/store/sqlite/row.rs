@@ -1,10 +1,10 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
 use crate::entry::CodecId;
+use crate::key::Key;
 use crate::store::{Meta, NewRow, Row, Scanned};
 use crate::time::Timestamp;
 use rusqlite::types::ValueRef;
-use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What ties a value to its key, version, codec and age, so that neither a flipped bit nor a
@@ -52,8 +52,8 @@ pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
     Ok(Scanned { id: integer(row, 6)?.unwrap_or(0), key: key(row, 7)?, meta: meta(row)? })
 }
 
-pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
-    Ok(Arc::from(text(row, column)?.unwrap_or_default()))
+pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Key> {
+    Ok(Key::from(text(row, column)?.unwrap_or_default()))
 }
 
 pub(super) fn integer(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {

@@ -4,7 +4,7 @@ use disk_backed_cache::{Clock, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A clock that counts how often it is read. It always shows second 0.
 #[derive(Debug, Default)]
@@ -58,15 +58,14 @@ impl RoundsClock {
 
     /// Waits until `check` holds, asking again whenever the background thread reads the clock.
     pub fn wait_until(&self, check: impl Fn() -> bool) {
-        let patience = Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut seen = 0;
         while !check() {
+            let left = deadline.saturating_duration_since(Instant::now());
             let state = self.state.lock().unwrap();
-            let (state, waited) = self
-                .moved
-                .wait_timeout_while(state, patience, |state| state.rounds == seen)
-                .unwrap();
-            assert!(!waited.timed_out(), "the background thread does not run");
+            let waited = self.moved.wait_timeout_while(state, left, |state| state.rounds == seen);
+            let (state, waited) = waited.unwrap();
+            assert!(!waited.timed_out(), "the background thread does not do what it is to do");
             seen = state.rounds;
         }
     }
