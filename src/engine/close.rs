@@ -76,8 +76,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.lifecycle.idle.opened().await;
         let written = self.write_back_all().await;
         let closed = self.store.close().await;
-        self.memory.evict_all();
+        // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(released);
+        self.memory.evict_all();
         whole!(Disk, "closed");
         written.and(closed)
     }

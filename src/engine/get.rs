@@ -47,7 +47,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     async fn answer_from(&self, key: &str, seen: Seen, row: &Row, now: Timestamp) -> Attempt<T> {
         let meta = &row.meta;
-        match self.judge(key, row, now) {
+        match self.judge(key, &seen, row, now) {
             Ok(Live { value, upgrade: Upgrade::None, .. }) => {
                 let fits = self.options.fits_memory(meta.size);
                 self.promote(key, seen, meta, value, fits, now).await

@@ -7,6 +7,7 @@ use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key;
+use crate::memory::Seen;
 use crate::store::{Row, Store};
 use crate::time::Timestamp;
 use std::collections::HashMap;
@@ -38,12 +39,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
+        let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_read(key)).collect();
         let rows = match wanted.as_slice() {
             [] => Vec::new(),
             wanted => self.store.read_many(wanted).await?,
         };
         self.memory.count_hits(memory_hits);
-        let answers = self.answer_absent(&wanted, &rows, now).await?;
+        let answers = self.answer_absent(&wanted, &seen, &rows, now).await?;
         for (key, value) in wanted.into_iter().zip(answers) {
             let counter =
                 if value.is_some() { &self.counters.disk_hits } else { &self.counters.misses };
@@ -59,19 +61,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn answer_absent(
         &self,
         keys: &[&str],
+        seen: &[Seen],
         rows: &[Option<Row>],
         now: Timestamp,
     ) -> Result<Vec<Option<Arc<T>>>, Error> {
         let (mut bad_rows, mut rewrites) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(keys.len());
-        for (&key, row) in keys.iter().zip(rows) {
+        for ((&key, seen), row) in keys.iter().zip(seen).zip(rows) {
             let Some(row) = row else {
                 self.drop_expired_copy(key, now);
                 answers.push(None);
                 continue;
             };
             let meta = &row.meta;
-            answers.push(match self.judge(key, row, now) {
+            answers.push(match self.judge(key, seen, row, now) {
                 Ok(Live { value, upgrade: Upgrade::As(encoded), accessed }) => {
                     rewrites.push(Rewrite { key, meta, encoded, accessed, promoted: None });
                     Some(value)
@@ -104,8 +107,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The answer of a key whose row was bad and is not that row any more: as it is now.
     async fn answer_changed(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
         loop {
+            let seen = self.memory.begin_read(key);
             let Some(row) = self.store.read(key).await? else { return Ok(None) };
-            match self.judge(key, &row, now) {
+            match self.judge(key, &seen, &row, now) {
                 Ok(live) => return Ok(Some(live.value)),
                 Err(bad) => {
                     let met = Met { key, meta: &row.meta, bad };

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
 use crate::codec::{self, Codec, Json};
+use crate::memory::Seen;
 use crate::store::{Meta, Row, Store};
 use crate::time::Timestamp;
 use semver::Version;
@@ -55,10 +56,11 @@ impl Bad {
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The row's true recency, as far as this handle knows.
-    pub(super) fn recency(&self, key: &str, meta: &Meta) -> Timestamp {
-        self.memory
-            .recency(key, meta.revision)
-            .map_or(meta.accessed, |known| known.max(meta.accessed))
+    /// Together, what was known before the row was read and what is known now miss no touch that had
+    /// ended when the read began.
+    pub(super) fn recency(&self, key: &str, seen: &Seen, meta: &Meta) -> Timestamp {
+        let known = [seen.recency(meta.revision), self.memory.recency(key, meta.revision)];
+        known.into_iter().flatten().fold(meta.accessed, Timestamp::max)
     }
 
     /// Judges a row by what `contains_key` judges it by: expiry and version, not its value.
@@ -84,8 +86,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// Judges a row and makes its object.
-    pub(super) fn judge(&self, key: &str, row: &Row, now: Timestamp) -> Result<Live<T>, Bad> {
-        let accessed = self.recency(key, &row.meta);
+    pub(super) fn judge(
+        &self,
+        key: &str,
+        seen: &Seen,
+        row: &Row,
+        now: Timestamp,
+    ) -> Result<Live<T>, Bad> {
+        let accessed = self.recency(key, seen, &row.meta);
         let (version, compatibility) = self.judge_meta(&row.meta, accessed, now)?;
         if !row.intact {
             return Err(Bad::Damaged);

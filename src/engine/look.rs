@@ -41,14 +41,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// What is stored of a row but its value, and its true recency, both of one moment.
     async fn look(&self, key: &str) -> Result<Option<(Meta, Timestamp)>, Error> {
-        loop {
-            let seen = self.memory.begin_read(key);
-            let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
-            let accessed = self.recency(key, &meta);
-            if self.memory.still(key, seen) {
-                return Ok(Some((meta, accessed)));
-            }
-        }
+        let seen = self.memory.begin_read(key);
+        let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
+        let accessed = self.recency(key, &seen, &meta);
+        Ok(Some((meta, accessed)))
     }
 
     /// How much the disk tier holds.

@@ -38,11 +38,12 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
     /// Opens the collection that `options` name, or joins whoever has it open in this process.
     pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
         let (type_name, version) = (T::type_name(), T::schema_version());
+        // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
+        let other;
         let mut open = file.collections();
-        if let Some(other) = open.get(&options.collection).and_then(Weak::upgrade)
-            && !other.is_closed()
-        {
-            return join(other, &options);
+        other = open.get(&options.collection).and_then(Weak::upgrade);
+        if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
+            return join(Arc::clone(other), &options);
         }
         let terms = Terms {
             limits: options.disk,

@@ -17,6 +17,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     epoch: u32,
+    /// What was known of the recency of the key's row: revision and recency, of the slot and of the
+    /// pending touch. By the time the row has been read this may be written back and forgotten.
+    known: [Option<(i64, Timestamp)>; 2],
+}
+
+impl Seen {
+    /// What was known of the recency of the row `revision`.
+    pub fn recency(&self, revision: i64) -> Option<Timestamp> {
+        let known = self.known.iter().flatten().filter(|(of, _)| *of == revision);
+        known.map(|(_, accessed)| *accessed).max()
+    }
 }
 
 /// What a read found, and wants to keep.
@@ -51,13 +62,9 @@ impl<V> Memory<V> {
     /// Begins a read of the disk tier.
     pub fn begin_read(&self, key: &str) -> Seen {
         let key = self.hashed(key);
-        Seen { epoch: self.shard(key).state.read().epochs[key.epoch()] }
-    }
-
-    /// Whether what a read found is still so: no write on the key ended since it began.
-    pub fn still(&self, key: &str, seen: Seen) -> bool {
-        let key = self.hashed(key);
-        self.shard(key).state.read().epochs[key.epoch()] == seen.epoch
+        let state = self.shard(key).state.read();
+        let slot = state.slot(key).map(|slot| (slot.revision(), slot.accessed()));
+        Seen { epoch: state.epochs[key.epoch()], known: [slot, state.pending_touch(key)] }
     }
 
     /// Ends a read that found a live row: raises its recency to `now` and promotes it.
@@ -126,8 +133,13 @@ impl<V> Memory<V> {
                 removed.push(slot);
             }
         }
-        let known = state.recency(key, found.revision).into_iter();
-        let accessed = known.chain([found.stored, now]).max().unwrap_or(now);
+        let known = state.recency(key, found.revision);
+        if known.is_some_and(|known| known <= found.stored) {
+            // The touch is in the file, and with this copy it may be forgotten here. Whoever read the
+            // row before it was written must read again.
+            state.end_epoch(key);
+        }
+        let accessed = known.into_iter().chain([found.stored, now]).max().unwrap_or(now);
         match found.value {
             Some(value) if free => {
                 self.drop_pending(state, key);

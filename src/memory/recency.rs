@@ -122,9 +122,15 @@ impl<V> Memory<V> {
         }
     }
 
-    pub(super) fn drop_all_pending(&self, state: &mut State<V>) {
-        self.pending.fetch_sub(state.pending.touches.len(), Ordering::Relaxed);
-        state.pending.touches.clear();
+    /// Drops the touches of rows that the change `revision`, a `clear`, removed.
+    pub(super) fn drop_cleared_pending(&self, state: &mut State<V>, revision: i64) {
+        let touches = state.pending.touches.iter();
+        let cleared: Vec<_> =
+            touches.filter(|(_, (of, _))| *of < revision).map(|(key, _)| key.clone()).collect();
+        self.pending.fetch_sub(cleared.len(), Ordering::Relaxed);
+        for key in cleared {
+            state.pending.touches.pop(&key);
+        }
     }
 }
 
@@ -133,6 +139,10 @@ impl<V> State<V> {
         let slot = self.slot(key).filter(|slot| slot.revision() == revision);
         let pending = self.pending.recency(key.text, revision);
         slot.map(super::slot::Slot::accessed).into_iter().chain(pending).max()
+    }
+
+    pub(super) fn pending_touch(&self, key: Hashed<'_>) -> Option<(i64, Timestamp)> {
+        self.pending.touches.peek(key.text).copied()
     }
 
     pub(super) fn pending_len(&self) -> usize {

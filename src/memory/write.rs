@@ -197,7 +197,7 @@ impl<'m, V> Write<'m, V> {
                 order.removed(slot.size());
                 removed.push(slot);
             }
-            self.memory.drop_all_pending(&mut state);
+            self.memory.drop_cleared_pending(&mut state, revision);
         }
         self.memory.publish(&order);
         self.unfreeze();

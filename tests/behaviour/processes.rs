@@ -1,6 +1,6 @@
 //! F10 to F12 and F14: several processes on one file.
 
-use crate::support::{Child, at, data_version, locked, on_file, raw, text};
+use crate::support::{Child, at, data_version, locked, on_file, raw, stored_recency, text};
 use disk_backed_cache::{Builder, DiskBackedCache, ErrorKind, Tier};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +55,35 @@ fn a_memory_copy_stays_as_it_is_until_it_leaves_memory() {
         assert_eq!(cache.tier_of("a").unwrap(), Some(Tier::Memory));
         cache.evict_memory();
         assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+    });
+}
+
+// rule: D4, F12
+#[test]
+fn a_pending_touch_never_reaches_a_row_that_another_process_wrote() {
+    let child =
+        Child::of("processes::a_pending_touch_never_reaches_a_row_that_another_process_wrote");
+    let rows = |second| [("small", text(5)), ("large", text(50))].map(|row| (second, row));
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b);
+        for (second, (key, value)) in rows(40) {
+            cache.at(at(second)).put(key, value).unwrap();
+        }
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b.max_item_size(10));
+        for (second, (key, value)) in rows(0) {
+            cache.at(at(second)).put(key, value).unwrap();
+            cache.at(at(100)).get(key).unwrap();
+        }
+        child.run(path);
+        let recency = || ["small", "large"].map(|key| cache.info(key).unwrap().unwrap().accessed);
+        assert_eq!(recency(), [at(40), at(40)]);
+        cache.flush().unwrap();
+        assert_eq!(["small", "large"].map(|key| stored_recency(path, key)), [at(40), at(40)]);
+        cache.evict_memory();
+        assert_eq!(recency(), [at(40), at(40)]);
     });
 }
 

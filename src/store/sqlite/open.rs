@@ -23,6 +23,9 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// How long creating a file waits for another process that does the same.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a file that looks damaged is looked at again.
+const LOOKS: u32 = 5;
+
 /// Statements a connection keeps prepared; a collection has about twenty.
 const PREPARED_STATEMENTS: usize = 256;
 
@@ -137,7 +140,20 @@ fn unusable(error: io::Error, path: &Path) -> Error {
 }
 
 /// Refuses a file that is not ours, leaving no trace.
+///
+/// A look takes no locks, so it may fall into another process's checkpoint and find half of it. What
+/// is found damaged is looked at again before it is believed.
 fn recognise(path: &Path) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        match look_at(path) {
+            Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
+            looked => return looked,
+        }
+    }
+    look_at(path)
+}
+
+fn look_at(path: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
