@@ -2,7 +2,7 @@
 //!
 //! Everything here is written once, as `async fn` over [`Store`]; the faces only poll it. A memory
 //! hit is a plain function in front of that ([`Engine::hit`]). Every change goes one way
-//! ([`write`]): mark the keys in memory, let the store commit, let memory follow.
+//! (`write.rs`): mark the keys in memory, let the store commit, let memory follow.
 
 mod close;
 mod events;

@@ -2,7 +2,7 @@
 //!
 //! Keys are spread over shards. A hit takes one shard's lock for reading, stores the time into the
 //! slot and clones the `Arc`; nothing else is touched. Everything that changes which slots exist
-//! takes the [`Order`](order::Order) lock first, then shards one at a time. So while the order lock
+//! takes the [`Order`] lock first, then shards one at a time. So while the order lock
 //! is held recencies can only rise, and that is what makes victims exact (see `order`).
 //!
 //! A shard also holds what must be decided together with its slots: the writes under way on its
