@@ -82,7 +82,10 @@ pub fn child_folder() -> Option<PathBuf> {
 pub fn this_test_in(place: &Path, test: &str, folder: &Path, wrap: &[&str]) -> Command {
     use std::os::unix::fs::PermissionsExt;
     let binary = place.join("test-binary");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    // Copied by another process: a file that this one has open for writing could be open in a child
+    // of another test too, at the moment when it is to be run, and such a file cannot be.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&binary).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
     let mut line = wrap.iter().map(Into::into).collect::<Vec<std::ffi::OsString>>();
     line.push(binary.into());
