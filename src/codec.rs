@@ -35,6 +35,9 @@ mod sealed {
     impl Sealed for super::Json {}
 }
 
+/// What an encoding begins with, so that those of small objects need not grow.
+const TYPICAL_SIZE: usize = 512;
+
 /// JSON, by `serde_json`: readable, self-describing, the default.
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
@@ -43,7 +46,9 @@ impl Codec for Json {
     const ID: CodecId = CodecId::JSON;
 
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-        serde_json::to_vec(value).map_err(Into::into)
+        let mut bytes = Vec::with_capacity(TYPICAL_SIZE);
+        serde_json::to_writer(&mut bytes, value)?;
+        Ok(bytes)
     }
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::time::{Clock, SystemClock, Timestamp, nanos_of};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When a write counts as done.
@@ -83,22 +83,38 @@ pub(crate) struct Options {
     pub durability: Durability,
     pub recency_lag: Duration,
     pub background_maintenance: bool,
-    pub clock: Arc<dyn Clock>,
+    /// `None` is the system clock, which is asked without a detour.
+    pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
 }
 
 impl Options {
+    /// The present time.
+    #[inline]
+    pub fn now(&self) -> Timestamp {
+        self.clock.as_ref().map_or_else(|| SystemClock::new().now(), |clock| clock.now())
+    }
+
+    /// The time for a `get`.
+    #[inline]
+    pub fn now_for_get(&self) -> Timestamp {
+        let system = || SystemClock::new().now_for_get();
+        self.clock.as_ref().map_or_else(system, |clock| clock.now_for_get())
+    }
+
     /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.
     pub fn fits_memory(&self, size: u64) -> bool {
         size <= self.max_item_size
             && size <= self.memory.bytes
+            && u32::try_from(size).is_ok()
             && self.memory.entries > 0
             && self.memory.bytes > 0
     }
 
     /// Whether a second handle with `other` can share the state of one with `self`.
     pub fn same_as(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.clock), Arc::as_ptr(&other.clock))
+        let clock = |options: &Self| options.clock.as_ref().map(|clock| Arc::as_ptr(clock).addr());
+        clock(self) == clock(other)
             && self.memory == other.memory
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
@@ -182,7 +198,7 @@ impl Settings {
             durability: self.durability,
             recency_lag: self.effective_recency_lag(),
             background_maintenance: self.background_maintenance,
-            clock: self.clock.unwrap_or_else(shared_system_clock),
+            clock: self.clock,
             collection: self.collection,
         })
     }
@@ -193,41 +209,48 @@ impl Settings {
         shortest.map_or(lag, |ttl| lag.min(ttl / 10))
     }
 
+    /// What is wrong, in the order of the builder's methods.
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let ttls = [
-            ("memory_ttl", self.memory_ttl),
-            ("disk_ttl", self.disk_ttl),
-            ("max_age", self.max_age),
-            ("recency_lag", self.recency_lag),
-        ];
-        for (name, value) in ttls {
-            if value == Some(Duration::ZERO) {
-                problems.push(format!("{name} is zero; give it a duration, or leave it unset"));
-            }
-        }
-        if let (Some(memory), Some(disk)) = (self.memory_ttl, self.disk_ttl)
-            && memory > disk
-        {
-            problems.push(format!(
+        let zero = |name, value: Option<Duration>| {
+            (value == Some(Duration::ZERO))
+                .then(|| format!("{name} is zero; give it a duration, or leave it unset"))
+        };
+        let nothing = |name, value: Option<u64>| {
+            (value == Some(0)).then(|| {
+                format!("{name} is 0, which would keep nothing; leave it unset for no limit")
+            })
+        };
+        [
+            zero("memory_ttl", self.memory_ttl),
+            self.outlived_row(),
+            nothing("disk_entries", self.disk_entries),
+            nothing("disk_bytes", self.disk_bytes),
+            zero("disk_ttl", self.disk_ttl),
+            zero("max_age", self.max_age),
+            zero("recency_lag", self.recency_lag),
+            self.misnamed_collection(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn outlived_row(&self) -> Option<String> {
+        let (memory, disk) = self.memory_ttl.zip(self.disk_ttl)?;
+        (memory > disk).then(|| {
+            format!(
                 "memory_ttl ({memory:?}) is above disk_ttl ({disk:?}); an entry cannot outlive its row"
-            ));
-        }
-        for (name, value) in [("disk_entries", self.disk_entries), ("disk_bytes", self.disk_bytes)]
-        {
-            if value == Some(0) {
-                problems.push(format!(
-                    "{name} is 0, which would keep nothing; leave it unset for no limit"
-                ));
-            }
-        }
-        if !is_collection_name(&self.collection) {
-            problems.push(format!(
+            )
+        })
+    }
+
+    fn misnamed_collection(&self) -> Option<String> {
+        (!is_collection_name(&self.collection)).then(|| {
+            format!(
                 "collection {:?} is not a name of 1 to 64 of the characters a-z, 0-9, _ and -",
                 self.collection
-            ));
-        }
-        problems
+            )
+        })
     }
 }
 
@@ -236,12 +259,6 @@ fn is_collection_name(name: &str) -> bool {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
     };
     (1..=64).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// One clock for all handles that name none, so that two of them count as opened alike.
-fn shared_system_clock() -> Arc<dyn Clock> {
-    static CLOCK: OnceLock<Arc<SystemClock>> = OnceLock::new();
-    Arc::clone(CLOCK.get_or_init(|| Arc::new(SystemClock::new()))) as Arc<dyn Clock>
 }
 
 #[cfg(test)]
@@ -260,7 +277,9 @@ mod tests {
             ..Settings::default()
         };
         let error = settings.validate().unwrap_err();
-        assert_eq!(error.problems().len(), 5, "{error}");
+        let named = error.problems().iter().map(|problem| problem.split(' ').next().unwrap());
+        let expected = ["memory_ttl", "disk_entries", "disk_bytes", "max_age", "collection"];
+        assert_eq!(named.collect::<Vec<_>>(), expected, "{error}");
     }
 
     #[test]

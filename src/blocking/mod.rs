@@ -72,8 +72,9 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     ///
     /// # Errors
     /// See the type; and if the disk cannot be read.
+    #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        self.present().get(key)
+        self.at(self.engine.now_for_get()).get(key)
     }
 
     /// The objects stored under those of `keys` that have one, from memory and from one snapshot of

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::events::event;
-use super::judge::{Live, Upgrade};
+use super::judge::{Bad, Live, Upgrade};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -56,13 +56,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(Live { value, upgrade: Upgrade::Unwritable, .. }) => {
                 self.promote(key, seen, meta, value, false, now).await
             }
-            Ok(Live { value, upgrade: Upgrade::As(encoded), accessed }) => {
+            Ok(Live { value, upgrade: Upgrade::As { encoded, accessed } }) => {
                 let accessed = accessed.max(now);
                 let fits = self.options.fits_memory(encoded.len() as u64);
                 let promoted = fits.then(|| Arc::clone(&value));
                 let rewrite = Rewrite { key, meta, encoded, accessed, promoted };
                 self.upgrade(seen, rewrite, value, now).await
             }
+            // It may have been touched, and the touch written back after the row was read.
+            Err(Bad::Expired { .. }) if self.memory.has_moved(key, &seen) => Attempt::Again,
             Err(bad) => {
                 let dropped = self.drop_bad(&[Met { key, meta, bad }], now).await;
                 if dropped == [true] { self.miss(key, bad.name()) } else { Attempt::Again }

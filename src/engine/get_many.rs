@@ -39,7 +39,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
-        let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_read(key)).collect();
+        let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_look(key)).collect();
         let rows = match wanted.as_slice() {
             [] => Vec::new(),
             wanted => self.store.read_many(wanted).await?,
@@ -75,7 +75,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             };
             let meta = &row.meta;
             answers.push(match self.judge(key, seen, row, now) {
-                Ok(Live { value, upgrade: Upgrade::As(encoded), accessed }) => {
+                Ok(Live { value, upgrade: Upgrade::As { encoded, accessed } }) => {
                     rewrites.push(Rewrite { key, meta, encoded, accessed, promoted: None });
                     Some(value)
                 }
@@ -107,7 +107,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The answer of a key whose row was bad and is not that row any more: as it is now.
     async fn answer_changed(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
         loop {
-            let seen = self.memory.begin_read(key);
+            let seen = self.memory.begin_look(key);
             let Some(row) = self.store.read(key).await? else { return Ok(None) };
             match self.judge(key, &seen, &row, now) {
                 Ok(live) => return Ok(Some(live.value)),

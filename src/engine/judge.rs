@@ -13,8 +13,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Live<T> {
     pub value: Arc<T>,
-    /// Its true recency, as far as known when it was judged.
-    pub accessed: Timestamp,
     pub upgrade: Upgrade,
 }
 
@@ -23,8 +21,8 @@ pub(super) struct Live<T> {
 pub(super) enum Upgrade {
     /// It is of the present shape.
     None,
-    /// The upgraded object, encoded.
-    As(Vec<u8>),
+    /// The upgraded object, encoded, and the row's true recency as far as known.
+    As { encoded: Vec<u8>, accessed: Timestamp },
     /// The upgraded object refuses to be encoded. It can be returned all the same.
     Unwritable,
 }
@@ -63,15 +61,21 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         known.into_iter().flatten().fold(meta.accessed, Timestamp::max)
     }
 
-    /// Judges a row by what `contains_key` judges it by: expiry and version, not its value.
+    /// Judges a row by what `contains_key` judges it by: expiry and version, not its value. Asks for
+    /// its true `recency` where that can make a difference.
     pub(super) fn judge_meta(
         &self,
         meta: &Meta,
-        accessed: Timestamp,
+        recency: impl Fn() -> Timestamp,
         now: Timestamp,
     ) -> Result<(Version, Compatibility), Bad> {
-        if !self.options.lifetimes.alive_on_disk(now, accessed, meta.created) {
-            return Err(Bad::Expired { judged: accessed });
+        let alive = |accessed| self.options.lifetimes.alive_on_disk(now, accessed, meta.created);
+        // The stored recency is a lower bound of the true one, and mostly says enough.
+        if !alive(meta.accessed) {
+            let judged = recency();
+            if !alive(judged) {
+                return Err(Bad::Expired { judged });
+            }
         }
         self.judge_version(meta)
     }
@@ -93,32 +97,32 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         row: &Row,
         now: Timestamp,
     ) -> Result<Live<T>, Bad> {
-        let accessed = self.recency(key, seen, &row.meta);
-        let (version, compatibility) = self.judge_meta(&row.meta, accessed, now)?;
+        let recency = || self.recency(key, seen, &row.meta);
+        let (version, compatibility) = self.judge_meta(&row.meta, recency, now)?;
         if !row.intact {
             return Err(Bad::Damaged);
         }
         let codec = row.meta.codec;
         if compatibility == Compatibility::Current {
             let value = codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?;
-            return Ok(Live { value: Arc::new(value), accessed, upgrade: Upgrade::None });
+            return Ok(Live { value: Arc::new(value), upgrade: Upgrade::None });
         }
         let discarded = Bad::Outdated { lower: version < self.version };
         let value = T::upgrade(Outdated::new(&version, codec, &row.value)).ok_or(discarded)?;
         let upgrade = match Json::encode(&value) {
             Ok(encoded) if encoded.len() as u64 > self.options.disk.bytes => return Err(discarded),
-            Ok(encoded) => Upgrade::As(encoded),
+            Ok(encoded) => Upgrade::As { encoded, accessed: recency() },
             Err(error) => {
                 tracing::warn!(key, error, "an upgraded object could not be encoded");
                 Upgrade::Unwritable
             }
         };
-        Ok(Live { value: Arc::new(value), accessed, upgrade })
+        Ok(Live { value: Arc::new(value), upgrade })
     }
 
     /// Whether a row was alive and readable, for the answer of `delete`.
     pub(super) fn was_live(&self, meta: &Meta, accessed: Timestamp, now: Timestamp) -> bool {
-        self.judge_meta(meta, accessed, now).is_ok()
+        self.judge_meta(meta, || accessed, now).is_ok()
     }
 
     /// Most rows are of the type's own version, which needs no parsing.

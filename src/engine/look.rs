@@ -14,7 +14,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
-        let Ok((schema_version, _)) = self.judge_meta(&meta, accessed, now) else {
+        let Ok((schema_version, _)) = self.judge_meta(&meta, || accessed, now) else {
             return Ok(None);
         };
         Ok(Some(EntryInfo {
@@ -36,12 +36,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(Some(Tier::Memory));
         }
         let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
-        Ok(self.judge_meta(&meta, accessed, now).is_ok().then_some(Tier::Disk))
+        Ok(self.judge_meta(&meta, || accessed, now).is_ok().then_some(Tier::Disk))
     }
 
     /// What is stored of a row but its value, and its true recency, both of one moment.
     async fn look(&self, key: &str) -> Result<Option<(Meta, Timestamp)>, Error> {
-        let seen = self.memory.begin_read(key);
+        let seen = self.memory.begin_look(key);
         let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
         let accessed = self.recency(key, &seen, &meta);
         Ok(Some((meta, accessed)))

@@ -58,7 +58,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The present time. Every operation asks once, or is told.
     #[inline]
     pub fn now(&self) -> Timestamp {
-        self.options.clock.now()
+        self.options.now()
+    }
+
+    /// The present time, for a get.
+    #[inline]
+    pub fn now_for_get(&self) -> Timestamp {
+        self.options.now_for_get()
     }
 
     /// Answers a get from memory. `None` is no answer: ask [`get`](Self::get).

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
-use crate::memory::RowFacts;
+use crate::memory::{Found, RowFacts};
 use crate::store::{Scanned, Store};
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Checks both tiers while nothing can be written. Reads everything.
     pub async fn verify(&self) -> Result<Report, Error> {
         let _operation = self.lifecycle.enter()?;
-        let inspect = |rows: Vec<Scanned>| {
+        let inspect = |rows: Vec<Scanned>, shared: bool| {
             let facts = |row: Scanned| {
                 let meta = row.meta;
                 let facts = RowFacts {
@@ -64,7 +64,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 (row.key, facts)
             };
             let rows: HashMap<_, _> = rows.into_iter().map(facts).collect();
-            self.memory.audit(|key| rows.get(key).copied())
+            self.memory.audit(&Found { row: &|key| rows.get(key).copied(), shared })
         };
         let audit = self.store.audit(&self.terms, &inspect).await?;
         Ok(Report {

@@ -1,7 +1,8 @@
 //! Whether the memory tier is what it should be.
 
 use super::order::Order;
-use super::{Hashed, Memory, State};
+use super::slot::Slot;
+use super::{Memory, State};
 use crate::time::Timestamp;
 
 /// What the store says of one row.
@@ -13,23 +14,50 @@ pub(crate) struct RowFacts {
     pub accessed: Timestamp,
 }
 
+/// What the store holds.
+pub(crate) struct Found<'a> {
+    pub row: &'a dyn Fn(&str) -> Option<RowFacts>,
+    /// Whether another process may have changed rows. Memory follows only its own process.
+    pub shared: bool,
+}
+
+impl Found<'_> {
+    fn fault_of<V>(&self, slot: &Slot<V>) -> Option<String> {
+        let key = slot.key();
+        let Some(row) = (self.row)(key) else {
+            return (!self.shared)
+                .then(|| format!("memory holds {key:?}, which the disk tier does not"));
+        };
+        if row.revision != slot.revision() {
+            return (!self.shared)
+                .then(|| format!("memory holds another revision of {key:?} than the disk tier"));
+        }
+        if (row.size, row.created) != (slot.size(), slot.created()) {
+            return Some(format!("size or age of {key:?} in memory are not its row's"));
+        }
+        let ahead = row.accessed > slot.accessed() && !self.shared;
+        let behind = row.accessed < slot.accessed() && !slot.unstored();
+        (ahead || behind).then(|| format!("the recency of {key:?} in memory is not its row's"))
+    }
+}
+
 impl<V> Memory<V> {
-    /// Compares the tier with itself and with the rows; returns what does not fit.
+    /// Compares the tier with itself and with what was found in the store; returns what does not fit.
     ///
     /// Keys with a write under way are passed over: their rows are ahead of memory.
-    pub fn audit(&self, row: impl Fn(&str) -> Option<RowFacts>) -> Vec<String> {
+    pub fn audit(&self, found: &Found<'_>) -> Vec<String> {
         let mut problems = Vec::new();
         let order = self.order.lock();
         let (mut entries, mut bytes, mut pending) = (0, 0, 0);
         for (index, shard) in self.shards.iter().enumerate() {
-            let state = shard.state.write();
+            let state = shard.lock();
             entries += state.slots.len() as u64;
             bytes += state.slots.iter().map(super::slot::Slot::size).sum::<u64>();
             pending += state.pending_len();
             if !order.is_exact_for(index, &state.slots) {
                 problems.push(format!("memory: the order of shard {index} misses an entry"));
             }
-            audit_slots(&state, &row, &mut problems);
+            self.audit_slots(&state, found, &mut problems);
         }
         self.audit_sums(&order, (entries, bytes), &mut problems);
         if pending != self.pending() {
@@ -51,29 +79,12 @@ impl<V> Memory<V> {
                 .push(format!("memory: {found:?} entries and bytes are above {:?}", self.limits));
         }
     }
-}
 
-fn audit_slots<V>(
-    state: &State<V>,
-    row: impl Fn(&str) -> Option<RowFacts>,
-    problems: &mut Vec<String>,
-) {
-    for slot in &state.slots {
-        let key = slot.key();
-        if state.is_written(Hashed { hash: slot.hash(), text: key }) {
-            continue;
-        }
-        let Some(row) = row(key) else {
-            problems.push(format!("memory holds {key:?}, which the disk tier does not"));
-            continue;
-        };
-        let same =
-            (row.revision, row.size, row.created) == (slot.revision(), slot.size(), slot.created());
-        if !same {
-            problems.push(format!("memory holds {key:?} of another revision than the disk tier"));
-        }
-        if slot.stored() > row.accessed || row.accessed > slot.accessed() {
-            problems.push(format!("the recency of {key:?} in memory is behind its row's"));
+    fn audit_slots(&self, state: &State<V>, found: &Found<'_>, problems: &mut Vec<String>) {
+        for slot in &state.slots {
+            if !state.is_written(self.hashed(slot.key())) {
+                problems.extend(found.fault_of(slot));
+            }
         }
     }
 }

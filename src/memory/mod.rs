@@ -1,9 +1,10 @@
 //! The memory tier: live objects, exact in their order, and what is known of rows beside them.
 //!
-//! Keys are spread over shards. A hit takes one shard's lock for reading, stores the time into the
-//! slot and clones the `Arc`; nothing else is touched. Everything that changes which slots exist
-//! takes the [`Order`] lock first, then shards one at a time. So while the order lock
-//! is held recencies can only rise, and that is what makes victims exact (see `order`).
+//! Keys are spread over shards. A hit takes one shard's lock, stores the time into the slot and
+//! clones the `Arc`; nothing else is touched. (The lock is exclusive: readers that share one must
+//! count and touch with atomic instructions, which cost more than they save.) Everything that changes
+//! which slots exist takes the [`Order`] lock first, then shards one at a time. So while the order
+//! lock is held recencies can only rise, and that is what makes victims exact (see `order`).
 //!
 //! A shard also holds what must be decided together with its slots: the writes under way on its
 //! keys (see `write`), and the recency of rows that memory does not hold and the store does not
@@ -19,7 +20,7 @@ mod recency;
 mod slot;
 mod write;
 
-pub(crate) use audit::RowFacts;
+pub(crate) use audit::{Found, RowFacts};
 pub(crate) use gate::Gate;
 pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
@@ -31,12 +32,12 @@ use crate::time::Timestamp;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use order::Order;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 use recency::Pending;
 use slot::Slot;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use write::InFlight;
 
 /// The memory tier of one collection.
@@ -57,18 +58,16 @@ pub(crate) struct Memory<V> {
 /// On lines of its own, so that threads on different shards do not slow each other down.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Shard<V> {
-    state: RwLock<State<V>>,
-    /// On the line of the lock, which a hit owns anyway.
-    hits: AtomicU64,
-}
+struct Shard<V>(Mutex<State<V>>);
 
-/// What a shard's lock guards.
+/// What a shard's lock guards. What a hit needs comes first, on the lines of the lock.
 #[derive(Debug)]
+#[repr(C)]
 struct State<V> {
     slots: HashTable<Slot<V>>,
     /// Keys that a write under way will change or remove. Hits on them are answered from disk.
     writes: HashTable<InFlight>,
+    hits: u64,
     /// How many writes under way will empty the whole tier.
     frozen: u32,
     /// The revision of the last `clear`; older changes come too late.
@@ -77,6 +76,12 @@ struct State<V> {
     epochs: [u32; EPOCHS],
     pending: Pending,
 }
+
+/// Enough for threads to meet seldom. Asked once: on Linux the answer is read from files.
+static SHARDS: LazyLock<usize> = LazyLock::new(|| {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    (threads * 16).next_power_of_two().clamp(16, 128)
+});
 
 /// Keys of a shard share epochs; two that share one only make a rare promotion read again.
 const EPOCHS: usize = 64;
@@ -88,7 +93,12 @@ pub(crate) struct Hashed<'a> {
     text: &'a str,
 }
 
-impl Hashed<'_> {
+impl<'a> Hashed<'a> {
+    #[inline]
+    fn new(text: &'a str, hasher: &RandomState) -> Self {
+        Self { hash: hasher.hash_one(text), text }
+    }
+
     /// From bits that the table inside the shard uses neither for its buckets nor for its tags.
     const fn shard(self, count: usize) -> usize {
         (self.hash >> 40) as usize & (count - 1)
@@ -101,19 +111,18 @@ impl Hashed<'_> {
 
 impl<V> Memory<V> {
     pub fn new(options: &Options) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = (threads * 8).next_power_of_two().clamp(8, 64);
+        let count = *SHARDS;
         let hasher = RandomState::default();
-        let shard = || Shard {
-            state: RwLock::new(State {
+        let shard = || {
+            Shard(Mutex::new(State {
                 slots: HashTable::new(),
                 writes: HashTable::new(),
+                hits: 0,
                 frozen: 0,
                 cleared: 0,
                 epochs: [0; EPOCHS],
                 pending: Pending::new(hasher.clone()),
-            }),
-            hits: AtomicU64::new(0),
+            }))
         };
         Self {
             shards: std::iter::repeat_with(shard).take(count).collect(),
@@ -131,33 +140,37 @@ impl<V> Memory<V> {
     #[inline]
     pub fn hit(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
         let key = self.hashed(key);
-        let shard = self.shard(key);
-        let state = shard.state.read();
-        let slot = state.readable(key)?;
+        let mut state = self.shard(key).lock();
+        let state = &mut *state;
+        if state.is_written(key) {
+            return None;
+        }
+        let slot = state.slot_mut(key)?;
         if !slot.alive(&self.lifetimes, now) {
             return None;
         }
         slot.touch(now);
-        shard.hits.fetch_add(1, Ordering::Relaxed);
-        Some(Arc::clone(slot.value()))
+        let value = Arc::clone(slot.value());
+        state.hits += 1;
+        Some(value)
     }
 
     /// An object that is alive in memory, neither touched nor counted.
     pub fn peek(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
         let key = self.hashed(key);
-        let state = self.shard(key).state.read();
+        let state = self.shard(key).lock();
         let slot = state.readable(key)?;
         slot.alive(&self.lifetimes, now).then(|| Arc::clone(slot.value()))
     }
 
     /// Counts hits that were served by [`peek`](Self::peek).
     pub fn count_hits(&self, count: u64) {
-        self.shards[0].hits.fetch_add(count, Ordering::Relaxed);
+        self.shards[0].lock().hits += count;
     }
 
     /// How many hits memory has served.
     pub fn hits(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.hits.load(Ordering::Relaxed)).sum()
+        self.shards.iter().map(|shard| shard.lock().hits).sum()
     }
 
     /// Entries and bytes in memory.
@@ -170,7 +183,7 @@ impl<V> Memory<V> {
         let mut order = self.order.lock();
         let mut removed = Vec::new();
         for shard in &self.shards {
-            let mut state = shard.state.write();
+            let mut state = shard.lock();
             let slots = std::mem::take(&mut state.slots);
             for slot in slots {
                 self.leave(&mut state, &mut order, &slot);
@@ -198,7 +211,7 @@ impl<V> Memory<V> {
 
     #[inline]
     fn hashed<'a>(&self, text: &'a str) -> Hashed<'a> {
-        Hashed { hash: self.hasher.hash_one(text), text }
+        Hashed::new(text, &self.hasher)
     }
 
     #[inline]
@@ -207,9 +220,15 @@ impl<V> Memory<V> {
     }
 }
 
+impl<V> Shard<V> {
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State<V>> {
+        self.0.lock()
+    }
+}
+
 impl<V> State<V> {
     /// The slot of `key`, unless a write under way makes the disk the place to ask.
-    #[inline]
     fn readable(&self, key: Hashed<'_>) -> Option<&Slot<V>> {
         if self.is_written(key) { None } else { self.slot(key) }
     }
@@ -219,9 +238,13 @@ impl<V> State<V> {
         self.frozen > 0 || (!self.writes.is_empty() && self.write_on(key).is_some())
     }
 
-    #[inline]
     fn slot(&self, key: Hashed<'_>) -> Option<&Slot<V>> {
         self.slots.find(key.hash, |slot| slot.has_key(key.text))
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, key: Hashed<'_>) -> Option<&mut Slot<V>> {
+        self.slots.find_mut(key.hash, |slot| slot.has_key(key.text))
     }
 
     fn take_slot(&mut self, key: Hashed<'_>) -> Option<Slot<V>> {

@@ -16,15 +16,18 @@ use super::slot::Slot;
 use super::{Hashed, Memory, State};
 use crate::key::Key;
 use crate::time::Timestamp;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, HashMap};
 
-/// A place in the order: recency, key, and the key's hash, which never decides.
-type Place = (Timestamp, Key, u64);
+/// A place in the order: recency and key.
+type Place = (Timestamp, Key);
 
 /// The order over all shards, and the sums that the limits speak of. Guarded by `Memory::order`.
 #[derive(Debug)]
 pub(super) struct Order {
+    /// For each shard a place at or below that of its oldest object; `None` if the shard is empty.
+    bounds: Box<[Option<Place>]>,
     shards: Box<[ShardOrder]>,
     entries: u64,
     bytes: u64,
@@ -32,8 +35,6 @@ pub(super) struct Order {
 
 #[derive(Debug, Default)]
 struct ShardOrder {
-    /// At or below the place of the shard's oldest object; `None` if the shard is empty.
-    bound: Option<Place>,
     queue: BTreeSet<Place>,
     /// Objects that are not in the queue lie beyond it; `None` before there is a queue.
     horizon: Option<Place>,
@@ -45,6 +46,7 @@ const LEAST_CANDIDATES: usize = 16;
 impl Order {
     pub fn new(shards: usize) -> Self {
         Self {
+            bounds: vec![None; shards].into(),
             shards: std::iter::repeat_with(ShardOrder::default).take(shards).collect(),
             entries: 0,
             bytes: 0,
@@ -63,7 +65,12 @@ impl Order {
     pub fn inserted<V>(&mut self, shard: usize, slot: &Slot<V>) {
         self.entries += 1;
         self.bytes += slot.size();
-        self.shards[shard].inserted(place_of(slot));
+        let place = place_of(slot);
+        self.shards[shard].inserted(&place);
+        let bound = &mut self.bounds[shard];
+        if bound.as_ref().is_none_or(|bound| place < *bound) {
+            *bound = Some(place);
+        }
     }
 
     /// Takes note of an object that left. Its place in a queue is skipped when its turn comes.
@@ -74,15 +81,14 @@ impl Order {
 
     /// The shard with the lowest bound.
     fn lowest(&self) -> Option<usize> {
-        let bounds = self.shards.iter().enumerate();
-        let known =
-            bounds.filter_map(|(index, shard)| shard.bound.as_ref().map(|bound| (bound, index)));
+        let bounds = self.bounds.iter().enumerate();
+        let known = bounds.filter_map(|(index, bound)| bound.as_ref().map(|bound| (bound, index)));
         known.min().map(|(_, index)| index)
     }
 
     /// Whether every object of the shard lies where its queue and bound say.
     pub fn is_exact_for<V>(&self, shard: usize, slots: &HashTable<Slot<V>>) -> bool {
-        let shard = &self.shards[shard];
+        let (bound, shard) = (&self.bounds[shard], &self.shards[shard]);
         // Collected from the back, so that the earliest place of a key stays.
         let queue: HashMap<_, _> =
             shard.queue.iter().rev().map(|place| (&place.1, place)).collect();
@@ -90,24 +96,22 @@ impl Order {
             let place = place_of(slot);
             let queued = queue.get(&place.1).is_some_and(|queued| **queued <= place);
             let beyond = shard.horizon.as_ref().is_none_or(|horizon| place > *horizon);
-            (queued || beyond) && shard.bound.as_ref().is_some_and(|bound| *bound <= place)
+            (queued || beyond) && bound.as_ref().is_some_and(|bound| *bound <= place)
         })
     }
 }
 
 impl ShardOrder {
-    fn inserted(&mut self, place: Place) {
-        if self.horizon.as_ref().is_some_and(|horizon| place <= *horizon) {
+    fn inserted(&mut self, place: &Place) {
+        if self.horizon.as_ref().is_some_and(|horizon| place <= horizon) {
             self.queue.insert(place.clone());
-        }
-        if self.bound.as_ref().is_none_or(|bound| place < *bound) {
-            self.bound = Some(place);
         }
     }
 
-    /// The place of the shard's oldest object. The shard must be locked for writing, so that no
-    /// recency rises meanwhile.
-    fn oldest<V>(&mut self, slots: &HashTable<Slot<V>>) -> Option<Place> {
+    /// The place of the shard's oldest object. The shard must be locked, so that no recency rises
+    /// meanwhile.
+    fn oldest<V>(&mut self, state: &State<V>, hasher: &RandomState) -> Option<Place> {
+        let slots = &state.slots;
         loop {
             let Some(first) = self.queue.first() else {
                 if slots.is_empty() {
@@ -117,7 +121,7 @@ impl ShardOrder {
                 self.refill(slots);
                 continue;
             };
-            let slot = slots.find(first.2, |slot| slot.has_key(&first.1));
+            let slot = state.slot(Hashed::new(&first.1, hasher));
             if slot.is_some_and(|slot| slot.accessed() == first.0) {
                 return Some(first.clone());
             }
@@ -133,27 +137,26 @@ impl ShardOrder {
 
     /// Makes a queue of the oldest eighth.
     fn refill<V>(&mut self, slots: &HashTable<Slot<V>>) {
-        let mut places: Vec<_> =
-            slots.iter().map(|slot| (slot.accessed(), slot.key(), slot.hash())).collect();
+        let mut places: Vec<_> = slots.iter().map(|slot| (slot.accessed(), slot.key())).collect();
         let wanted = (places.len() / 8).max(LEAST_CANDIDATES).min(places.len());
         places.select_nth_unstable(wanted - 1);
         places.truncate(wanted);
-        self.queue =
-            places.into_iter().map(|(accessed, key, hash)| (accessed, key.clone(), hash)).collect();
+        self.queue = places.into_iter().map(|(accessed, key)| (accessed, key.clone())).collect();
         self.horizon = self.queue.last().cloned();
     }
 }
 
 fn place_of<V>(slot: &Slot<V>) -> Place {
-    (slot.accessed(), slot.key().clone(), slot.hash())
+    (slot.accessed(), slot.key().clone())
 }
 
 impl<V> Memory<V> {
     /// Puts an object into its shard, in place of an older one. Limits are not looked at.
     pub(super) fn insert(&self, order: &mut Order, state: &mut State<V>, slot: Slot<V>) {
-        let key = Hashed { hash: slot.hash(), text: slot.key() };
+        let key = self.hashed(slot.key());
         order.inserted(key.shard(self.shards.len()), &slot);
-        state.slots.insert_unique(slot.hash(), slot, Slot::hash);
+        let hash = |slot: &Slot<V>| self.hashed(slot.key()).hash;
+        state.slots.insert_unique(key.hash, slot, hash);
     }
 
     /// Evicts one victim after the other until the limits hold. The victims are pushed to `removed`
@@ -164,15 +167,15 @@ impl<V> Memory<V> {
             let index = order
                 .lowest()
                 .expect("a tier over its limits has objects, and their shards bounds");
-            let mut state = self.shards[index].state.write();
-            order.shards[index].bound = order.shards[index].oldest(&state.slots);
+            let mut state = self.shards[index].lock();
+            order.bounds[index] = order.shards[index].oldest(&state, &self.hasher);
             if order.lowest() != Some(index) {
                 continue;
             }
-            let Some((_, key, hash)) = order.shards[index].queue.pop_first() else {
+            let Some((_, key)) = order.shards[index].queue.pop_first() else {
                 continue;
             };
-            let victim = state.take_slot(Hashed { hash, text: &key });
+            let victim = state.take_slot(self.hashed(&key));
             let victim =
                 victim.expect("the oldest place was found to hold an object under this lock");
             self.leave(&mut state, order, &victim);

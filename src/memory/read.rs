@@ -18,7 +18,8 @@ use std::sync::Arc;
 pub(crate) struct Seen {
     epoch: u32,
     /// What was known of the recency of the key's row: revision and recency, of the slot and of the
-    /// pending touch. By the time the row has been read this may be written back and forgotten.
+    /// pending touch. By the time the row has been read this may be written back and forgotten. Not
+    /// noted by reads that are ended.
     known: [Option<(i64, Timestamp)>; 2],
 }
 
@@ -59,10 +60,24 @@ pub(crate) enum ReadEnd {
 }
 
 impl<V> Memory<V> {
-    /// Begins a read of the disk tier.
+    /// Begins a read of the disk tier that is to be ended.
     pub fn begin_read(&self, key: &str) -> Seen {
         let key = self.hashed(key);
-        let state = self.shard(key).state.read();
+        let state = self.shard(key).lock();
+        Seen { epoch: state.epochs[key.epoch()], known: [None, None] }
+    }
+
+    /// Whether something has ended on the key since then, be it only that its recency was written
+    /// back.
+    pub fn has_moved(&self, key: &str, seen: &Seen) -> bool {
+        let key = self.hashed(key);
+        self.shard(key).lock().epochs[key.epoch()] != seen.epoch
+    }
+
+    /// Begins a look at the disk tier, which has no end.
+    pub fn begin_look(&self, key: &str) -> Seen {
+        let key = self.hashed(key);
+        let state = self.shard(key).lock();
         let slot = state.slot(key).map(|slot| (slot.revision(), slot.accessed()));
         Seen { epoch: state.epochs[key.epoch()], known: [slot, state.pending_touch(key)] }
     }
@@ -72,7 +87,7 @@ impl<V> Memory<V> {
         let key = self.hashed(key);
         let mut removed = Vec::new();
         let mut order = self.order.lock();
-        let mut state = self.shard(key).state.write();
+        let mut state = self.shard(key).lock();
         if !planted(Bug::PromotionWithoutLook) {
             if let Some(gate) = state.write_on(key).and_then(super::InFlight::claim) {
                 return ReadEnd::Wait(gate);
@@ -94,7 +109,7 @@ impl<V> Memory<V> {
     pub fn drop_expired(&self, key: &str, now: Timestamp) -> bool {
         let key = self.hashed(key);
         let mut order = self.order.lock();
-        let mut state = self.shard(key).state.write();
+        let mut state = self.shard(key).lock();
         let expired = state.slot(key).is_some_and(|slot| !slot.alive(&self.lifetimes, now));
         if !expired || state.is_written(key) {
             return false;
@@ -119,7 +134,7 @@ impl<V> Memory<V> {
     ) -> bool {
         let free = !state.is_written(key) || planted(Bug::PromotionWithoutLook);
         let mut expired_copy = false;
-        if let Some(slot) = state.slot(key) {
+        if let Some(slot) = state.slot_mut(key) {
             if slot.revision() == found.revision {
                 expired_copy = !slot.alive(&self.lifetimes, now);
                 slot.touch(now);
@@ -145,7 +160,7 @@ impl<V> Memory<V> {
                 self.drop_pending(state, key);
                 let Promotion { created, stored, size, revision, .. } = found;
                 let new = NewSlot { value, size, created, accessed, stored };
-                self.insert(order, state, Slot::new(Key::from(key.text), key.hash, revision, new));
+                self.insert(order, state, Slot::new(Key::from(key.text), revision, new));
             }
             _ if accessed > found.stored => {
                 let touch = Touch { key: Key::from(key.text), revision: found.revision, accessed };

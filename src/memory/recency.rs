@@ -58,7 +58,7 @@ impl<V> Memory<V> {
     /// What this handle knows of the recency of the row `revision` of `key`.
     pub fn recency(&self, key: &str, revision: i64) -> Option<Timestamp> {
         let key = self.hashed(key);
-        self.shard(key).state.read().recency(key, revision)
+        self.shard(key).lock().recency(key, revision)
     }
 
     /// How many touches wait to be written back.
@@ -71,7 +71,7 @@ impl<V> Memory<V> {
     pub fn unstored(&self, limit: usize, with_slots: bool) -> Vec<Touch> {
         let mut touches = Vec::new();
         for shard in &self.shards {
-            let state = shard.state.read();
+            let state = shard.lock();
             let coldest = state.pending.touches.iter().rev().take(limit);
             touches.extend(coldest.map(|(key, &(revision, accessed))| Touch {
                 key: key.clone(),
@@ -91,8 +91,8 @@ impl<V> Memory<V> {
     pub fn note_stored(&self, touches: &[Touch]) {
         for touch in touches {
             let key = self.hashed(&touch.key);
-            let mut state = self.shard(key).state.write();
-            if let Some(slot) = state.slot(key)
+            let mut state = self.shard(key).lock();
+            if let Some(slot) = state.slot_mut(key)
                 && slot.revision() == touch.revision
             {
                 slot.note_stored(touch.accessed);

@@ -5,7 +5,6 @@ use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 /// An object on its way into memory.
 #[derive(Debug)]
@@ -19,33 +18,33 @@ pub(crate) struct NewSlot<V> {
     pub stored: Timestamp,
 }
 
-/// An object in memory with what a hit needs to judge it.
+/// An object in memory with what a hit needs to judge it, on one line of the processor's cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Slot<V> {
     key: Key,
     value: Arc<V>,
-    /// True recency; hits raise it under the shard's shared lock.
-    accessed: AtomicI64,
+    /// True recency.
+    accessed: Timestamp,
     created: Timestamp,
-    /// What the row's recency is known to be; never above `accessed`.
-    stored: AtomicI64,
     /// Of the row this is a copy of.
     revision: i64,
-    size: u64,
-    hash: u64,
+    /// Larger objects never lie in memory.
+    size: u32,
+    /// Whether `accessed` may lie beyond the recency the row has.
+    unstored: bool,
 }
 
 impl<V> Slot<V> {
-    pub fn new(key: Key, hash: u64, revision: i64, new: NewSlot<V>) -> Self {
+    pub fn new(key: Key, revision: i64, new: NewSlot<V>) -> Self {
         Self {
             key,
             value: new.value,
-            accessed: AtomicI64::new(new.accessed.as_nanos()),
+            accessed: new.accessed,
             created: new.created,
-            stored: AtomicI64::new(new.stored.as_nanos()),
             revision,
-            size: new.size,
-            hash,
+            size: u32::try_from(new.size).unwrap_or(u32::MAX),
+            unstored: new.accessed > new.stored,
         }
     }
 
@@ -56,39 +55,40 @@ impl<V> Slot<V> {
 
     #[inline]
     pub fn alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        lifetimes.alive_in_memory(now, self.accessed(), self.created)
+        lifetimes.alive_in_memory(now, self.accessed, self.created)
     }
 
     /// Raises the recency to `now`; never lowers it.
     #[inline]
-    pub fn touch(&self, now: Timestamp) {
-        if self.accessed() < now {
-            self.accessed.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    pub fn touch(&mut self, now: Timestamp) {
+        if self.accessed < now {
+            self.accessed = now;
+            self.unstored = true;
         }
     }
 
     #[inline]
     pub fn accessed(&self) -> Timestamp {
-        Timestamp::from_nanos(self.accessed.load(Ordering::Relaxed))
+        self.accessed
     }
 
     /// Notes that the row's recency is at least `stored`.
-    pub fn note_stored(&self, stored: Timestamp) {
-        self.stored.fetch_max(stored.as_nanos(), Ordering::Relaxed);
+    pub fn note_stored(&mut self, stored: Timestamp) {
+        self.unstored &= self.accessed > stored;
+    }
+
+    /// Whether the row's recency may be behind this one.
+    pub fn unstored(&self) -> bool {
+        self.unstored
     }
 
     /// What this slot knows of its row's recency and the row does not.
     pub fn unstored_touch(&self) -> Option<Touch> {
-        let accessed = self.accessed();
-        (accessed > self.stored()).then(|| Touch {
+        self.unstored.then(|| Touch {
             key: self.key.clone(),
             revision: self.revision,
-            accessed,
+            accessed: self.accessed,
         })
-    }
-
-    pub fn stored(&self) -> Timestamp {
-        Timestamp::from_nanos(self.stored.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -100,12 +100,8 @@ impl<V> Slot<V> {
         &self.key
     }
 
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-
     pub fn size(&self) -> u64 {
-        self.size
+        u64::from(self.size)
     }
 
     pub fn created(&self) -> Timestamp {
@@ -114,5 +110,15 @@ impl<V> Slot<V> {
 
     pub fn revision(&self) -> i64 {
         self.revision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_fills_one_line() {
+        assert_eq!(size_of::<Slot<[u64; 9]>>(), 64);
     }
 }

@@ -101,7 +101,7 @@ impl<V> Memory<V> {
         if !planted(Bug::CommitWithoutMarks) {
             for key in &keys {
                 let hashed = self.hashed(key);
-                self.shard(hashed).state.write().mark(hashed, key, None);
+                self.shard(hashed).lock().mark(hashed, key, None);
             }
         }
         Write::new(self, keys, false)
@@ -110,7 +110,7 @@ impl<V> Memory<V> {
     /// Begins a write that will empty the tier.
     pub fn begin_clear(&self) -> Write<'_, V> {
         for shard in &self.shards {
-            shard.state.write().frozen += 1;
+            shard.lock().frozen += 1;
         }
         Write::new(self, Vec::new(), true)
     }
@@ -125,7 +125,7 @@ impl<'m, V> Write<'m, V> {
     /// `judged`.
     pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
         let hashed = self.memory.hashed(key);
-        let mut state = self.memory.shard(hashed).state.write();
+        let mut state = self.memory.shard(hashed).lock();
         if let Some(write) = state.write_on(hashed)
             && write.claims.iter().any(|gate| Arc::ptr_eq(gate, &self.gate))
         {
@@ -151,7 +151,7 @@ impl<'m, V> Write<'m, V> {
         let mut order = self.memory.order.lock();
         for change in changes {
             let key = self.memory.hashed(&change.key);
-            let mut state = self.memory.shard(key).state.write();
+            let mut state = self.memory.shard(key).lock();
             let known = state.before(key, change.previous);
             before.push(known);
             if !state.is_news(key, change.revision) {
@@ -168,7 +168,7 @@ impl<'m, V> Write<'m, V> {
             match (change.new, later) {
                 (Some(mut new), later) => {
                     new.accessed = later.unwrap_or(new.accessed);
-                    let slot = Slot::new(key_text, key.hash, change.revision, new);
+                    let slot = Slot::new(key_text, change.revision, new);
                     self.memory.insert(&mut order, &mut state, slot);
                 }
                 (None, Some(accessed)) => {
@@ -191,7 +191,7 @@ impl<'m, V> Write<'m, V> {
         let mut removed = Vec::new();
         let mut order = self.memory.order.lock();
         for shard in &self.memory.shards {
-            let mut state = shard.state.write();
+            let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
                 order.removed(slot.size());
@@ -213,7 +213,7 @@ impl<'m, V> Write<'m, V> {
         let claims = self.claimed.get_mut().drain(..).map(|key| (key, Some(&self.gate)));
         for (key, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
-            let mut state = self.memory.shard(hashed).state.write();
+            let mut state = self.memory.shard(hashed).lock();
             state.unmark(hashed, claim);
             if changed {
                 state.end_epoch(hashed);
@@ -226,7 +226,7 @@ impl<'m, V> Write<'m, V> {
             return;
         }
         for shard in &self.memory.shards {
-            let mut state = shard.state.write();
+            let mut state = shard.lock();
             state.frozen -= 1;
             for epoch in &mut state.epochs {
                 *epoch = epoch.wrapping_add(1);

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::options::{Durability, Limits};
 use crate::time::Timestamp;
+use smol_str::SmolStr;
 use std::future::Future;
 use std::time::Duration;
 
@@ -63,12 +64,12 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
 
-    /// Checks the store itself, then hands all rows to `inspect` while nothing can change them.
+    /// Checks the store itself, then lets the engine inspect all rows while nothing can change them.
     #[doc(hidden)]
     fn audit(
         &self,
         terms: &Terms,
-        inspect: &(dyn Fn(Vec<Scanned>) -> Vec<String> + Sync),
+        inspect: &Inspect<'_>,
     ) -> impl Future<Output = Result<Audit, Error>> + Send;
 
     /// Asks for upkeep in the background, soon. Says whether somebody will do it.
@@ -94,7 +95,7 @@ pub struct Meta {
     /// As stored: at or below the true recency.
     pub accessed: Timestamp,
     /// Of the type that wrote the row, as text: nothing in a file is believed before it is parsed.
-    pub version: String,
+    pub version: SmolStr,
     pub codec: CodecId,
 }
 
@@ -124,6 +125,13 @@ pub struct NewRow<'a> {
     pub codec: CodecId,
     pub created: Timestamp,
     pub accessed: Timestamp,
+}
+
+impl NewRow<'_> {
+    /// The size of the value as the row has it.
+    pub(crate) fn size(&self) -> i64 {
+        i64::try_from(self.value.len()).unwrap_or(i64::MAX)
+    }
 }
 
 /// One step of a batch.
@@ -227,6 +235,10 @@ pub struct Usage {
     /// The change after which this was so.
     pub revision: i64,
 }
+
+/// Compares all rows with what the engine knows, and tells what does not fit. The second argument
+/// says whether another process may have changed rows since this one opened the store.
+pub type Inspect<'a> = dyn Fn(Vec<Scanned>, bool) -> Vec<String> + Sync + 'a;
 
 /// What an audit found.
 #[derive(Debug, Default)]

@@ -53,6 +53,7 @@ fn a_memory_copy_stays_as_it_is_until_it_leaves_memory() {
         child.run(path);
         assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(5)));
         assert_eq!(cache.tier_of("a").unwrap(), Some(Tier::Memory));
+        assert_eq!(cache.verify().unwrap().problems(), &[""; 0]);
         cache.evict_memory();
         assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
     });

@@ -8,7 +8,7 @@ use crate::store::{
     Applied, Batch, Claims, Cleared, Evicted, Meta, NewRow, Op, Outcome, Scanned, Usage,
 };
 use crate::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, ToSql};
 
 /// The most rows whose recency one transaction corrects while it looks for victims.
 const CORRECTIONS: usize = 1_000;
@@ -114,6 +114,8 @@ struct Run<'c> {
     totals: Totals,
     evicted: Vec<Evicted>,
     corrected: Vec<Correction>,
+    /// Kept from put to put.
+    insert: Option<CachedStatement<'c>>,
 }
 
 impl<'c> Run<'c> {
@@ -128,6 +130,7 @@ impl<'c> Run<'c> {
             totals,
             evicted: Vec::new(),
             corrected: Vec::new(),
+            insert: None,
         })
     }
 
@@ -143,17 +146,14 @@ impl<'c> Run<'c> {
 
     fn step(&mut self, op: &Op<'_>, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
         match op {
-            Op::Put(row) => {
-                let previous = self.find(row.key)?;
-                self.write(row, row.accessed, previous)
-            }
+            Op::Put(row) => self.put(row),
             Op::Replace { row, revision } => match self.find(row.key)? {
                 Some(previous)
                     if previous.1.revision == *revision
                         || planted(Bug::WriteBackWithoutCondition) =>
                 {
                     let accessed = row.accessed.max(previous.1.accessed);
-                    self.write(row, accessed, Some(previous))
+                    self.update(row, accessed, previous)
                 }
                 _ => Ok(Outcome::Unchanged),
             },
@@ -187,31 +187,33 @@ impl<'c> Run<'c> {
         find.query_row([key], |row| Ok((row.get(6)?, row::meta(row)?))).optional()
     }
 
-    fn write(
+    /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.
+    fn put(&mut self, row: &NewRow<'_>) -> rusqlite::Result<Outcome> {
+        let revision = self.totals.revision.saturating_add(1);
+        let insert = match &mut self.insert {
+            Some(insert) => insert,
+            none => none.insert(self.connection.prepare_cached(&self.store.sql.insert)?),
+        };
+        if insert.execute(columns(row.key, revision, row, row.accessed))? == 0 {
+            let previous = self.find(row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            return self.update(row, row.accessed, previous);
+        }
+        self.totals.added(row.size());
+        Ok(Outcome::Written { revision: self.totals.next_revision(), previous: None })
+    }
+
+    fn update(
         &mut self,
         row: &NewRow<'_>,
         accessed: Timestamp,
-        previous: Option<(i64, Meta)>,
+        (id, previous): (i64, Meta),
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
-        let size = i64::try_from(row.value.len()).unwrap_or(i64::MAX);
-        let (created, accessed) = (row.created.as_nanos(), accessed.as_nanos());
-        let (codec, checksum) = (row.codec.number(), row::checksum(row));
-        let (version, value) = (row.version, row.value);
-        if let Some((id, previous)) = &previous {
-            let mut update = self.connection.prepare_cached(&self.store.sql.update)?;
-            update.execute((
-                id, revision, size, created, accessed, version, codec, checksum, value,
-            ))?;
-            self.totals.removed(previous.size);
-        } else {
-            let mut insert = self.connection.prepare_cached(&self.store.sql.insert)?;
-            insert.execute((
-                row.key, revision, size, created, accessed, version, codec, checksum, value,
-            ))?;
-        }
-        self.totals.added(size);
-        Ok(Outcome::Written { revision, previous: previous.map(|(_, meta)| meta) })
+        let mut update = self.connection.prepare_cached(&self.store.sql.update)?;
+        update.execute(columns(id, revision, row, accessed))?;
+        self.totals.removed(previous.size);
+        self.totals.added(row.size());
+        Ok(Outcome::Written { revision, previous: Some(previous) })
     }
 
     fn remove(&mut self, id: i64, previous: Meta) -> rusqlite::Result<Outcome> {
@@ -270,4 +272,24 @@ impl<'c> Run<'c> {
         let mut victim = self.connection.prepare_cached(&self.store.sql.victim)?;
         victim.query_row([], row::scanned).optional()
     }
+}
+
+/// The parameters of `insert` and `update`, behind what names the row.
+fn columns<'r>(
+    name: impl ToSql + 'r,
+    revision: i64,
+    row: &'r NewRow<'_>,
+    accessed: Timestamp,
+) -> impl Params + 'r {
+    (
+        name,
+        revision,
+        row.size(),
+        row.created.as_nanos(),
+        accessed.as_nanos(),
+        row.version,
+        row.codec.number(),
+        row::checksum(row),
+        row.value,
+    )
 }

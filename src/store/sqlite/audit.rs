@@ -1,23 +1,25 @@
 //! Whether a collection's table, index and totals fit together.
 
 use super::apply::totals;
+use super::file::Writer;
 use super::transaction::Transaction;
 use super::{SqliteStore, row};
-use crate::store::{Audit, Scanned};
+use crate::store::{Audit, Inspect, Scanned};
 use rusqlite::Connection;
 
 /// Checks under the file's write lock, so that nothing moves between two looks.
 pub(super) fn audit(
-    connection: &Connection,
+    writer: &Writer,
     store: &SqliteStore,
-    inspect: &dyn Fn(Vec<Scanned>) -> Vec<String>,
+    inspect: &Inspect<'_>,
 ) -> rusqlite::Result<Audit> {
+    let connection = &writer.connection;
     let transaction = Transaction::immediate(connection)?;
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;
     check_totals(connection, store, &mut audit)?;
     let rows = read_all(connection, store, &mut audit)?;
-    audit.problems.extend(inspect(rows));
+    audit.problems.extend(inspect(rows, writer.is_shared()?));
     transaction.commit()?;
     Ok(audit)
 }

@@ -38,6 +38,7 @@ impl SqliteStore {
             Some(path) => error.with_path(path),
             None => error,
         })?;
+        super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
         let sql = Sql::new(id);
         // A catalogue without its table, or a table of another shape, is found now and not later.
         let prepared = connection.prepare_cached(&sql.read).map(|_| ());

@@ -52,8 +52,8 @@ impl CacheFile {
         if let Some(inner) = known.upgrade() {
             return Ok(Self { inner });
         }
-        let writer = open::open_file(path)?;
-        let inner = Arc::new(FileInner::new(Some(open::canonical(path)), writer));
+        let connection = open::open_file(path)?;
+        let inner = Arc::new(FileInner::new(connection, Some(open::canonical(path)))?);
         *known = Arc::downgrade(&inner);
         Ok(Self { inner })
     }
@@ -63,7 +63,7 @@ impl CacheFile {
     /// # Errors
     /// If SQLite cannot allocate it.
     pub fn open_in_memory() -> Result<Self, Error> {
-        Ok(Self { inner: Arc::new(FileInner::new(None, open::open_in_memory()?)) })
+        Ok(Self { inner: Arc::new(FileInner::new(open::open_in_memory()?, None)?) })
     }
 
     /// Where the file lies; `None` in memory.
@@ -126,21 +126,24 @@ pub(super) struct Writer {
     pub connection: Connection,
     durability: Durability,
     busy_timeout: Option<Duration>,
+    /// SQLite's count of the commits of others, as it was when the file was opened.
+    others_commits: i64,
 }
 
 /// More idle readers than this are closed.
 const IDLE_READERS: usize = 8;
 
 impl FileInner {
-    fn new(path: Option<PathBuf>, writer: Connection) -> Self {
-        let durability = Durability::Committed;
-        Self {
+    fn new(connection: Connection, path: Option<PathBuf>) -> Result<Self, Error> {
+        let writer =
+            Writer::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
+        Ok(Self {
             path,
             readers: Mutex::default(),
-            writer: Mutex::new(Writer { connection: writer, durability, busy_timeout: None }),
+            writer: Mutex::new(writer),
             collections: Mutex::default(),
             background: Background::default(),
-        }
+        })
     }
 
     pub fn path(&self) -> Option<&Path> {
@@ -199,6 +202,17 @@ impl FileInner {
 }
 
 impl Writer {
+    pub fn new(connection: Connection) -> rusqlite::Result<Self> {
+        let others_commits = others_commits(&connection)?;
+        let durability = Durability::Committed;
+        Ok(Self { connection, durability, busy_timeout: None, others_commits })
+    }
+
+    /// Whether another process has changed the file since this one opened it.
+    pub fn is_shared(&self) -> rusqlite::Result<bool> {
+        Ok(others_commits(&self.connection)? != self.others_commits)
+    }
+
     fn follow(&mut self, terms: &Terms) -> rusqlite::Result<()> {
         if self.durability != terms.durability {
             let level = match terms.durability {
@@ -216,4 +230,8 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn others_commits(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }

@@ -20,7 +20,8 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Meta, Row, Scanned, Store, Terms, Usage, sealed,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Meta, Row, Scanned, Store, Terms, Usage,
+    sealed,
 };
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -103,14 +104,10 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn audit(
-        &self,
-        terms: &Terms,
-        inspect: &(dyn Fn(Vec<Scanned>) -> Vec<String> + Sync),
-    ) -> Result<Audit, Error> {
+    async fn audit(&self, terms: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {
         self.with_file(|file| {
             let writer = file.writer(terms)?;
-            audit::audit(&writer.connection, self, inspect).map_err(|error| file.error(error))
+            audit::audit(&writer, self, inspect).map_err(|error| file.error(error))
         })
     }
 

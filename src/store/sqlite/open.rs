@@ -23,13 +23,21 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// How long creating a file waits for another process that does the same.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What every SQLite file begins with, but an empty one.
+const HEADER_BYTES: u64 = 100;
+
 /// How often a file that looks damaged is looked at again.
 const LOOKS: u32 = 5;
 
 /// Statements a connection keeps prepared; a collection has about twenty.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// Opens the cache file at `path`, created if it is missing or empty, for writing.
+/// Of each connection. SQLite's own default, 2 MB, does not hold the inner pages and the key index of
+/// a hundred thousand rows.
+const PAGE_CACHE_KIB: i64 = 8 * 1024;
+
+/// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
+/// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
 pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
     let new = prepare_path(path)?;
     if !new {
@@ -154,6 +162,10 @@ fn recognise(path: &Path) -> Result<(), Error> {
 }
 
 fn look_at(path: &Path) -> Result<(), Error> {
+    // SQLite takes what is shorter than a header for a database that is still empty.
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() < HEADER_BYTES) {
+        return Err(not_a_database().with_path(path));
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -166,12 +178,9 @@ fn look_at(path: &Path) -> Result<(), Error> {
             .and_then(|()| check_length(&connection, path))
             .map_err(|error| error.with_path(path)),
         Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Err(Error::new(
-                ErrorKind::NotACache,
-                "the file is not a cache file (not an SQLite database); choose another path",
-            )
-            .with_source(error)
-            .with_path(path)),
+            Some(ErrorCode::NotADatabase) => {
+                Err(not_a_database().with_source(error).with_path(path))
+            }
             Some(ErrorCode::DatabaseCorrupt) if has_unfinished_work(path) => Ok(()),
             Some(ErrorCode::CannotOpen) => Err(unopenable(error, path)),
             _ => Err(fault::of_sqlite(error, Some(path))),
@@ -191,6 +200,11 @@ fn check_length(connection: &Connection, path: &Path) -> Result<(), Error> {
     let bytes = u64::from(pages) * u64::from(size);
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
     if length < bytes { Err(cut_off(bytes)) } else { Ok(()) }
+}
+
+fn not_a_database() -> Error {
+    let message = "the file is not a cache file (not an SQLite database); choose another path";
+    Error::new(ErrorKind::NotACache, message)
 }
 
 fn cut_off(bytes: u64) -> Error {
@@ -280,17 +294,31 @@ fn unwritable(path: &Path) -> Error {
     }
 }
 
-/// Creates what a new file needs, checks what an old one has, and switches to WAL.
+/// Creates what a new file needs and checks what an old one has.
 fn initialise(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let judged = patiently(|| try_initialise(connection));
+    judged.map_err(|error| unusable_folder(error, path))?.map_err(|error| error.with_path(path))
+}
+
+/// Switches the file to WAL, if it is not yet.
+pub(super) fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    match mode.as_str() {
+        "wal" | "memory" => Ok(()),
+        _ => patiently(|| connection.pragma_update(None, "journal_mode", "wal")),
+    }
+}
+
+/// Tries again while another process creates the file or switches it to WAL, for which SQLite does
+/// not wait.
+fn patiently<R>(run: impl Fn() -> rusqlite::Result<R>) -> rusqlite::Result<R> {
     let deadline = Instant::now() + OPEN_TIMEOUT;
     loop {
-        match try_initialise(connection) {
-            Ok(judged) => return judged.map_err(|error| error.with_path(path)),
-            // Another process is creating the file; while it switches to WAL, SQLite does not wait.
+        match run() {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            Err(error) => return Err(unusable_folder(error, path)),
+            ran => return ran,
         }
     }
 }
@@ -329,7 +357,6 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
     let judged = judge(application_id(connection)?, format_version(connection)?);
     if judged.is_ok() {
         configure(connection)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
     }
     Ok(judged)
 }
@@ -353,6 +380,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
     connection.pragma_update(None, "synchronous", "normal")
 }
 

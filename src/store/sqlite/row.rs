@@ -5,10 +5,11 @@ use crate::key::Key;
 use crate::store::{Meta, NewRow, Row, Scanned};
 use crate::time::Timestamp;
 use rusqlite::types::ValueRef;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What ties a value to its key, version, codec and age, so that neither a flipped bit nor a
-/// swapped row goes unnoticed. XXH3, 64 bits, chained through its seed.
+/// swapped row goes unnoticed. XXH3, 64 bits, chained through its seed. (A seed makes XXH3 slow to
+/// start on long input, so the value is hashed without one.)
 pub(super) fn checksum(row: &NewRow<'_>) -> i64 {
     seal(row.key, row.version, row.codec, row.created, row.value)
 }
@@ -17,7 +18,7 @@ fn seal(key: &str, version: &str, codec: CodecId, created: Timestamp, value: &[u
     let seed = xxh3_64_with_seed(version.as_bytes(), u64::from(codec.number()));
     let seed = xxh3_64_with_seed(&created.as_nanos().to_le_bytes(), seed);
     let seed = xxh3_64_with_seed(key.as_bytes(), seed);
-    xxh3_64_with_seed(value, seed).cast_signed()
+    xxh3_64_with_seed(&xxh3_64(value).to_le_bytes(), seed).cast_signed()
 }
 
 /// The columns of `meta_columns!`, which stand first in every statement that reads rows. Columns of
@@ -29,7 +30,7 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
         size: integer(row, 1)?.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         created: Timestamp::from_nanos(integer(row, 2)?.unwrap_or(0)),
         accessed: Timestamp::from_nanos(integer(row, 3)?.unwrap_or(0)),
-        version: text(row, 4)?.unwrap_or_default().to_owned(),
+        version: text(row, 4)?.unwrap_or_default().into(),
         codec: CodecId::from_number(codec.unwrap_or(0)),
     })
 }

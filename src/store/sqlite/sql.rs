@@ -63,7 +63,7 @@ impl Sql {
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
             insert: format!(
                 "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, checksum, value)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (key) DO NOTHING"
             ),
             update: format!(
                 "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5, ttl = NULL, fixed = 0,
