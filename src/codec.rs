@@ -33,6 +33,8 @@ pub trait Codec: sealed::Sealed {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Json {}
+    #[cfg(feature = "msgpack")]
+    impl Sealed for super::MessagePack {}
 }
 
 /// What an encoding begins with, so that those of small objects need not grow.
@@ -56,10 +58,55 @@ impl Codec for Json {
     }
 }
 
+/// MessagePack with field names, by `rmp-serde`: about two thirds of the size of JSON, and decoded in
+/// about half the time. Needs the feature `msgpack`.
+///
+/// Unlike JSON it knows bytes, and numbers that are no numbers. Types that serde treats differently
+/// for people and for machines (IP addresses, for one) have their compact form.
+#[cfg(feature = "msgpack")]
+#[derive(Clone, Copy, Debug)]
+pub struct MessagePack;
+
+#[cfg(feature = "msgpack")]
+impl Codec for MessagePack {
+    const ID: CodecId = CodecId::MESSAGE_PACK;
+
+    fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+        let mut bytes = Vec::with_capacity(TYPICAL_SIZE);
+        rmp_serde::encode::write_named(&mut bytes, value)?;
+        Ok(bytes)
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+        rmp_serde::from_slice(bytes).map_err(Into::into)
+    }
+}
+
+/// Whether this build has the codec that a row names.
+pub(crate) fn is_known(codec: CodecId) -> bool {
+    codec == Json::ID || (cfg!(feature = "msgpack") && codec == CodecId::MESSAGE_PACK)
+}
+
+/// Encodes with a codec that this build has.
+pub(crate) fn encode<T: Serialize>(codec: CodecId, value: &T) -> Result<Vec<u8>, CodecError> {
+    match codec {
+        Json::ID => Json::encode(value),
+        #[cfg(feature = "msgpack")]
+        MessagePack::ID => MessagePack::encode(value),
+        unknown => Err(missing(unknown)),
+    }
+}
+
 /// Decodes with the codec that a row names.
 pub(crate) fn decode<T: DeserializeOwned>(codec: CodecId, bytes: &[u8]) -> Result<T, CodecError> {
     match codec {
         Json::ID => Json::decode(bytes),
-        unknown => Err(format!("this version has no {unknown}").into()),
+        #[cfg(feature = "msgpack")]
+        MessagePack::ID => MessagePack::decode(bytes),
+        unknown => Err(missing(unknown)),
     }
+}
+
+fn missing(codec: CodecId) -> CodecError {
+    format!("this build has no codec {codec}").into()
 }

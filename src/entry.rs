@@ -20,6 +20,8 @@ pub struct CodecId(u8);
 impl CodecId {
     /// JSON, as `serde_json` writes it.
     pub const JSON: Self = Self(1);
+    /// MessagePack with field names, as `rmp-serde` writes it.
+    pub const MESSAGE_PACK: Self = Self(2);
 
     pub(crate) const fn from_number(number: u8) -> Self {
         Self(number)
@@ -36,6 +38,7 @@ impl fmt::Display for CodecId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::JSON => f.write_str("json"),
+            Self::MESSAGE_PACK => f.write_str("messagepack"),
             Self(number) => write!(f, "codec {number}"),
         }
     }

@@ -89,6 +89,7 @@
 //! cached by key and may go at any time; do not keep the only copy of anything here.
 
 mod error;
+mod gate;
 mod planted;
 mod time;
 
@@ -109,6 +110,8 @@ mod blocking;
 
 pub use blocking::{At, Builder, DiskBackedCache};
 pub use cacheable::{Cacheable, Compatibility, Outdated};
+#[cfg(feature = "msgpack")]
+pub use codec::MessagePack;
 pub use codec::{Codec, Json};
 #[cfg(feature = "derive")]
 pub use disk_backed_cache_macros::Cacheable;

@@ -1,5 +1,6 @@
 //! Settings of an opened collection: what can be set, and whether it makes sense.
 
+use crate::entry::CodecId;
 use crate::error::Error;
 use crate::time::{Clock, SystemClock, Timestamp, nanos_of};
 use std::sync::Arc;
@@ -16,6 +17,29 @@ pub enum Durability {
     /// A write returns after the commit reached the disk (`synchronous=FULL`). It survives a power
     /// cut too, at the price of one `fsync` for each commit.
     Synced,
+    /// A `put` returns once every reader of the handle sees it; a thread commits puts together, in
+    /// their order. Everything else commits what waits before it does its work. The death of the
+    /// process loses at most what was accepted within `max_delay`, and the commit under way.
+    ///
+    /// A commit that fails is tried again; until it succeeds, writes, `flush` and `close` report it
+    /// and nothing that was accepted is dropped.
+    Buffered {
+        /// How long a put waits at most before its commit begins.
+        max_delay: Duration,
+        /// How many bytes of keys and encoded values may wait. When there is no room, a `put` commits
+        /// what waits before it is accepted.
+        max_bytes: u64,
+    },
+}
+
+impl Durability {
+    /// What a commit of this durability is.
+    pub(crate) fn of_commits(self) -> Self {
+        match self {
+            Self::Buffered { .. } => Self::Committed,
+            other => other,
+        }
+    }
 }
 
 /// How much a tier may hold. Exactly at a limit is within it.
@@ -82,7 +106,10 @@ pub(crate) struct Options {
     pub verify_round_trip: bool,
     pub durability: Durability,
     pub recency_lag: Duration,
+    pub staleness: Duration,
     pub background_maintenance: bool,
+    /// Of new rows.
+    pub codec: CodecId,
     /// `None` is the system clock, which is asked without a detour.
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
@@ -123,7 +150,9 @@ impl Options {
             && self.verify_round_trip == other.verify_round_trip
             && self.durability == other.durability
             && self.recency_lag == other.recency_lag
+            && self.staleness == other.staleness
             && self.background_maintenance == other.background_maintenance
+            && self.codec == other.codec
             && self.collection == other.collection
     }
 }
@@ -143,7 +172,9 @@ pub(crate) struct Settings {
     pub verify_round_trip: bool,
     pub durability: Durability,
     pub recency_lag: Option<Duration>,
+    pub staleness: Duration,
     pub background_maintenance: bool,
+    pub codec: CodecId,
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
 }
@@ -163,7 +194,9 @@ impl Default for Settings {
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
             recency_lag: None,
+            staleness: DEFAULT_STALENESS,
             background_maintenance: true,
+            codec: CodecId::JSON,
             clock: None,
             collection: "default".to_owned(),
         }
@@ -172,6 +205,9 @@ impl Default for Settings {
 
 /// A row's stored recency may lag behind the true one by this much, unless set otherwise.
 const DEFAULT_RECENCY_LAG: Duration = Duration::from_secs(60);
+
+/// Reads from disk may miss what another process committed for this long, unless set otherwise.
+const DEFAULT_STALENESS: Duration = Duration::from_millis(100);
 
 impl Settings {
     /// Checks everything at once.
@@ -197,7 +233,9 @@ impl Settings {
             verify_round_trip: self.verify_round_trip,
             durability: self.durability,
             recency_lag: self.effective_recency_lag(),
+            staleness: self.staleness,
             background_maintenance: self.background_maintenance,
+            codec: self.codec,
             clock: self.clock,
             collection: self.collection,
         })
@@ -227,6 +265,7 @@ impl Settings {
             nothing("disk_bytes", self.disk_bytes),
             zero("disk_ttl", self.disk_ttl),
             zero("max_age", self.max_age),
+            self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
             self.misnamed_collection(),
         ]
@@ -240,6 +279,16 @@ impl Settings {
         (memory > disk).then(|| {
             format!(
                 "memory_ttl ({memory:?}) is above disk_ttl ({disk:?}); an entry cannot outlive its row"
+            )
+        })
+    }
+
+    fn nothing_buffered(&self) -> Option<String> {
+        let Durability::Buffered { max_delay, max_bytes } = self.durability else { return None };
+        (max_delay.is_zero() || max_bytes == 0).then(|| {
+            format!(
+                "durability Buffered has max_delay {max_delay:?} and max_bytes {max_bytes}; give it \
+                 more than zero of both, or use Committed"
             )
         })
     }

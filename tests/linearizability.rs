@@ -23,7 +23,13 @@ use disk_backed_cache::CacheFile;
 use game::{Game, Rules};
 use watchdog::watched;
 
-const PLAIN: Rules = Rules { disk_entries: None, expiry: false, upgrades: false };
+const PLAIN: Rules = Rules {
+    disk_entries: None,
+    expiry: false,
+    upgrades: false,
+    background: false,
+    buffered: false,
+};
 
 /// Plays on a file and in memory.
 fn play(rules: Rules) {
@@ -72,4 +78,28 @@ fn one_order_explains_all_answers_while_rows_are_upgraded() {
 #[test]
 fn one_order_explains_all_answers_while_rows_are_upgraded_and_evicted() {
     play(Rules { upgrades: true, disk_entries: Some(3), ..PLAIN });
+}
+
+// rule: O29, F12
+#[test]
+fn one_order_explains_all_answers_while_readers_keep_snapshots() {
+    play(Rules { background: true, disk_entries: Some(3), ..PLAIN });
+}
+
+// rule: O29, D8
+#[test]
+fn one_order_explains_all_answers_while_puts_are_buffered() {
+    play(Rules { buffered: true, ..PLAIN });
+}
+
+// rule: O29, D8, D9
+#[test]
+fn one_order_explains_all_answers_while_puts_are_buffered_and_rows_are_evicted() {
+    play(Rules { buffered: true, disk_entries: Some(3), ..PLAIN });
+}
+
+// rule: O29, D8
+#[test]
+fn one_order_explains_all_answers_while_puts_are_buffered_and_rows_expire() {
+    play(Rules { buffered: true, expiry: true, ..PLAIN });
 }

@@ -5,6 +5,8 @@
 mod closing;
 #[path = "threads/limits.rs"]
 mod limits;
+#[path = "behaviour/support/log.rs"]
+mod log;
 #[path = "threads/opening.rs"]
 mod opening;
 #[path = "threads/races.rs"]
@@ -13,6 +15,8 @@ mod races;
 mod recency;
 #[path = "threads/reentry.rs"]
 mod reentry;
+#[path = "threads/sharing.rs"]
+mod sharing;
 #[path = "threads/upkeep.rs"]
 mod upkeep;
 #[path = "linearizability/watchdog.rs"]

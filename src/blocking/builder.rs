@@ -2,6 +2,7 @@
 
 use super::DiskBackedCache;
 use crate::cacheable::Cacheable;
+use crate::codec::Codec;
 use crate::engine::Guard;
 use crate::error::Error;
 use crate::options::{Durability, Settings};
@@ -116,11 +117,30 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// How long a read from disk may miss what another process committed. Reads keep their snapshot of
+    /// the file that long, which makes them faster; what this process wrote they always see. Zero asks
+    /// the file at every read. Default: 100 ms. Without a background thread no snapshot is kept.
+    ///
+    /// Copies in memory are not compared with the file: while an object lies there, another process's
+    /// change of it is not seen.
+    pub fn staleness(mut self, staleness: Duration) -> Self {
+        self.settings.staleness = staleness;
+        self
+    }
+
     /// Whether a thread, shared by all collections of the file, writes recency back and reclaims
     /// expired entries from time to time. Default: yes. Without it, call
     /// [`run_maintenance`](DiskBackedCache::run_maintenance).
     pub fn background_maintenance(mut self, run: bool) -> Self {
         self.settings.background_maintenance = run;
+        self
+    }
+
+    /// How values are encoded from now on. Default: [`Json`](crate::Json), which any tool can read;
+    /// `MessagePack`, of the feature `msgpack`, is smaller and faster. Rows written by other codecs
+    /// stay readable.
+    pub fn codec<C: Codec>(mut self, _codec: C) -> Self {
+        self.settings.codec = C::ID;
         self
     }
 

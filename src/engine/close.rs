@@ -4,7 +4,7 @@ use super::Engine;
 use super::events::whole;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
-use crate::memory::Gate;
+use crate::gate::Gate;
 use crate::store::Store;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +74,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let released = Released(&self.lifecycle.released);
         self.lifecycle.idle.opened().await;
-        let written = self.write_back_all().await;
+        let committed = self.commit_buffered().await;
+        let written = committed.and(self.write_back_all().await);
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(released);

@@ -22,6 +22,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_expired(key).await;
         let answer = loop {
             let seen = self.memory.begin_read(key);
             let attempt = match self.store.read(key).await? {

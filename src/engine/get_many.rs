@@ -39,6 +39,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
+        for key in &wanted {
+            self.commit_expired(key).await;
+        }
         let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_look(key)).collect();
         let rows = match wanted.as_slice() {
             [] => Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
-use crate::codec::{self, Codec, Json};
+use crate::codec;
 use crate::memory::Seen;
 use crate::store::{Meta, Row, Store};
 use crate::time::Timestamp;
@@ -32,9 +32,9 @@ pub(super) enum Upgrade {
 pub(super) enum Bad {
     /// Last touched at `judged`, which is too long ago.
     Expired { judged: Timestamp },
-    /// Of a version that the type discards.
+    /// Of a version that the type discards, or of a codec that this build has not.
     Outdated {
-        /// Whether the version is lower than the type's own. A newer program still wants others.
+        /// Whether the version is lower than the type's own. Another program still wants others.
         lower: bool,
     },
     /// Its checksum is wrong, or it does not decode.
@@ -103,13 +103,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(Bad::Damaged);
         }
         let codec = row.meta.codec;
+        if !codec::is_known(codec) {
+            return Err(Bad::Outdated { lower: false });
+        }
         if compatibility == Compatibility::Current {
             let value = codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?;
             return Ok(Live { value: Arc::new(value), upgrade: Upgrade::None });
         }
         let discarded = Bad::Outdated { lower: version < self.version };
         let value = T::upgrade(Outdated::new(&version, codec, &row.value)).ok_or(discarded)?;
-        let upgrade = match Json::encode(&value) {
+        let upgrade = match codec::encode(self.options.codec, &value) {
             Ok(encoded) if encoded.len() as u64 > self.options.disk.bytes => return Err(discarded),
             Ok(encoded) => Upgrade::As { encoded, accessed: recency() },
             Err(error) => {

@@ -5,6 +5,7 @@ use crate::cacheable::Cacheable;
 use crate::entry::{EntryInfo, Tier};
 use crate::error::Error;
 use crate::key;
+use crate::memory::Unwritten;
 use crate::store::{Meta, Store, Usage};
 use crate::time::Timestamp;
 
@@ -13,6 +14,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn info(&self, key: &str, now: Timestamp) -> Result<Option<EntryInfo>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
+        if let Some(unwritten) = self.memory.unwritten(key) {
+            return Ok(self.info_of_unwritten(&unwritten, now));
+        }
         let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
         let Ok((schema_version, _)) = self.judge_meta(&meta, || accessed, now) else {
             return Ok(None);
@@ -35,8 +39,25 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if self.memory.peek(key, now).is_some() {
             return Ok(Some(Tier::Memory));
         }
+        if self.memory.unwritten(key).is_some() {
+            // Expired, and so is what the row will be; what the row is now does not count.
+            return Ok(None);
+        }
         let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
         Ok(self.judge_meta(&meta, || accessed, now).is_ok().then_some(Tier::Disk))
+    }
+
+    fn info_of_unwritten(&self, unwritten: &Unwritten<T>, now: Timestamp) -> Option<EntryInfo> {
+        let Unwritten { created, accessed, size, .. } = *unwritten;
+        self.options.lifetimes.alive_on_disk(now, accessed, created).then(|| EntryInfo {
+            key: unwritten.key.to_string(),
+            size,
+            created,
+            accessed,
+            expires: self.options.lifetimes.end_of(accessed, created),
+            schema_version: self.version.clone(),
+            codec: self.options.codec,
+        })
     }
 
     /// What is stored of a row but its value, and its true recency, both of one moment.
@@ -50,6 +71,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// How much the disk tier holds.
     pub async fn usage(&self) -> Result<Usage, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_buffered().await?;
         let usage = self.store.usage().await?;
         self.note_usage(usage);
         Ok(usage)

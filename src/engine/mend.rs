@@ -5,7 +5,6 @@ use super::Engine;
 use super::judge::Bad;
 use super::write::Step;
 use crate::cacheable::Cacheable;
-use crate::codec::{Codec, Json};
 use crate::store::{Meta, NewRow, Op, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -90,7 +89,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             key: rewrite.key,
             value: &rewrite.encoded,
             version: &self.version_text,
-            codec: Json::ID,
+            codec: self.options.codec,
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
         }

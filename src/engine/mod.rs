@@ -4,6 +4,7 @@
 //! hit is a plain function in front of that ([`Engine::hit`]). Every change goes one way
 //! (`write.rs`): mark the keys in memory, let the store commit, let memory follow.
 
+mod buffer;
 mod close;
 mod events;
 mod get;
@@ -29,13 +30,14 @@ use crate::options::Options;
 use crate::stats::{Counters, Stats};
 use crate::store::{Store, Terms, Usage};
 use crate::time::Timestamp;
+use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
 use parking_lot::Mutex;
 use semver::Version;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Weak};
 
 /// One opened collection.
 pub(crate) struct Engine<T, S> {
@@ -43,6 +45,10 @@ pub(crate) struct Engine<T, S> {
     store: S,
     options: Options,
     terms: Terms,
+    /// With buffered durability.
+    buffer: Option<Buffer>,
+    /// For what is to be done later.
+    this: Weak<Self>,
     /// Of `T`, asked once, and as rows have it.
     version: Version,
     version_text: String,

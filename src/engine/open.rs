@@ -1,11 +1,12 @@
 //! Opening a collection, and the guard that closes it.
 
 use super::Engine;
+use super::buffer::Buffer;
 use super::close::Lifecycle;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::stats::Counters;
 use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
@@ -47,14 +48,18 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         }
         let terms = Terms {
             limits: options.disk,
-            durability: options.durability,
+            durability: options.durability.of_commits(),
             busy_timeout: options.busy_timeout,
         };
         let claimant =
             Claimant { collection: &options.collection, type_name: &type_name, version: &version };
-        let store = SqliteStore::open(file, claimant, &terms)?;
-        let engine = Arc::new(Engine::new(store, options, terms, version));
+        let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
+        let engine =
+            Arc::new_cyclic(|this| Engine::new(store, options, terms, version, this.clone()));
         pollster::block_on(engine.trim())?;
+        if engine.buffer.is_some() {
+            file.start_background()?;
+        }
         if engine.options.background_maintenance {
             let ward: Arc<dyn Upkeep> = Arc::clone(&engine) as _;
             let interval = engine.options.recency_lag / 2;
@@ -100,11 +105,19 @@ fn join<T: Cacheable>(
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
-    fn new(store: S, options: Options, terms: Terms, version: Version) -> Self {
+    fn new(store: S, options: Options, terms: Terms, version: Version, this: Weak<Self>) -> Self {
+        let buffer = match options.durability {
+            Durability::Buffered { max_delay, max_bytes } => {
+                Some(Buffer::new(max_delay, max_bytes))
+            }
+            Durability::Committed | Durability::Synced => None,
+        };
         Self {
             memory: Memory::new(&options),
             store,
             terms,
+            buffer,
+            this,
             version_text: version.to_string(),
             version,
             counters: Counters::default(),

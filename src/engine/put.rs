@@ -4,7 +4,7 @@ use super::Engine;
 use super::events::event;
 use super::write::{Effect, Step};
 use crate::cacheable::Cacheable;
-use crate::codec::{Codec, CodecError, Json};
+use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
 use crate::key;
 use crate::store::{NewRow, Op, Store};
@@ -26,13 +26,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if pairs.is_empty() {
             return Ok(());
         }
-        let mut steps = Vec::with_capacity(pairs.len());
-        for ((key, value), encoded) in pairs.iter().zip(&encoded) {
-            let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
-            steps.push(Step { op: Op::Put(self.row(key, encoded, now)), value });
+        if let Some(buffer) = &self.buffer {
+            self.put_buffered(buffer, pairs, encoded, now).await?;
+        } else {
+            self.put_committed(pairs, &encoded, now).await?;
         }
-        let written = self.write(steps, self.terms).await?;
-        written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
             event!(key, Disk, "put");
@@ -41,12 +39,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(())
     }
 
-    fn row<'a>(&'a self, key: &'a str, value: &'a [u8], now: Timestamp) -> NewRow<'a> {
+    async fn put_committed(
+        &self,
+        pairs: &[(&str, Arc<T>)],
+        encoded: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut steps = Vec::with_capacity(pairs.len());
+        for ((key, value), encoded) in pairs.iter().zip(encoded) {
+            let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
+            steps.push(Step { op: Op::Put(self.row(key, encoded, now)), value });
+        }
+        let written = self.write(steps, self.terms).await?;
+        written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
+        Ok(())
+    }
+
+    pub(super) fn row<'a>(&'a self, key: &'a str, value: &'a [u8], now: Timestamp) -> NewRow<'a> {
         NewRow {
             key,
             value,
             version: &self.version_text,
-            codec: Json::ID,
+            codec: self.options.codec,
             created: now,
             accessed: now,
         }
@@ -62,7 +76,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     fn encode(&self, key: &str, value: &T) -> Result<Vec<u8>, Error> {
-        let encoded = Json::encode(value).map_err(|cause| refused(key, cause))?;
+        let encoded =
+            codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
         let (size, limit) = (encoded.len() as u64, self.options.disk.bytes);
         if size > limit {
             let message = format!(
@@ -72,7 +87,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(Error::new(ErrorKind::TooLarge, message).with_key(key));
         }
         if self.options.verify_round_trip {
-            let decoded = Json::decode::<T>(&encoded);
+            let decoded = codec::decode::<T>(self.options.codec, &encoded);
             decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
         }
         Ok(encoded)

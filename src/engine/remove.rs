@@ -16,6 +16,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if keys.is_empty() {
             return Ok(0);
         }
+        self.commit_buffered().await?;
         let steps = keys.iter().map(|&key| Op::Delete { key }.into()).collect();
         let written = self.write(steps, self.terms).await?;
         let mut live = 0;
@@ -34,6 +35,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Empties both tiers.
     pub async fn clear(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_buffered().await?;
         let write = self.memory.begin_clear();
         let cleared = self.store.clear(&self.terms).await?;
         write.end_clear(cleared.revision);

@@ -26,6 +26,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes back all recency that the disk tier does not know.
     pub async fn flush(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_buffered().await?;
         self.write_back_all().await
     }
 
@@ -42,6 +43,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of versions below the type's own that the type discards.
     pub async fn purge_outdated(&self) -> Result<usize, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_buffered().await?;
         let mut purged = 0;
         let mut after = i64::MIN;
         loop {

@@ -52,6 +52,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Checks both tiers while nothing can be written. Reads everything.
     pub async fn verify(&self) -> Result<Report, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.commit_buffered().await?;
         let inspect = |rows: Vec<Scanned>, shared: bool| {
             let facts = |row: Scanned| {
                 let meta = row.meta;

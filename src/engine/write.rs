@@ -25,6 +25,8 @@ impl<'a, T> From<Op<'a>> for Step<'a, T> {
 /// What one step changed.
 #[derive(Debug)]
 pub(super) struct Effect {
+    /// The number of the change.
+    pub revision: i64,
     /// The row that was there before.
     pub previous: Option<Meta>,
     pub before: Before,
@@ -63,10 +65,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
-        let mut previous = Vec::with_capacity(outcomes.len());
+        let mut changed = Vec::with_capacity(outcomes.len());
         for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
-            let (change, meta) = follow(op, value, outcome).unzip();
-            previous.push(meta);
+            let followed = follow(op, value, outcome);
+            let (change, what) = followed
+                .map(|(change, previous)| {
+                    let what = (change.revision, previous);
+                    (change, what)
+                })
+                .unzip();
+            changed.push(what);
             changes.extend(change);
         }
         self.counters.disk_evictions.add(evicted.len() as u64);
@@ -77,10 +85,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.note_corrected(corrected);
 
         let mut before = finished.before.into_iter();
-        let effect = |previous: Option<Option<Meta>>| {
-            previous.and_then(|previous| Some(Effect { previous, before: before.next()? }))
+        let effect = |changed: Option<(i64, Option<Meta>)>| {
+            let (revision, previous) = changed?;
+            Some(Effect { revision, previous, before: before.next()? })
         };
-        Ok(Written { effects: previous.into_iter().map(effect).collect(), excess })
+        Ok(Written { effects: changed.into_iter().map(effect).collect(), excess })
     }
 
     fn note_corrected(&self, corrected: Vec<(Key, i64, Timestamp)>) {

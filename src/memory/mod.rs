@@ -13,18 +13,18 @@
 //! Lock order: `order`, then one shard at a time. Values are dropped after both are released.
 
 mod audit;
-mod gate;
 mod order;
 mod read;
 mod recency;
 mod slot;
+mod unwritten;
 mod write;
 
 pub(crate) use audit::{Found, RowFacts};
-pub(crate) use gate::Gate;
 pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;
+pub(crate) use unwritten::Unwritten;
 pub(crate) use write::{Before, Change, Claim, Write};
 
 use crate::options::{Lifetimes, Limits, Options};
@@ -67,6 +67,8 @@ struct State<V> {
     slots: HashTable<Slot<V>>,
     /// Keys that a write under way will change or remove. Hits on them are answered from disk.
     writes: HashTable<InFlight>,
+    /// Objects that hide slots and rows of their keys.
+    unwritten: HashTable<Unwritten<V>>,
     hits: u64,
     /// How many writes under way will empty the whole tier.
     frozen: u32,
@@ -117,6 +119,7 @@ impl<V> Memory<V> {
             Shard(Mutex::new(State {
                 slots: HashTable::new(),
                 writes: HashTable::new(),
+                unwritten: HashTable::new(),
                 hits: 0,
                 frozen: 0,
                 cleared: 0,
@@ -142,6 +145,9 @@ impl<V> Memory<V> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
         let state = &mut *state;
+        if let Some(answer) = state.hit_unwritten(key, &self.lifetimes, now) {
+            return answer;
+        }
         if state.is_written(key) {
             return None;
         }
@@ -159,6 +165,9 @@ impl<V> Memory<V> {
     pub fn peek(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
         let key = self.hashed(key);
         let state = self.shard(key).lock();
+        if let Some(answer) = state.peek_unwritten(key, &self.lifetimes, now) {
+            return answer;
+        }
         let slot = state.readable(key)?;
         slot.alive(&self.lifetimes, now).then(|| Arc::clone(slot.value()))
     }

@@ -7,7 +7,8 @@
 
 use super::order::Order;
 use super::slot::Slot;
-use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
+use super::{Hashed, Memory, NewSlot, State, Touch};
+use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;

@@ -11,7 +11,8 @@
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
 use super::slot::Slot;
-use super::{Gate, Hashed, Memory, NewSlot, State, Touch};
+use super::{Hashed, Memory, NewSlot, State, Touch};
+use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;

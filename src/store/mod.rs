@@ -74,6 +74,9 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
 
     /// Asks for upkeep in the background, soon. Says whether somebody will do it.
     #[doc(hidden)]
+    fn run_later(&self, delay: Duration, task: Task);
+
+    #[doc(hidden)]
     fn nudge(&self) -> bool;
 
     /// Lets go of the store. Whatever is called later answers `Closed`.
@@ -235,6 +238,9 @@ pub struct Usage {
     /// The change after which this was so.
     pub revision: i64,
 }
+
+/// Something to be done by the background thread.
+pub type Task = Box<dyn FnOnce() + Send>;
 
 /// Compares all rows with what the engine knows, and tells what does not fit. The second argument
 /// says whether another process may have changed rows since this one opened the store.

@@ -1,7 +1,7 @@
 //! B: settings. (The bad-input tests go through every wrong one.)
 
 use crate::support::{on_both, secs};
-use disk_backed_cache::{DiskBackedCache, ErrorKind};
+use disk_backed_cache::{DiskBackedCache, Durability, ErrorKind};
 use std::time::Duration;
 
 // rule: B1
@@ -108,4 +108,17 @@ fn recency_lag_is_60_s_and_never_more_than_a_tenth_of_the_shortest_sliding_ttl()
         assert_eq!(other.unwrap_err().kind(), ErrorKind::Conflict);
         drop(tenth);
     });
+}
+
+// rule: B5
+#[test]
+fn a_buffer_of_nothing_is_wrong() {
+    for (millis, max_bytes) in [(0, 1), (1, 0), (0, 0)] {
+        let max_delay = Duration::from_millis(millis);
+        let durability = Durability::Buffered { max_delay, max_bytes };
+        let builder = DiskBackedCache::<u32>::builder().durability(durability);
+        let error = builder.open_in_memory().unwrap_err();
+        assert_eq!(error.problems().len(), 1, "{error}");
+        assert!(error.problems()[0].contains("Buffered"), "{error}");
+    }
 }

@@ -2,7 +2,9 @@
 //! checks, and runs on a file and on a database in memory wherever the rule speaks of both.
 
 mod batches;
+mod buffered;
 mod builder;
+mod codecs;
 mod durability;
 mod expiry;
 mod expiry_upkeep;

@@ -5,7 +5,7 @@ use disk_backed_cache::{Builder, DiskBackedCache, ErrorKind, Tier};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn open(
     path: &Path,
@@ -36,6 +36,76 @@ fn what_another_process_committed_is_seen_by_every_disk_read() {
         assert_eq!(cache.info("on disk").unwrap().unwrap().size, 7);
         assert_eq!((cache.len().unwrap(), cache.total_size().unwrap()), (3, 18));
         assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+// rule: F12
+#[test]
+fn what_another_process_committed_is_seen_within_the_staleness() {
+    let child = Child::of("processes::what_another_process_committed_is_seen_within_the_staleness");
+    let keeping = |path: &Path, staleness| {
+        DiskBackedCache::<String>::builder()
+            .memory_entries(0)
+            .staleness(staleness)
+            .open(path)
+            .unwrap()
+    };
+    if let Some(path) = child.file() {
+        keeping(&path, Duration::ZERO).put("a", text(6)).unwrap();
+        return;
+    }
+    on_file(|_, path| {
+        let cache = keeping(path, Duration::from_secs(3_600));
+        cache.put("a", text(5)).unwrap();
+        cache.get("a").unwrap();
+        child.run(path);
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(5)), "the snapshot is kept");
+        cache.put("b", text(5)).unwrap();
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)), "and ends with a commit");
+    });
+    on_file(|_, path| {
+        let cache = keeping(path, Duration::from_millis(20));
+        cache.put("a", text(5)).unwrap();
+        cache.get("a").unwrap();
+        child.run(path);
+        let start = Instant::now();
+        while cache.get("a").unwrap().as_deref() != Some(&text(6)) {
+            assert!(start.elapsed() < Duration::from_secs(30), "it stays stale");
+        }
+    });
+    on_file(|_, path| {
+        let cache = keeping(path, Duration::ZERO);
+        cache.put("a", text(5)).unwrap();
+        cache.get("a").unwrap();
+        child.run(path);
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+    });
+}
+
+/// A snapshot that is kept while nobody reads keeps the log from being reused.
+// rule: F12
+#[test]
+fn a_snapshot_that_nobody_reads_from_is_given_up() {
+    on_file(|_, path| {
+        let cache = DiskBackedCache::<String>::builder()
+            .memory_entries(0)
+            .staleness(Duration::from_millis(20))
+            .open(path)
+            .unwrap();
+        cache.put("a", text(5)).unwrap();
+        cache.get("a").unwrap();
+        let outside = raw(path);
+        outside.execute_batch("CREATE TABLE outside (x); INSERT INTO outside VALUES (1);").unwrap();
+        let start = Instant::now();
+        loop {
+            // Busy while somebody reads what lies before the end of the log.
+            let busy: i64 =
+                outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+            if busy == 0 {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "the snapshot is kept");
+        }
     });
 }
 

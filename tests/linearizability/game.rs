@@ -4,7 +4,7 @@ use super::history::{Action, Event, Model, is_linearizable, told};
 use super::player::{Given, Histories, KEYS, MOMENTS, Player, next_number, timed};
 use super::values::{LARGE_BYTES, Old, Value};
 use disk_backed_cache::{
-    Builder, CacheFile, Cacheable, DiskBackedCache, ManualClock, Stats, Timestamp,
+    Builder, CacheFile, Cacheable, DiskBackedCache, Durability, ManualClock, Stats, Timestamp,
 };
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -27,6 +27,9 @@ pub struct Rules {
     pub expiry: bool,
     /// Whether each round begins with rows of an older version.
     pub upgrades: bool,
+    /// Whether a thread works in the background, so that readers keep snapshots.
+    pub background: bool,
+    pub buffered: bool,
 }
 
 impl Rules {
@@ -43,7 +46,11 @@ impl Rules {
             .memory_entries(MEMORY_ENTRIES)
             .max_item_size(LARGE_BYTES as u64)
             .clock(Arc::clone(clock))
-            .background_maintenance(false);
+            .background_maintenance(self.background);
+        if self.buffered {
+            let max_delay = Duration::from_millis(1);
+            builder = builder.durability(Durability::Buffered { max_delay, max_bytes: 500 });
+        }
         if let Some(entries) = self.disk_entries {
             builder = builder.disk_entries(entries);
         }
@@ -139,6 +146,8 @@ impl Game {
             let threads: Vec<_> = (0..THREADS).map(playing).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
+        // What waits to be committed comes on top of the limits.
+        cache.flush().unwrap();
         // What memory holds, then what the disk tier holds.
         dealer.get_all();
         cache.evict_memory();

@@ -7,9 +7,10 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     // words
     "error",
+    "gate",
     "planted",
     "time",
     "key",

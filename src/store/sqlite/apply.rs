@@ -54,62 +54,58 @@ pub(super) fn totals(connection: &Connection, collection: i64) -> rusqlite::Resu
     })
 }
 
-/// Applies `batch`. Where more rows prove younger than their stored recency than one transaction
-/// shall correct, the corrections are committed by themselves and the batch begins again.
+/// Applies `batch` in the transaction that is open. Where more rows prove younger than their stored
+/// recency than one transaction shall correct, it gives up: the corrections it `learnt` are to be
+/// committed by themselves before it is tried again.
 pub(super) fn apply(
     connection: &Connection,
     store: &SqliteStore,
     batch: &Batch<'_>,
     claims: &dyn Claims,
-) -> rusqlite::Result<Applied> {
-    let mut corrected = Vec::new();
-    loop {
-        let mut run = Run::begin(connection, store)?;
-        let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
-        if let Some(excess) = run.evict(batch, claims)? {
-            corrected.append(&mut run.corrected);
-            let (evicted, usage) = run.commit()?;
-            return Ok(Applied { outcomes, evicted, corrected, usage, excess });
-        }
-        let mut learnt = std::mem::take(&mut run.corrected);
-        drop(run);
-        commit_corrections(connection, store, &learnt)?;
-        corrected.append(&mut learnt);
-    }
+    learnt: &mut Vec<Correction>,
+) -> rusqlite::Result<Option<Applied>> {
+    let mut run = Run::begin(connection, store)?;
+    let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
+    let ended = run.evict(batch, claims)?;
+    *learnt = std::mem::take(&mut run.corrected);
+    let Some(excess) = ended else { return Ok(None) };
+    let (evicted, usage) = run.end()?;
+    let corrected = std::mem::take(learnt);
+    Ok(Some(Applied { outcomes, evicted, corrected, usage, excess }))
 }
 
-fn commit_corrections(
+/// Raises the stored recency of rows that proved younger.
+pub(super) fn correct(
     connection: &Connection,
     store: &SqliteStore,
     corrections: &[Correction],
 ) -> rusqlite::Result<()> {
-    let transaction = Transaction::immediate(connection)?;
     let mut touch = connection.prepare_cached(&store.sql.touch)?;
     for (key, revision, accessed) in corrections {
         touch.execute((key.as_str(), revision, accessed.as_nanos()))?;
     }
-    drop(touch);
-    transaction.commit()
+    Ok(())
 }
 
 /// Removes all rows of the collection, as one change.
 pub(super) fn clear(connection: &Connection, store: &SqliteStore) -> rusqlite::Result<Cleared> {
+    let transaction = Transaction::immediate(connection)?;
     let mut run = Run::begin(connection, store)?;
     let revision = run.totals.next_revision();
     connection.prepare_cached(&store.sql.clear)?.execute([])?;
     run.totals = Totals { entries: 0, bytes: 0, revision };
-    run.commit()?;
+    run.end()?;
+    transaction.commit()?;
     Ok(Cleared { revision })
 }
 
 /// A row whose stored recency was behind: key, revision, true recency.
-type Correction = (Key, i64, Timestamp);
+pub(super) type Correction = (Key, i64, Timestamp);
 
 /// One attempt at a batch.
 struct Run<'c> {
     connection: &'c Connection,
     store: &'c SqliteStore,
-    transaction: Transaction<'c>,
     before: Totals,
     totals: Totals,
     evicted: Vec<Evicted>,
@@ -120,12 +116,10 @@ struct Run<'c> {
 
 impl<'c> Run<'c> {
     fn begin(connection: &'c Connection, store: &'c SqliteStore) -> rusqlite::Result<Self> {
-        let transaction = Transaction::immediate(connection)?;
         let totals = totals(connection, store.id)?;
         Ok(Self {
             connection,
             store,
-            transaction,
             before: totals,
             totals,
             evicted: Vec::new(),
@@ -134,13 +128,13 @@ impl<'c> Run<'c> {
         })
     }
 
-    fn commit(self) -> rusqlite::Result<(Vec<Evicted>, Usage)> {
+    /// Writes the totals.
+    fn end(self) -> rusqlite::Result<(Vec<Evicted>, Usage)> {
         if self.totals != self.before {
             let Totals { entries, bytes, revision } = self.totals;
             let mut write = self.connection.prepare_cached(sql::WRITE_TOTALS)?;
             write.execute((self.store.id, entries, bytes, revision))?;
         }
-        self.transaction.commit()?;
         Ok((self.evicted, self.totals.usage()))
     }
 

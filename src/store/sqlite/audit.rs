@@ -1,19 +1,19 @@
 //! Whether a collection's table, index and totals fit together.
 
 use super::apply::totals;
-use super::file::Writer;
 use super::transaction::Transaction;
+use super::writer::Exclusive;
 use super::{SqliteStore, row};
 use crate::store::{Audit, Inspect, Scanned};
 use rusqlite::Connection;
 
 /// Checks under the file's write lock, so that nothing moves between two looks.
 pub(super) fn audit(
-    writer: &Writer,
+    writer: &Exclusive<'_>,
     store: &SqliteStore,
     inspect: &Inspect<'_>,
 ) -> rusqlite::Result<Audit> {
-    let connection = &writer.connection;
+    let connection = writer.connection();
     let transaction = Transaction::immediate(connection)?;
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;

@@ -2,10 +2,12 @@
 //!
 //! It holds weak references only, so it keeps nothing alive, and it ends with the file.
 
+use crate::store::Task;
 use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What wants to be looked after.
 pub(crate) trait Upkeep: Send + Sync {
@@ -18,12 +20,14 @@ pub(crate) trait Upkeep: Send + Sync {
 pub(super) struct Background {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    running: AtomicBool,
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     schedule: Mutex<Schedule>,
     changed: Condvar,
+    stopped: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -35,75 +39,146 @@ impl std::fmt::Debug for Shared {
 #[derive(Default)]
 struct Schedule {
     wards: Vec<(Weak<dyn Upkeep>, Duration)>,
+    last_round: Option<Instant>,
     nudged: bool,
-    stopped: bool,
+    /// To be run once.
+    errand: Option<(Weak<dyn Upkeep>, Instant)>,
+    tasks: Vec<(Instant, Task)>,
 }
 
 impl Background {
     /// Runs `ward` every `interval`, until it is dropped.
     pub fn look_after(&self, ward: Weak<dyn Upkeep>, interval: Duration) -> std::io::Result<()> {
-        self.shared.schedule.lock().wards.push((ward, interval));
+        let mut schedule = self.shared.schedule.lock();
+        schedule.last_round.get_or_insert_with(Instant::now);
+        schedule.wards.push((ward, interval));
+        drop(schedule);
         self.shared.changed.notify_one();
+        self.start()
+    }
+
+    /// Starts the thread, if it does not run yet.
+    pub fn start(&self) -> std::io::Result<()> {
         let mut thread = self.thread.lock();
         if thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let named = thread::Builder::new().name("disk-backed-cache".to_owned());
             *thread = Some(named.spawn(move || shared.run())?);
+            self.running.store(true, Ordering::Release);
         }
         Ok(())
     }
 
+    /// Whether there is a thread.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
     /// Asks for a round now. Says whether somebody will run it.
     pub fn nudge(&self) -> bool {
-        let running = self.thread.lock().is_some();
-        if running {
+        if self.is_running() {
             self.shared.schedule.lock().nudged = true;
             self.shared.changed.notify_one();
         }
-        running
+        self.is_running()
+    }
+
+    /// Runs `ward` once, when `delay` has passed. It is the thread's only such errand.
+    pub fn run_once(&self, ward: Weak<dyn Upkeep>, delay: Duration) {
+        self.shared.schedule.lock().errand = Some((ward, Instant::now() + delay));
+        self.shared.changed.notify_one();
+    }
+
+    /// Does `task` when `delay` has passed.
+    pub fn run_later(&self, task: Task, delay: Duration) {
+        self.shared.schedule.lock().tasks.push((Instant::now() + delay, task));
+        self.shared.changed.notify_one();
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.shared.schedule.lock().stopped = true;
-        self.shared.changed.notify_one();
+        self.shared.stopped.store(true, Ordering::Release);
         let Some(thread) = self.thread.get_mut().take() else { return };
         // The thread itself may be the one that drops the last reference to the file.
-        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+        if thread.thread().id() == thread::current().id() {
+            return;
+        }
+        // Locked so that the thread has either seen it or waits already.
+        drop(self.shared.schedule.lock());
+        self.shared.changed.notify_one();
+        if thread.join().is_err() {
             tracing::warn!("the maintenance thread had panicked");
         }
     }
 }
 
 impl Shared {
+    /// Runs `run` while the thread holds no reference to anything but the collections.
+    pub fn without_errands<R>(&self, run: impl FnOnce() -> R) -> R {
+        let _paused = self.schedule.lock();
+        run()
+    }
+
     fn run(&self) {
-        while let Some(wards) = self.next_round() {
-            wards.iter().filter_map(Weak::upgrade).for_each(|ward| ward.run());
+        while let Some(work) = self.next() {
+            match work {
+                Work::Round(wards) => {
+                    wards.iter().filter_map(Weak::upgrade).for_each(|ward| ward.run());
+                }
+                Work::Task(task) => task(),
+            }
         }
     }
 
-    /// Waits for the next round and says whom to look after; `None` to stop.
-    fn next_round(&self) -> Option<Vec<Weak<dyn Upkeep>>> {
+    /// Waits for something to do; `None` is the end. Runs errands meanwhile.
+    fn next(&self) -> Option<Work> {
         let mut schedule = self.schedule.lock();
-        loop {
-            if schedule.stopped {
-                return None;
-            }
-            schedule.wards.retain(|(ward, _)| ward.strong_count() > 0);
-            let interval = schedule.wards.iter().map(|(_, interval)| *interval).min();
-            let timed_out = match interval {
-                _ if schedule.nudged => true,
-                Some(interval) => self.changed.wait_for(&mut schedule, interval).timed_out(),
-                None => {
-                    self.changed.wait(&mut schedule);
-                    false
+        while !self.stopped.load(Ordering::Acquire) {
+            let now = Instant::now();
+            if let Some((ward, _)) = schedule.errand.take_if(|(_, due)| *due <= now) {
+                if let Some(ward) = ward.upgrade() {
+                    ward.run();
                 }
-            };
-            if timed_out && !schedule.stopped {
+                continue;
+            }
+            let due_task = schedule.tasks.iter().position(|(due, _)| *due <= now);
+            if let Some(index) = due_task {
+                return Some(Work::Task(schedule.tasks.swap_remove(index).1));
+            }
+            let round_due = schedule.round_due();
+            if schedule.nudged || round_due.is_some_and(|due| due <= now) {
                 schedule.nudged = false;
-                return Some(schedule.wards.iter().map(|(ward, _)| Weak::clone(ward)).collect());
+                schedule.last_round = Some(now);
+                let wards = schedule.wards.iter().map(|(ward, _)| Weak::clone(ward));
+                return Some(Work::Round(wards.collect()));
+            }
+            let errand_due = schedule.errand.as_ref().map(|(_, due)| *due);
+            let task_due = schedule.tasks.iter().map(|(due, _)| *due).min();
+            match errand_due.into_iter().chain(round_due).chain(task_due).min() {
+                Some(due) => {
+                    let _timed_out = self.changed.wait_until(&mut schedule, due);
+                }
+                None => self.changed.wait(&mut schedule),
             }
         }
+        None
+    }
+}
+
+enum Work {
+    Round(Vec<Weak<dyn Upkeep>>),
+    Task(Task),
+}
+
+impl Schedule {
+    fn round_due(&mut self) -> Option<Instant> {
+        self.wards.retain(|(ward, _)| ward.strong_count() > 0);
+        let interval = self.wards.iter().map(|(_, interval)| *interval).min()?;
+        Some(self.last_round? + interval)
     }
 }

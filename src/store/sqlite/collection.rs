@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use semver::Version;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who opens a collection.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +31,10 @@ impl SqliteStore {
         file: &CacheFile,
         claimant: Claimant<'_>,
         terms: &Terms,
+        staleness: Duration,
     ) -> Result<Self, Error> {
-        let writer = file.inner.writer(terms)?;
-        let connection = &writer.connection;
+        let writer = file.inner.exclusive(terms)?;
+        let connection = writer.connection();
         let found = find_or_add(connection, claimant).map_err(|error| file.inner.error(error))?;
         let Known { id, .. } = found.map_err(|error| match file.path() {
             Some(path) => error.with_path(path),
@@ -44,7 +46,7 @@ impl SqliteStore {
         let prepared = connection.prepare_cached(&sql.read).map(|_| ());
         prepared.map_err(|error| file.inner.error(error))?;
         drop(writer);
-        Ok(Self { id, sql, file: RwLock::new(Some(Arc::clone(&file.inner))) })
+        Ok(Self { id, sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
     }
 }
 

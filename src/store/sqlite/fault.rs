@@ -4,10 +4,16 @@ use crate::error::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Turns what SQLite said into an error that names the file and what to do.
 pub(super) fn of_sqlite(error: rusqlite::Error, path: Option<&Path>) -> Error {
-    let (kind, message) = match error.sqlite_error_code() {
+    let (kind, message) = described(&error);
+    located(Error::new(kind, message).with_source(error), path)
+}
+
+fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
+    match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
             (ErrorKind::DiskFull, "the disk is full; free some space and try again")
         }
@@ -30,13 +36,21 @@ pub(super) fn of_sqlite(error: rusqlite::Error, path: Option<&Path>) -> Error {
             (ErrorKind::TooLarge, "the value is larger than SQLite can store (1 GB)")
         }
         Some(
-            ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted,
+            ErrorCode::SystemIoFailure
+            | ErrorCode::OutOfMemory
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted,
         ) => (ErrorKind::Io, "the disk could not be read or written; see the cause"),
         _ => (
             ErrorKind::Corrupt,
             "the file's tables are not what its format version says; restore it, or remove it to start empty",
         ),
-    };
+    }
+}
+
+/// Turns the failure of a commit, which several writers may have shared, into an error of one.
+pub(super) fn of_commit(error: Arc<rusqlite::Error>, path: Option<&Path>) -> Error {
+    let (kind, message) = described(&error);
     located(Error::new(kind, message).with_source(error), path)
 }
 

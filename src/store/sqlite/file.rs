@@ -1,15 +1,17 @@
 //! One open file: its connections, its collections, its background thread.
 
 use super::background::{Background, Upkeep};
+use super::session::Session;
+use super::writer::{Exclusive, GroupEnd, Writers};
 use super::{fault, open};
 use crate::error::{Error, ErrorKind};
-use crate::options::Durability;
-use crate::store::Terms;
+use crate::store::{Task, Terms};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
@@ -85,10 +87,18 @@ impl CacheFile {
         interval: Duration,
     ) -> Result<(), Error> {
         let started = self.inner.background.look_after(ward, interval);
-        started.map_err(|error| {
-            let message = "the maintenance thread cannot be started; switch it off with background_maintenance(false)";
-            fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
-        })
+        started.map_err(|error| self.no_thread(error))
+    }
+
+    /// Makes sure that there is a thread for what is to be done later.
+    pub(crate) fn start_background(&self) -> Result<(), Error> {
+        self.inner.background.start().map_err(|error| self.no_thread(error))
+    }
+
+    fn no_thread(&self, error: std::io::Error) -> Error {
+        let message = "the background thread cannot be started; do without background_maintenance and \
+                       Durability::Buffered";
+        fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
     }
 }
 
@@ -112,22 +122,14 @@ fn registered(path: &Path) -> Slot {
 #[derive(Debug)]
 pub(super) struct FileInner {
     path: Option<PathBuf>,
-    /// Idle connections for reading. Before `writer`, so that it is the last to be closed, which
-    /// completes the log.
-    readers: Mutex<Vec<Connection>>,
-    writer: Mutex<Writer>,
+    /// Idle connections for reading. Before `writers`, so that the writing one is the last to be
+    /// closed, which completes the log.
+    readers: Mutex<Vec<Session>>,
+    writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
-}
-
-/// The one connection that writes, and what it is set to.
-#[derive(Debug)]
-pub(super) struct Writer {
-    pub connection: Connection,
-    durability: Durability,
-    busy_timeout: Option<Duration>,
-    /// SQLite's count of the commits of others, as it was when the file was opened.
-    others_commits: i64,
+    /// Whether the background thread is going to look for kept snapshots.
+    watched: AtomicBool,
 }
 
 /// More idle readers than this are closed.
@@ -135,19 +137,24 @@ const IDLE_READERS: usize = 8;
 
 impl FileInner {
     fn new(connection: Connection, path: Option<PathBuf>) -> Result<Self, Error> {
-        let writer =
-            Writer::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
+        let writers =
+            Writers::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
         Ok(Self {
             path,
             readers: Mutex::default(),
-            writer: Mutex::new(writer),
+            writers,
             collections: Mutex::default(),
             background: Background::default(),
+            watched: AtomicBool::new(false),
         })
     }
 
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    pub fn run_later(&self, delay: Duration, task: Task) {
+        self.background.run_later(task, delay);
     }
 
     pub fn nudge(&self) -> bool {
@@ -158,80 +165,91 @@ impl FileInner {
         fault::of_sqlite(error, self.path())
     }
 
-    /// Runs `read` on a connection that no other thread uses.
+    /// Reads what this process committed until now, and others `staleness` ago. What takes `long`
+    /// keeps off the connection that writes.
     pub fn read<R>(
-        &self,
+        self: &Arc<Self>,
+        staleness: Duration,
+        long: bool,
         read: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
         let Some(path) = self.path() else {
-            return read(&self.writer.lock().connection).map_err(|error| self.error(error));
+            let writer = self.writers.alone().map_err(|error| self.error(error))?;
+            return read(&writer.session.connection).map_err(|error| self.error(error));
         };
-        let idle = self.readers.lock().pop();
-        if idle.is_none()
-            && let Some(writer) = self.writer.try_lock()
-        {
-            // Nobody writes and nobody read at the same time so far: a program that does one thing
-            // at a time needs one connection only.
-            return read(&writer.connection).map_err(|error| self.error(error));
+        // A snapshot is only kept where somebody will end it.
+        let staleness = if self.background.is_running() { staleness } else { Duration::ZERO };
+        let commits = self.writers.commits();
+        // The writer's pages need not be read again after a write.
+        let writer = if long { None } else { self.writers.idle() };
+        let (result, kept) = if let Some(mut writer) = writer {
+            (writer.session.read(commits, staleness, read), writer.session.keeps_snapshot())
+        } else {
+            let idle = self.readers.lock().pop();
+            let mut reader = idle.map_or_else(|| open::open_reader(path).map(Session::new), Ok)?;
+            let result = reader.read(commits, staleness, read);
+            let kept = reader.keeps_snapshot();
+            let mut readers = self.readers.lock();
+            if readers.len() < IDLE_READERS {
+                readers.push(reader);
+            }
+            (result, kept)
+        };
+        if kept && !self.watched.swap(true, Ordering::AcqRel) {
+            let this: Weak<Self> = Arc::downgrade(self);
+            self.background.run_once(this, staleness);
         }
-        let reader = idle.map_or_else(|| open::open_reader(path), Ok)?;
-        let result = read(&reader);
-        let mut readers = self.readers.lock();
-        if readers.len() < IDLE_READERS {
-            readers.push(reader);
-        }
-        drop(readers);
         result.map_err(|error| self.error(error))
     }
 
-    /// The writing connection, set to what the handle asked for.
-    pub fn writer(&self, terms: &Terms) -> Result<MutexGuard<'_, Writer>, Error> {
-        let mut writer = self.writer.lock();
-        writer.follow(terms).map_err(|error| self.error(error))?;
-        Ok(writer)
+    /// The writing connection for oneself, set to what the handle asked for.
+    pub fn exclusive(&self, terms: &Terms) -> Result<Exclusive<'_>, Error> {
+        self.release_readers();
+        self.writers.exclusive(terms).map_err(|error| self.error(error))
     }
 
-    /// Closes the connections and reports what could not be done.
-    pub fn close(self) -> Result<(), Error> {
-        let Self { path, readers, writer, collections: _, background } = self;
+    /// See [`Writers::take_turn`].
+    pub fn take_turn<R>(
+        &self,
+        terms: &Terms,
+        apply: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
+    ) -> Result<Option<(R, Arc<GroupEnd>)>, Error> {
+        self.release_readers();
+        self.writers.take_turn(terms, apply).map_err(|error| self.error(error))
+    }
+
+    /// Waits until what was applied in a turn is committed.
+    pub async fn committed(&self, end: &GroupEnd) -> Result<(), Error> {
+        end.reached().await.map_err(|error| fault::of_commit(error, self.path()))
+    }
+
+    /// Ends the snapshots that idle readers keep. Whoever reads now is not waited for.
+    fn release_readers(&self) {
+        self.readers.lock().retain_mut(|reader| reader.release().is_ok());
+    }
+
+    /// Closes the file if this was its last reference.
+    pub fn close(this: Arc<Self>) -> Result<(), Error> {
+        // Otherwise the thread might hold a reference just now.
+        let shared = this.background.shared();
+        let last = shared.without_errands(|| Arc::into_inner(this));
+        let Some(Self { path, readers, writers, background, .. }) = last else { return Ok(()) };
         drop(background);
         drop(readers);
-        let closed = writer.into_inner().connection.close();
+        let closed = writers.into_connection().close();
         closed.map_err(|(_, error)| fault::of_sqlite(error, path.as_deref()))
     }
 }
 
-impl Writer {
-    pub fn new(connection: Connection) -> rusqlite::Result<Self> {
-        let others_commits = others_commits(&connection)?;
-        let durability = Durability::Committed;
-        Ok(Self { connection, durability, busy_timeout: None, others_commits })
-    }
-
-    /// Whether another process has changed the file since this one opened it.
-    pub fn is_shared(&self) -> rusqlite::Result<bool> {
-        Ok(others_commits(&self.connection)? != self.others_commits)
-    }
-
-    fn follow(&mut self, terms: &Terms) -> rusqlite::Result<()> {
-        if self.durability != terms.durability {
-            let level = match terms.durability {
-                Durability::Committed => "normal",
-                Durability::Synced => "full",
-            };
-            self.connection.pragma_update(None, "synchronous", level)?;
-            self.durability = terms.durability;
+impl Upkeep for FileInner {
+    /// Ends the snapshots that are kept. A reader that wants one takes a new one.
+    fn run(&self) {
+        self.watched.store(false, Ordering::Release);
+        self.release_readers();
+        if let Some(mut writer) = self.writers.idle()
+            && let Err(error) = writer.session.release()
+        {
+            tracing::warn!(%error, "a snapshot could not be ended");
         }
-        if self.busy_timeout != Some(terms.busy_timeout) {
-            // SQLite counts milliseconds in an i32 and treats more as none.
-            let longest = Duration::from_millis(i32::MAX as u64);
-            self.connection.busy_timeout(terms.busy_timeout.min(longest))?;
-            self.busy_timeout = Some(terms.busy_timeout);
-        }
-        Ok(())
     }
-}
-
-fn others_commits(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }

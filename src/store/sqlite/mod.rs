@@ -11,8 +11,10 @@ mod fault;
 mod file;
 mod open;
 mod row;
+mod session;
 mod sql;
 mod transaction;
+mod writer;
 
 pub(crate) use background::Upkeep;
 pub(crate) use collection::Claimant;
@@ -20,7 +22,7 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Meta, Row, Scanned, Store, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Meta, Row, Scanned, Store, Task, Terms, Usage,
     sealed,
 };
 use crate::error::Error;
@@ -30,6 +32,7 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
 use std::sync::Arc;
+use std::time::Duration;
 use transaction::Transaction;
 
 /// The disk tier in an SQLite file, or in a private SQLite database in memory.
@@ -38,6 +41,8 @@ pub struct SqliteStore {
     /// Of the catalogue.
     id: i64,
     sql: Sql,
+    /// How long a read may miss what another process committed.
+    staleness: Duration,
     /// `None` once closed.
     file: RwLock<Option<Arc<FileInner>>>,
 }
@@ -46,69 +51,92 @@ impl sealed::Sealed for SqliteStore {}
 
 impl Store for SqliteStore {
     async fn read(&self, key: &str) -> Result<Option<Row>, Error> {
-        self.with_reader(|connection| {
+        self.look_up(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.read)?;
             statement.query_row([key], |columns| row::row(columns, key)).optional()
         })
     }
 
     async fn read_many(&self, keys: &[&str]) -> Result<Vec<Option<Row>>, Error> {
-        self.with_reader(|connection| {
-            let snapshot = Transaction::deferred(connection)?;
+        self.search(|connection| {
+            // A session that keeps its snapshot has one already.
+            let snapshot = connection
+                .is_autocommit()
+                .then(|| Transaction::deferred(connection))
+                .transpose()?;
             let mut statement = connection.prepare_cached(&self.sql.read)?;
             let mut read = |key: &&str| {
                 statement.query_row([*key], |columns| row::row(columns, key)).optional()
             };
             let rows = keys.iter().map(&mut read).collect::<rusqlite::Result<Vec<_>>>()?;
-            snapshot.commit()?;
+            snapshot.map_or(Ok(()), Transaction::commit)?;
             Ok(rows)
         })
     }
 
     async fn read_meta(&self, key: &str) -> Result<Option<Meta>, Error> {
-        self.with_reader(|connection| {
+        self.look_up(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.read_meta)?;
             statement.query_row([key], row::meta).optional()
         })
     }
 
     async fn apply(&self, batch: &Batch<'_>, claims: &dyn Claims) -> Result<Applied, Error> {
-        self.with_file(|file| {
-            let writer = file.writer(&batch.terms)?;
-            apply::apply(&writer.connection, self, batch, claims).map_err(|error| file.error(error))
-        })
+        let file = self.file()?;
+        let (mut learnt, mut corrected) = (Vec::new(), Vec::new());
+        loop {
+            let turn = file.take_turn(&batch.terms, |connection| {
+                apply::apply(connection, self, batch, claims, &mut learnt)
+            })?;
+            if let Some((mut applied, end)) = turn {
+                file.committed(&end).await?;
+                applied.corrected.append(&mut corrected);
+                return Ok(applied);
+            }
+            let correction = file.take_turn(&batch.terms, |connection| {
+                apply::correct(connection, self, &learnt).map(Some)
+            })?;
+            if let Some(((), end)) = correction {
+                file.committed(&end).await?;
+            }
+            corrected.append(&mut learnt);
+        }
     }
 
     async fn clear(&self, terms: &Terms) -> Result<Cleared, Error> {
-        self.with_file(|file| {
-            let writer = file.writer(terms)?;
-            apply::clear(&writer.connection, self).map_err(|error| file.error(error))
-        })
+        let file = self.file()?;
+        let writer = file.exclusive(terms)?;
+        apply::clear(writer.connection(), self).map_err(|error| file.error(error))
     }
 
     async fn usage(&self) -> Result<Usage, Error> {
-        self.with_reader(|connection| Ok(apply::totals(connection, self.id)?.usage()))
+        self.look_up(|connection| Ok(apply::totals(connection, self.id)?.usage()))
     }
 
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {
-        self.with_reader(|connection| {
+        self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
             statement.query_map((after, limit), row::scanned)?.collect()
         })
     }
 
     async fn oldest(&self, before: Timestamp, limit: u32) -> Result<Vec<Scanned>, Error> {
-        self.with_reader(|connection| {
+        self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.oldest)?;
             statement.query_map((before.as_nanos(), limit), row::scanned)?.collect()
         })
     }
 
     async fn audit(&self, terms: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {
-        self.with_file(|file| {
-            let writer = file.writer(terms)?;
-            audit::audit(&writer, self, inspect).map_err(|error| file.error(error))
-        })
+        let file = self.file()?;
+        let writer = file.exclusive(terms)?;
+        audit::audit(&writer, self, inspect).map_err(|error| file.error(error))
+    }
+
+    fn run_later(&self, delay: Duration, task: Task) {
+        if let Some(file) = self.file.read().as_ref() {
+            file.run_later(delay, task);
+        }
     }
 
     fn nudge(&self) -> bool {
@@ -118,19 +146,27 @@ impl Store for SqliteStore {
     async fn close(&self) -> Result<(), Error> {
         let file = self.file.write().take();
         // Whoever else has the file open keeps it open.
-        file.and_then(Arc::into_inner).map_or(Ok(()), FileInner::close)
+        file.map_or(Ok(()), FileInner::close)
     }
 }
 
 impl SqliteStore {
-    fn with_file<R>(&self, run: impl FnOnce(&FileInner) -> Result<R, Error>) -> Result<R, Error> {
-        run(self.file.read().as_ref().ok_or_else(Error::closed)?)
+    fn file(&self) -> Result<Arc<FileInner>, Error> {
+        self.file.read().clone().ok_or_else(Error::closed)
     }
 
-    fn with_reader<R>(
+    /// Reads a row or two.
+    fn look_up<R>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
-        self.with_file(|file| file.read(read))
+        let file = self.file.read();
+        file.as_ref().ok_or_else(Error::closed)?.read(self.staleness, false, read)
+    }
+
+    /// Reads as many rows as there are, perhaps.
+    fn search<R>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<R>) -> Result<R, Error> {
+        let file = self.file.read();
+        file.as_ref().ok_or_else(Error::closed)?.read(self.staleness, true, read)
     }
 }

@@ -1,4 +1,4 @@
-//! A transaction whose statements stay prepared.
+//! Transactions whose statements stay prepared.
 
 use rusqlite::Connection;
 
@@ -11,21 +11,18 @@ pub(super) struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     /// A snapshot for reading.
     pub fn deferred(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Self::begin(connection, "BEGIN")
+        run(connection, "BEGIN")?;
+        Ok(Self { connection, open: true })
     }
 
     /// Takes the file's write lock at once.
     pub fn immediate(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Self::begin(connection, "BEGIN IMMEDIATE")
-    }
-
-    fn begin(connection: &'c Connection, begin: &str) -> rusqlite::Result<Self> {
-        connection.prepare_cached(begin)?.execute([])?;
+        begin_immediate(connection)?;
         Ok(Self { connection, open: true })
     }
 
     pub fn commit(mut self) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        run(self.connection, "COMMIT")?;
         self.open = false;
         Ok(())
     }
@@ -33,13 +30,46 @@ impl<'c> Transaction<'c> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // SQLite ends the transaction by itself after some errors.
-        if self.open && !self.connection.is_autocommit() {
-            let rolled_back =
-                self.connection.prepare_cached("ROLLBACK").and_then(|mut s| s.execute([]));
-            if let Err(error) = rolled_back {
-                tracing::warn!(%error, "a transaction could not be rolled back");
-            }
+        if self.open {
+            roll_back(self.connection);
         }
     }
+}
+
+/// Part of a transaction that can be undone by itself.
+pub(super) struct Savepoint<'c>(&'c Connection);
+
+impl<'c> Savepoint<'c> {
+    pub fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        run(connection, "SAVEPOINT turn")?;
+        Ok(Self(connection))
+    }
+
+    /// Keeps what was done since.
+    pub fn release(&self) -> rusqlite::Result<()> {
+        run(self.0, "RELEASE turn")
+    }
+
+    /// Undoes what was done since. Fails if SQLite has ended the whole transaction.
+    pub fn undo(self) -> rusqlite::Result<()> {
+        run(self.0, "ROLLBACK TO turn")?;
+        run(self.0, "RELEASE turn")
+    }
+}
+
+pub(super) fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "BEGIN IMMEDIATE")
+}
+
+/// Ends the transaction without its changes, if SQLite has not ended it by itself after an error.
+pub(super) fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = run(connection, "ROLLBACK")
+    {
+        tracing::warn!(%error, "a transaction could not be rolled back");
+    }
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(|_| ())
 }
