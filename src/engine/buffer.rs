@@ -57,7 +57,7 @@ struct Queued {
 }
 
 /// Rows after which a commit takes no further call.
-const BATCH: usize = 1_000;
+const BATCH: usize = 8_192;
 
 /// How long a failed commit waits before it is tried again in the background, at least.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);

@@ -95,6 +95,7 @@ impl Wall {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod counted {
     use super::{NEWEST, precise};
+    // Through the C library: a call of the kernel by itself is not survived under valgrind.
     use rustix::time::{ClockId, clock_gettime};
     use std::cell::Cell;
     use std::sync::atomic::Ordering;
