@@ -18,11 +18,12 @@ pub enum Durability {
     /// cut too, at the price of one `fsync` for each commit.
     Synced,
     /// A `put` returns once every reader of the handle sees it; a thread commits puts together, in
-    /// their order. Everything else commits what waits before it does its work. The death of the
-    /// process loses at most what was accepted within `max_delay`, and the commit under way.
+    /// their order. `delete`, `clear`, `flush`, `close`, `len`, `total_size`, `verify` and
+    /// `purge_outdated` commit what waits before they do their work. The death of the process loses
+    /// what was accepted within `max_delay` and the commit under way; more only while commits fail.
     ///
     /// A commit that fails is tried again; until it succeeds, writes, `flush` and `close` report it
-    /// and nothing that was accepted is dropped.
+    /// and nothing that was accepted is dropped, but by that `close`.
     Buffered {
         /// How long a put waits at most before its commit begins.
         max_delay: Duration,

@@ -94,7 +94,8 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
 
     /// Stores `value` under `key` in both tiers, in place of what was there.
     ///
-    /// Entries that must go because of it are evicted before this returns. A value larger than
+    /// Entries that must go because of it are evicted before this returns, or, with
+    /// [`Durability::Buffered`](crate::Durability::Buffered), when it is committed. A value larger than
     /// `max_item_size` or than memory is kept on disk only.
     ///
     /// # Errors
@@ -106,7 +107,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         self.present().put(key, value)
     }
 
-    /// Stores all `pairs` in one transaction, or none. Of a key given twice the last value stays.
+    /// Stores all `pairs` as one thing, or none. Of a key given twice the last value stays.
     ///
     /// # Errors
     /// As for [`put`](Self::put), for any of the pairs.
@@ -205,7 +206,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         self.engine.evict_memory();
     }
 
-    /// Writes to the file what hits changed in memory only: how recent entries are.
+    /// Writes to the file what lies in memory only: how recent entries are, and puts that are buffered.
     ///
     /// # Errors
     /// See the type; and if the disk cannot be written.
@@ -253,7 +254,8 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// is fine. Dropping the last clone does the same, and reports failure through `tracing`.
     ///
     /// # Errors
-    /// If something could not be written; the file is released all the same.
+    /// If something could not be written; the file is released all the same, and with buffered puts
+    /// those that could not be committed are lost.
     pub fn close(&self) -> Result<(), Error> {
         block_on(self.engine.close())
     }

@@ -11,11 +11,11 @@ use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::key::Key;
-use crate::memory::Unwritten;
-use crate::store::{NewRow, Op, Store};
+use crate::memory::{Removed, Unwritten};
+use crate::store::{Op, Store};
 use crate::time::Timestamp;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -53,6 +53,7 @@ struct Call {
 struct Queued {
     key: Key,
     encoded: Vec<u8>,
+    created: Timestamp,
     sequence: u64,
 }
 
@@ -106,27 +107,32 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let sizes = pairs.iter().zip(&encoded).map(|((key, _), row)| key.len() + row.len());
         let bytes = sizes.sum::<usize>() as u64;
-        loop {
-            let mut queue = buffer.queue.lock();
-            if queue.calls.is_empty() || queue.bytes.saturating_add(bytes) <= buffer.max_bytes {
-                let schedule = !std::mem::replace(&mut queue.scheduled, true);
-                self.accept(&mut queue, pairs, encoded, bytes, now);
-                let full = queue.bytes > buffer.max_bytes;
-                drop(queue);
-                if full {
-                    // A call that is larger than the whole buffer.
-                    return self.commit_accepted(buffer).await;
-                }
-                if schedule {
-                    self.schedule_commit(buffer.max_delay);
-                }
-                return Ok(());
+        if bytes > buffer.max_bytes {
+            let turn = self.commit_and_hold(buffer).await?;
+            let written = self.put_committed(pairs, &encoded, now).await?;
+            drop(turn);
+            drop(written);
+            return Ok(());
+        }
+        let mut queue = loop {
+            let queue = buffer.queue.lock();
+            if queue.bytes.saturating_add(bytes) <= buffer.max_bytes {
+                break queue;
             }
             drop(queue);
             self.commit_accepted(buffer).await?;
+        };
+        let replaced = self.accept(&mut queue, pairs, encoded, bytes, now);
+        let schedule = !std::mem::replace(&mut queue.scheduled, true);
+        drop(queue);
+        drop(replaced);
+        if schedule {
+            self.schedule_commit(buffer.max_delay);
         }
+        Ok(())
     }
 
+    /// Hands back the objects whose place was taken.
     fn accept(
         &self,
         queue: &mut Queue,
@@ -134,84 +140,134 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         encoded: Vec<Vec<u8>>,
         bytes: u64,
         now: Timestamp,
-    ) {
-        let rows = pairs.iter().zip(encoded).map(|((key, value), encoded)| {
+    ) -> Vec<Unwritten<T>> {
+        let mut replaced = Vec::new();
+        // Of a key that is given twice nobody sees the first value.
+        let last: HashMap<&str, usize> =
+            pairs.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
+        let each = pairs.iter().zip(encoded).enumerate();
+        let kept = each.filter(|(index, ((key, _), _))| last[key] == *index);
+        let rows = kept.map(|(_, ((key, value), encoded))| {
             queue.sequence += 1;
             let (key, sequence) = (Key::from(*key), queue.sequence);
-            self.memory.accept(Unwritten {
+            replaced.extend(self.memory.accept(Unwritten {
                 key: key.clone(),
                 value: Arc::clone(value),
                 size: encoded.len() as u64,
                 created: now,
                 accessed: now,
                 sequence,
-            });
-            Queued { key, encoded, sequence }
+                committing: false,
+            }));
+            Queued { key, encoded, created: now, sequence }
         });
         let rows = rows.collect();
         queue.calls.push_back(Arc::new(Call { rows, bytes }));
-        queue.bytes = queue.bytes.saturating_add(bytes);
+        queue.bytes += bytes;
+        replaced
     }
 
     /// Commits everything that was accepted before, if puts are buffered at all.
     pub(super) async fn commit_buffered(&self) -> Result<(), Error> {
+        self.commit_before().await.map(drop)
+    }
+
+    /// The same, and keeps others from committing until the answer is dropped. For what removes or
+    /// replaces rows of keys that it is given: a commit under way has changed the disk tier, and still
+    /// hides it.
+    pub(super) async fn commit_before(&self) -> Result<Option<Held<'_, T>>, Error> {
         match &self.buffer {
-            Some(buffer) => self.commit_accepted(buffer).await,
-            None => Ok(()),
+            Some(buffer) => self.commit_and_hold(buffer).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Commits what waits if an entry of `key` waits there that a get did not find alive: then it is a
-    /// row like any other. Where it cannot be committed, the get finds nothing or something older.
-    pub(super) async fn commit_expired(&self, key: &str) {
-        if self.buffer.is_some()
-            && self.memory.unwritten(key).is_some()
-            && let Err(error) = self.commit_buffered().await
-        {
-            tracing::debug!(%error, "an expired entry could not be committed");
+    /// What a get does that found no live object in memory: while one of `key` waits to be written (it
+    /// has expired, or was accepted just now), answers with it or commits it, so that it is a row like
+    /// any other. If that fails nothing is found, for what the disk tier has of the key is older.
+    pub(super) async fn settle(&self, key: &str, hit: impl Fn() -> Option<Arc<T>>) -> Settled<T> {
+        while self.buffer.is_some() && self.memory.unwritten(key).is_some() {
+            if let Some(value) = hit() {
+                return Settled::Hit(value);
+            }
+            if let Err(error) = self.commit_buffered().await {
+                tracing::debug!(%error, "an expired entry could not be committed");
+                return Settled::Hidden;
+            }
         }
+        Settled::Row
     }
 
     async fn commit_accepted(&self, buffer: &Buffer) -> Result<(), Error> {
+        self.commit_and_hold(buffer).await.map(drop)
+    }
+
+    async fn commit_and_hold<'b>(&self, buffer: &'b Buffer) -> Result<Held<'b, T>, Error> {
         let last = buffer.queue.lock().sequence;
-        let _turn = Turn::take(&buffer.turn).await;
+        let turn = Turn::take(&buffer.turn).await;
+        let mut held =
+            Held { _turn: turn, unwritten: Vec::new(), replaced: Vec::new(), removed: Vec::new() };
         loop {
             let calls = buffer.front(last);
             if calls.is_empty() {
                 buffer.failing.store(false, Ordering::Release);
-                return Ok(());
+                return Ok(held);
             }
-            self.commit_calls(&calls).await?;
+            self.commit_calls(&calls, last, &mut held).await?;
             buffer.drop_front(calls.len());
         }
     }
 
-    async fn commit_calls(&self, calls: &[Arc<Call>]) -> Result<(), Error> {
-        let rows = calls.iter().flat_map(|call| &call.rows);
-        // A row that a later put replaced is written by that one.
-        let current: Vec<_> = rows
-            .filter_map(|row| {
-                let unwritten = self.memory.unwritten(&row.key)?;
-                (unwritten.sequence == row.sequence).then_some((row, unwritten))
-            })
-            .collect();
+    /// Writes the rows of `calls`, which are the next ones up to the put `last`.
+    async fn commit_calls(
+        &self,
+        calls: &[Arc<Call>],
+        last: u64,
+        held: &mut Held<'_, T>,
+    ) -> Result<(), Error> {
+        let first = held.unwritten.len();
+        let mut current = Vec::new();
+        for row in calls.iter().flat_map(|call| &call.rows) {
+            let noted = self.memory.note_commit(&row.key, row.sequence, true);
+            let Some(unwritten) = noted else { continue };
+            // A row that a later put replaced is written by that one, if it is to be written now.
+            if unwritten.sequence == row.sequence || unwritten.sequence > last {
+                current.push(row);
+                held.unwritten.push(unwritten);
+            } else {
+                held.replaced.push(unwritten);
+            }
+        }
         if current.is_empty() {
             return Ok(());
         }
-        let steps = current.iter().map(|(row, unwritten)| {
-            let fits = self.options.fits_memory(unwritten.size);
-            let new = self.row(&row.key, &row.encoded, unwritten.created);
-            let op = Op::Put(NewRow { accessed: unwritten.accessed, ..new });
-            Step { op, value: fits.then(|| Arc::clone(&unwritten.value)) }
-        });
-        let written = self.write(steps.collect(), self.terms).await?;
-        for ((row, unwritten), effect) in current.iter().zip(&written.effects) {
+        let rows = || current.iter().zip(&held.unwritten[first..]);
+        let steps = rows().map(|(row, unwritten)| self.step_of(row, unwritten)).collect();
+        let written = self.write(steps, self.terms).await.inspect_err(|_| {
+            for row in &current {
+                drop(self.memory.note_commit(&row.key, row.sequence, false));
+            }
+        })?;
+        for ((row, unwritten), effect) in rows().zip(&written.effects) {
             let Some(effect) = effect else { continue };
-            self.count_expired(effect, unwritten.created);
+            self.count_expired(effect, row.created);
             let stored = unwritten.accessed;
+            // The object itself lives on in `held`.
             self.memory.note_written(&row.key, row.sequence, effect.revision, stored);
         }
+        held.removed.push(written.removed);
         Ok(())
+    }
+
+    fn step_of<'r>(&'r self, row: &'r Queued, unwritten: &Unwritten<T>) -> Step<'r, T> {
+        let mut new = self.row(&row.key, &row.encoded, row.created);
+        if unwritten.sequence != row.sequence {
+            // What hides it already is newer.
+            return Step { op: Op::Put(new), value: None };
+        }
+        new.accessed = unwritten.accessed;
+        let fits = self.options.fits_memory(unwritten.size);
+        Step { op: Op::Put(new), value: fits.then(|| Arc::clone(&unwritten.value)) }
     }
 
     fn schedule_commit(&self, delay: Duration) {
@@ -240,6 +296,25 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         }
     }
+}
+
+/// What a get may do.
+pub(super) enum Settled<T> {
+    /// Answer with this object.
+    Hit(Arc<T>),
+    /// Ask the disk tier.
+    Row,
+    /// Find nothing.
+    Hidden,
+}
+
+/// The right to commit, and the objects that commits were done with under it. Those are dropped when
+/// others may commit again: a value's `Drop` may call the cache.
+pub(super) struct Held<'b, T> {
+    _turn: Turn<'b>,
+    unwritten: Vec<Unwritten<T>>,
+    replaced: Vec<Unwritten<T>>,
+    removed: Vec<Removed<T>>,
 }
 
 /// The right to commit.

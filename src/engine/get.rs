@@ -1,6 +1,7 @@
 //! `get`: what memory could not answer.
 
 use super::Engine;
+use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Bad, Live, Upgrade};
 use super::mend::{Met, Rewrite};
@@ -22,7 +23,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
         let _operation = self.lifecycle.enter()?;
-        self.commit_expired(key).await;
+        match self.settle(key, || self.memory.hit(key, now)).await {
+            Settled::Row => {}
+            Settled::Hit(value) => {
+                event!(key, Memory, "hit");
+                return Ok(Some(value));
+            }
+            Settled::Hidden => {
+                self.miss(key, "expired");
+                return Ok(None);
+            }
+        }
         let answer = loop {
             let seen = self.memory.begin_read(key);
             let attempt = match self.store.read(key).await? {

@@ -1,6 +1,7 @@
 //! `get_many`: a look at many keys that moves no recency.
 
 use super::Engine;
+use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Live, Upgrade};
 use super::mend::{Met, Rewrite};
@@ -39,9 +40,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
-        for key in &wanted {
-            self.commit_expired(key).await;
-        }
+        let wanted = self.unsettled(wanted, &absent, &mut found, now).await;
         let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_look(key)).collect();
         let rows = match wanted.as_slice() {
             [] => Vec::new(),
@@ -57,6 +56,32 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             found.extend(value.map(|value| (key.to_owned(), value)));
         }
         Ok(found)
+    }
+
+    /// Those of `keys` that the disk tier is to be asked for. The others are answered here.
+    async fn unsettled<'k>(
+        &self,
+        keys: Vec<&'k str>,
+        asked: &HashMap<&str, u64>,
+        found: &mut HashMap<String, Arc<T>>,
+        now: Timestamp,
+    ) -> Vec<&'k str> {
+        let mut unsettled = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.settle(key, || self.memory.peek(key, now)).await {
+                Settled::Row => unsettled.push(key),
+                Settled::Hit(value) => {
+                    self.memory.count_hits(asked[key]);
+                    event!(key, Memory, "hit");
+                    found.insert(key.to_owned(), value);
+                }
+                Settled::Hidden => {
+                    self.counters.misses.add(asked[key]);
+                    event!(key, Disk, "expired");
+                }
+            }
+        }
+        unsettled
     }
 
     /// What the disk tier says of keys that memory could not answer. All rows are judged as the

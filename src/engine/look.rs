@@ -39,9 +39,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if self.memory.peek(key, now).is_some() {
             return Ok(Some(Tier::Memory));
         }
-        if self.memory.unwritten(key).is_some() {
-            // Expired, and so is what the row will be; what the row is now does not count.
-            return Ok(None);
+        if let Some(unwritten) = self.memory.unwritten(key) {
+            // What the row is now does not count.
+            let info = self.info_of_unwritten(&unwritten, now);
+            return Ok(info.map(|_| Tier::Memory));
         }
         let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
         Ok(self.judge_meta(&meta, || accessed, now).is_ok().then_some(Tier::Disk))

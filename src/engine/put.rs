@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::events::event;
-use super::write::{Effect, Step};
+use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
@@ -10,6 +10,9 @@ use crate::key;
 use crate::store::{NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
+
+/// A row of SQLite has at most a billion bytes, key and all.
+const LARGEST_VALUE: u64 = 999_000_000;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Stores one object.
@@ -29,7 +32,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if let Some(buffer) = &self.buffer {
             self.put_buffered(buffer, pairs, encoded, now).await?;
         } else {
-            self.put_committed(pairs, &encoded, now).await?;
+            drop(self.put_committed(pairs, &encoded, now).await?);
         }
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
@@ -39,12 +42,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(())
     }
 
-    async fn put_committed(
+    pub(super) async fn put_committed(
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: &[Vec<u8>],
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
         for ((key, value), encoded) in pairs.iter().zip(encoded) {
             let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
@@ -52,7 +55,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let written = self.write(steps, self.terms).await?;
         written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
-        Ok(())
+        Ok(written)
     }
 
     pub(super) fn row<'a>(&'a self, key: &'a str, value: &'a [u8], now: Timestamp) -> NewRow<'a> {
@@ -78,7 +81,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     fn encode(&self, key: &str, value: &T) -> Result<Vec<u8>, Error> {
         let encoded =
             codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
-        let (size, limit) = (encoded.len() as u64, self.options.disk.bytes);
+        let (size, limit) = (encoded.len() as u64, self.options.disk.bytes.min(LARGEST_VALUE));
         if size > limit {
             let message = format!(
                 "the value takes {size} bytes and the disk tier holds at most {limit}; \

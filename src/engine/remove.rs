@@ -16,9 +16,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if keys.is_empty() {
             return Ok(0);
         }
-        self.commit_buffered().await?;
+        let held = self.commit_before().await?;
         let steps = keys.iter().map(|&key| Op::Delete { key }.into()).collect();
         let written = self.write(steps, self.terms).await?;
+        drop(held);
         let mut live = 0;
         for (key, effect) in keys.iter().zip(&written.effects) {
             let previous = effect.as_ref().and_then(|effect| effect.previous());
@@ -35,10 +36,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Empties both tiers.
     pub async fn clear(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
-        self.commit_buffered().await?;
+        let held = self.commit_before().await?;
         let write = self.memory.begin_clear();
         let cleared = self.store.clear(&self.terms).await?;
-        write.end_clear(cleared.revision);
+        let removed = write.end_clear(cleared.revision);
+        drop(held);
+        drop(removed);
         self.note_usage(Usage { entries: 0, bytes: 0, revision: cleared.revision });
         whole!(Disk, "cleared");
         Ok(())

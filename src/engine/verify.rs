@@ -52,7 +52,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Checks both tiers while nothing can be written. Reads everything.
     pub async fn verify(&self) -> Result<Report, Error> {
         let _operation = self.lifecycle.enter()?;
-        self.commit_buffered().await?;
+        // Nobody commits meanwhile: until a commit has ended, memory is behind.
+        let held = self.commit_before().await?;
         let inspect = |rows: Vec<Scanned>, shared: bool| {
             let facts = |row: Scanned| {
                 let meta = row.meta;
@@ -67,7 +68,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let rows: HashMap<_, _> = rows.into_iter().map(facts).collect();
             self.memory.audit(&Found { row: &|key| rows.get(key).copied(), shared })
         };
-        let audit = self.store.audit(&self.terms, &inspect).await?;
+        let audit = self.store.audit(&self.terms, &inspect).await;
+        drop(held);
+        let audit = audit?;
         Ok(Report {
             entries: audit.usage.entries,
             bytes: audit.usage.bytes,

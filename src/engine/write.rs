@@ -4,7 +4,7 @@ use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key::Key;
-use crate::memory::{Before, Change, Claim, NewSlot, Touch, Write};
+use crate::memory::{Before, Change, Claim, NewSlot, Removed, Touch, Write};
 use crate::store::{Applied, Batch, Claims, Evicted, Meta, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -42,9 +42,11 @@ impl Effect {
 
 /// What a write did.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct Written<T> {
     /// One for each step; `None` where it changed nothing.
     pub effects: Vec<Option<Effect>>,
+    /// What left memory. A value's `Drop` may call the cache, so who holds a lock keeps these longer.
+    pub removed: Removed<T>,
     /// Whether rows above the limits remain, because others put them there.
     pub excess: bool,
 }
@@ -56,7 +58,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         steps: Vec<Step<'_, T>>,
         terms: Terms,
-    ) -> Result<Written, Error> {
+    ) -> Result<Written<T>, Error> {
         let (ops, values): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.op, step.value)).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
@@ -89,7 +91,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let (revision, previous) = changed?;
             Some(Effect { revision, previous, before: before.next()? })
         };
-        Ok(Written { effects: changed.into_iter().map(effect).collect(), excess })
+        Ok(Written {
+            effects: changed.into_iter().map(effect).collect(),
+            removed: finished.removed,
+            excess,
+        })
     }
 
     fn note_corrected(&self, corrected: Vec<(Key, i64, Timestamp)>) {

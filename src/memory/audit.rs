@@ -37,7 +37,14 @@ impl Found<'_> {
         }
         let ahead = row.accessed > slot.accessed() && !self.shared;
         let behind = row.accessed < slot.accessed() && !slot.unstored();
-        (ahead || behind).then(|| format!("the recency of {key:?} in memory is not its row's"))
+        (ahead || behind).then(|| {
+            format!(
+                "{key:?} has the recency {} in memory{} and {} in its row",
+                slot.accessed().as_nanos(),
+                if slot.unstored() { ", to be written back," } else { "" },
+                row.accessed.as_nanos()
+            )
+        })
     }
 }
 

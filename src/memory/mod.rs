@@ -25,7 +25,7 @@ pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;
 pub(crate) use unwritten::Unwritten;
-pub(crate) use write::{Before, Change, Claim, Write};
+pub(crate) use write::{Before, Change, Claim, Removed, Write};
 
 use crate::options::{Lifetimes, Limits, Options};
 use crate::time::Timestamp;

@@ -98,7 +98,9 @@ impl<V> Memory<V> {
                 slot.note_stored(touch.accessed);
             }
             let known = state.pending.touches.peek(key.text);
-            if known.is_some_and(|known| *known <= (touch.revision, touch.accessed)) {
+            let forget = known.is_some_and(|known| *known <= (touch.revision, touch.accessed));
+            // A write that is about to end takes the touches of its row into the slot.
+            if forget && !state.is_written(key) {
                 self.drop_pending(&mut state, key);
             }
             state.end_epoch(key);
@@ -139,6 +141,10 @@ impl<V> State<V> {
         let slot = self.slot(key).filter(|slot| slot.revision() == revision);
         let pending = self.pending.recency(key.text, revision);
         slot.map(super::slot::Slot::accessed).into_iter().chain(pending).max()
+    }
+
+    pub(super) fn pending_recency(&self, key: Hashed<'_>, revision: i64) -> Option<Timestamp> {
+        self.pending.recency(key.text, revision)
     }
 
     pub(super) fn pending_touch(&self, key: Hashed<'_>) -> Option<(i64, Timestamp)> {

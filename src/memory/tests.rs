@@ -193,3 +193,27 @@ fn a_clear_outruns_a_put_that_committed_before_it() {
     assert!(!holds(&memory, "a"));
     assert_sound(&memory);
 }
+
+/// A get that found the row of a put before memory had followed was forgotten when it did.
+#[test]
+fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
+    for written_back in [false, true] {
+        let memory = memory(10);
+        let write = memory.begin_write(["a"].into_iter());
+        let seen = memory.begin_read("a");
+        let found = Promotion {
+            revision: 1,
+            created: at(5),
+            stored: at(5),
+            size: 1,
+            value: Some(Arc::new(1)),
+        };
+        assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Done { .. }));
+        if written_back {
+            memory.note_stored(&memory.unstored(usize::MAX, true));
+        }
+        write.end(vec![change("a", 1, Some(new_slot(1, 5)))]);
+        assert_eq!(memory.recency("a", 1), Some(at(9)));
+        assert_sound(&memory);
+    }
+}

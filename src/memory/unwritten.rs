@@ -21,6 +21,8 @@ pub(crate) struct Unwritten<V> {
     pub accessed: Timestamp,
     /// The number of the put among all of the handle.
     pub sequence: u64,
+    /// Whether its row is being written, so that the row may be there already.
+    pub committing: bool,
 }
 
 impl<V> Unwritten<V> {
@@ -36,15 +38,34 @@ impl<V> Clone for Unwritten<V> {
 }
 
 impl<V> Memory<V> {
-    /// Takes an object in, in place of an older one of its key.
-    pub fn accept(&self, new: Unwritten<V>) {
+    /// Lets go of everything that is still to be written, without writing it.
+    pub fn abandon_unwritten(&self) {
+        for shard in &self.shards {
+            let abandoned = std::mem::take(&mut shard.lock().unwritten);
+            drop(abandoned);
+        }
+    }
+
+    /// Takes an object in, in place of an older one of its key, which is handed back.
+    pub fn accept(&self, new: Unwritten<V>) -> Option<Unwritten<V>> {
         let key = self.hashed(&new.key);
         let hash = |unwritten: &Unwritten<V>| self.hashed(&unwritten.key).hash;
         let mut state = self.shard(key).lock();
         let replaced = state.take_unwritten(key);
         state.unwritten.insert_unique(key.hash, new, hash);
-        drop(state);
-        drop(replaced);
+        replaced
+    }
+
+    /// The object of `key` that is still to be written. If it is that of the put `sequence`, notes
+    /// whether its row is being written.
+    pub fn note_commit(&self, key: &str, sequence: u64, committing: bool) -> Option<Unwritten<V>> {
+        let key = self.hashed(key);
+        let mut state = self.shard(key).lock();
+        let found = state.unwritten_mut(key)?;
+        if found.sequence == sequence {
+            found.committing = committing;
+        }
+        Some(found.clone())
     }
 
     /// The object of `key` that is still to be written, dead or alive.
@@ -54,25 +75,29 @@ impl<V> Memory<V> {
     }
 
     /// Takes note that the row of the put `sequence` was written with the recency `stored`. What is
-    /// known beyond that goes to the slot, or to the pending recency of the row.
-    pub fn note_written(&self, key: &str, sequence: u64, revision: i64, stored: Timestamp) {
+    /// known beyond that goes to the slot, or to the pending recency of the row. Hands back what need
+    /// not lie here any more.
+    pub fn note_written(
+        &self,
+        key: &str,
+        sequence: u64,
+        revision: i64,
+        stored: Timestamp,
+    ) -> Option<Unwritten<V>> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
-        if state.unwritten_of(key).is_none_or(|unwritten| unwritten.sequence != sequence) {
-            return;
-        }
-        let Some(Unwritten { key: text, accessed, value, .. }) = state.take_unwritten(key) else {
-            return;
-        };
+        state.unwritten_of(key).filter(|unwritten| unwritten.sequence == sequence)?;
+        let written = state.take_unwritten(key)?;
+        let accessed = written.accessed;
         match state.slot_mut(key) {
             Some(slot) if slot.revision() == revision => slot.touch(accessed),
             _ if accessed > stored => {
-                self.keep_pending(&mut state, Touch { key: text, revision, accessed });
+                let touch = Touch { key: written.key.clone(), revision, accessed };
+                self.keep_pending(&mut state, touch);
             }
             _ => {}
         }
-        drop(state);
-        drop(value);
+        Some(written)
     }
 }
 
@@ -89,7 +114,7 @@ impl<V> State<V> {
         if self.unwritten.is_empty() {
             return None;
         }
-        let found = self.unwritten.find_mut(key.hash, |unwritten| *unwritten.key == *key.text)?;
+        let found = self.unwritten_mut(key)?;
         if !found.alive(lifetimes, now) {
             return Some(None);
         }
@@ -107,6 +132,16 @@ impl<V> State<V> {
     ) -> Option<Option<Arc<V>>> {
         let found = self.unwritten_of(key)?;
         Some(found.alive(lifetimes, now).then(|| Arc::clone(&found.value)))
+    }
+
+    /// The recency of an object whose row may be there already.
+    pub(super) fn recency_of_committing(&self, key: Hashed<'_>) -> Option<Timestamp> {
+        let unwritten = self.unwritten_of(key).filter(|unwritten| unwritten.committing);
+        unwritten.map(|unwritten| unwritten.accessed)
+    }
+
+    fn unwritten_mut(&mut self, key: Hashed<'_>) -> Option<&mut Unwritten<V>> {
+        self.unwritten.find_mut(key.hash, |unwritten| *unwritten.key == *key.text)
     }
 
     fn unwritten_of(&self, key: Hashed<'_>) -> Option<&Unwritten<V>> {

@@ -88,11 +88,19 @@ pub(crate) struct Before {
 
 /// What a write did to memory.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub(crate) struct Finished<V> {
     /// One for each change, in their order.
     pub before: Vec<Before>,
     /// How many objects left memory because of its limits.
     pub evicted: u64,
+    /// The objects that left, to be dropped when no lock is held.
+    pub removed: Removed<V>,
+}
+
+/// Objects on their way out.
+#[derive(Debug)]
+pub(crate) struct Removed<V> {
+    _slots: Vec<Slot<V>>,
 }
 
 impl<V> Memory<V> {
@@ -132,7 +140,14 @@ impl<'m, V> Write<'m, V> {
         {
             return Claim::Granted;
         }
-        match state.recency(hashed, revision) {
+        // An object whose commit is under way may be that very row, and touched since.
+        let committing = state.recency_of_committing(hashed);
+        if let Some(recency) = committing
+            && let Some(slot) = state.slot_mut(hashed).filter(|slot| slot.revision() == revision)
+        {
+            slot.touch(recency);
+        }
+        match state.recency(hashed, revision).max(committing) {
             Some(recency) if recency > judged => Claim::Younger(recency),
             _ => {
                 let key = Key::from(key);
@@ -146,7 +161,7 @@ impl<'m, V> Write<'m, V> {
     }
 
     /// Ends the write: memory follows what the store committed, in the order of the revisions.
-    pub fn end(mut self, changes: Vec<Change<V>>) -> Finished {
+    pub fn end(mut self, changes: Vec<Change<V>>) -> Finished<V> {
         let mut removed = Vec::new();
         let mut before = Vec::with_capacity(changes.len());
         let mut order = self.memory.order.lock();
@@ -158,17 +173,20 @@ impl<'m, V> Write<'m, V> {
             if !state.is_news(key, change.revision) {
                 continue;
             }
+            // Whoever read the row between its commit and now has touched it.
+            let touched = state.pending_recency(key, change.revision);
             self.memory.drop_pending(&mut state, key);
             if let Some(slot) = state.take_slot(key) {
                 order.removed(slot.size());
                 removed.push(slot);
             }
-            let later =
+            let inherited =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
+            let later = inherited.max(touched);
             let key_text = change.key.clone();
             match (change.new, later) {
                 (Some(mut new), later) => {
-                    new.accessed = later.unwrap_or(new.accessed);
+                    new.accessed = later.map_or(new.accessed, |later| later.max(new.accessed));
                     let slot = Slot::new(key_text, change.revision, new);
                     self.memory.insert(&mut order, &mut state, slot);
                 }
@@ -182,13 +200,11 @@ impl<'m, V> Write<'m, V> {
         self.unmark(true);
         let evicted = self.memory.evict(&mut order, &mut removed);
         drop(order);
-        drop(self);
-        drop(removed);
-        Finished { before, evicted }
+        Finished { before, evicted, removed: Removed { _slots: removed } }
     }
 
     /// Ends a write that emptied the disk tier with the change `revision`.
-    pub fn end_clear(mut self, revision: i64) {
+    pub fn end_clear(mut self, revision: i64) -> Removed<V> {
         let mut removed = Vec::new();
         let mut order = self.memory.order.lock();
         for shard in &self.memory.shards {
@@ -202,9 +218,7 @@ impl<'m, V> Write<'m, V> {
         }
         self.memory.publish(&order);
         self.unfreeze();
-        drop(order);
-        drop(self);
-        drop(removed);
+        Removed { _slots: removed }
     }
 
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans

@@ -72,10 +72,11 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         inspect: &Inspect<'_>,
     ) -> impl Future<Output = Result<Audit, Error>> + Send;
 
-    /// Asks for upkeep in the background, soon. Says whether somebody will do it.
+    /// Has `task` done in the background when `delay` has passed, where there is a thread.
     #[doc(hidden)]
     fn run_later(&self, delay: Duration, task: Task);
 
+    /// Asks for upkeep in the background, soon. Says whether somebody will do it.
     #[doc(hidden)]
     fn nudge(&self) -> bool;
 

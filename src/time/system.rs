@@ -35,6 +35,9 @@ impl SystemClock {
 impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Timestamp {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return Timestamp(precise().max(counted::last()));
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
         Timestamp(precise())
     }
 
@@ -134,6 +137,11 @@ mod counted {
             last.reading.set(reading);
             reading
         })
+    }
+
+    /// The last reading of this thread.
+    pub fn last() -> i64 {
+        LAST.with(|last| last.reading.get())
     }
 
     impl Last {

@@ -184,6 +184,27 @@ fn an_expired_put_that_waits_hides_the_older_row() {
     });
 }
 
+// rule: D8, D11
+#[test]
+fn an_expired_put_that_cannot_be_committed_hides_the_older_row_all_the_same() {
+    on_file(|bench, path| {
+        let settings = |b: Builder<String>| {
+            b.durability(PATIENT).disk_ttl(secs(10)).busy_timeout(Duration::ZERO)
+        };
+        let cache = bench.cache(settings);
+        cache.at(at(100)).put("a", text(5)).unwrap();
+        cache.flush().unwrap();
+        cache.evict_memory();
+        cache.at(at(50)).put("a", text(6)).unwrap();
+        let other = locked(path);
+        assert_eq!(cache.at(at(100)).get("a").unwrap(), None);
+        assert_eq!(cache.at(at(100)).get_many(["a", "a"]).unwrap().len(), 0);
+        assert_eq!((cache.stats().misses, cache.stats().disk_expirations), (3, 0));
+        drop(other);
+        assert_eq!(cache.at(at(50)).get("a").unwrap().as_deref(), Some(&text(6)));
+    });
+}
+
 // rule: D8, T8
 #[test]
 fn what_is_touched_while_it_waits_is_written_with_that_recency() {

@@ -2,12 +2,13 @@
 
 use crate::{THREADS, assert_in_order, on_both};
 use disk_backed_cache::semver::Version;
-use disk_backed_cache::{CacheFile, Cacheable, DiskBackedCache};
+use disk_backed_cache::{CacheFile, Cacheable, DiskBackedCache, Durability};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 thread_local! {
     /// The cache that this thread's values call.
@@ -88,8 +89,9 @@ fn use_it(cache: &DiskBackedCache<Noisy>, thread: usize) {
     CACHE.set(None);
 }
 
-fn all_at_once(file: &CacheFile) {
+fn all_at_once(file: &CacheFile, durability: Durability) {
     let cache = DiskBackedCache::builder()
+        .durability(durability)
         .memory_entries(2)
         .disk_entries(3)
         .background_maintenance(false)
@@ -115,5 +117,14 @@ fn all_at_once(file: &CacheFile) {
 // rule: O30
 #[test]
 fn values_that_call_the_cache_where_they_are_decoded_and_dropped_wait_for_nobody() {
-    on_both(all_at_once);
+    on_both(|file| all_at_once(file, Durability::Committed));
+}
+
+/// A commit of buffered puts held its turn while it dropped values.
+// rule: O30, D8
+#[test]
+fn values_that_call_the_cache_wait_for_nobody_while_puts_are_buffered() {
+    let max_delay = Duration::from_millis(1);
+    let durability = Durability::Buffered { max_delay, max_bytes: 12 };
+    on_both(move |file| all_at_once(file, durability));
 }

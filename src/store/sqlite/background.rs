@@ -4,6 +4,7 @@
 
 use crate::store::Task;
 use parking_lot::{Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -85,13 +86,13 @@ impl Background {
 
     /// Runs `ward` once, when `delay` has passed. It is the thread's only such errand.
     pub fn run_once(&self, ward: Weak<dyn Upkeep>, delay: Duration) {
-        self.shared.schedule.lock().errand = Some((ward, Instant::now() + delay));
+        self.shared.schedule.lock().errand = Some((ward, due_in(delay)));
         self.shared.changed.notify_one();
     }
 
     /// Does `task` when `delay` has passed.
     pub fn run_later(&self, task: Task, delay: Duration) {
-        self.shared.schedule.lock().tasks.push((Instant::now() + delay, task));
+        self.shared.schedule.lock().tasks.push((due_in(delay), task));
         self.shared.changed.notify_one();
     }
 
@@ -126,11 +127,9 @@ impl Shared {
 
     fn run(&self) {
         while let Some(work) = self.next() {
-            match work {
-                Work::Round(wards) => {
-                    wards.iter().filter_map(Weak::upgrade).for_each(|ward| ward.run());
-                }
-                Work::Task(task) => task(),
+            // User code runs here: a clock, a value's `Drop`.
+            if catch_unwind(AssertUnwindSafe(|| work.run())).is_err() {
+                tracing::warn!("work in the background panicked");
             }
         }
     }
@@ -146,11 +145,15 @@ impl Shared {
                 }
                 continue;
             }
-            let due_task = schedule.tasks.iter().position(|(due, _)| *due <= now);
-            if let Some(index) = due_task {
+            let round_due = schedule.round_due();
+            let next_task = schedule.next_task();
+            let task_due = next_task.map(|(due, _)| due);
+            if let Some((due, index)) = next_task
+                && due <= now
+                && round_due.is_none_or(|round_due| due <= round_due)
+            {
                 return Some(Work::Task(schedule.tasks.swap_remove(index).1));
             }
-            let round_due = schedule.round_due();
             if schedule.nudged || round_due.is_some_and(|due| due <= now) {
                 schedule.nudged = false;
                 schedule.last_round = Some(now);
@@ -158,7 +161,6 @@ impl Shared {
                 return Some(Work::Round(wards.collect()));
             }
             let errand_due = schedule.errand.as_ref().map(|(_, due)| *due);
-            let task_due = schedule.tasks.iter().map(|(due, _)| *due).min();
             match errand_due.into_iter().chain(round_due).chain(task_due).min() {
                 Some(due) => {
                     let _timed_out = self.changed.wait_until(&mut schedule, due);
@@ -175,7 +177,30 @@ enum Work {
     Task(Task),
 }
 
+impl Work {
+    fn run(self) {
+        match self {
+            Self::Round(wards) => {
+                wards.iter().filter_map(Weak::upgrade).for_each(|ward| ward.run());
+            }
+            Self::Task(task) => task(),
+        }
+    }
+}
+
+/// Later than this is never.
+const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+fn due_in(delay: Duration) -> Instant {
+    Instant::now() + delay.min(LONGEST_DELAY)
+}
+
 impl Schedule {
+    /// When the next task is due, and which one it is.
+    fn next_task(&self) -> Option<(Instant, usize)> {
+        self.tasks.iter().enumerate().map(|(index, (due, _))| (*due, index)).min()
+    }
+
     fn round_due(&mut self) -> Option<Instant> {
         self.wards.retain(|(ward, _)| ward.strong_count() > 0);
         let interval = self.wards.iter().map(|(_, interval)| *interval).min()?;

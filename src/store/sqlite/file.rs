@@ -122,9 +122,6 @@ fn registered(path: &Path) -> Slot {
 #[derive(Debug)]
 pub(super) struct FileInner {
     path: Option<PathBuf>,
-    /// Idle connections for reading. Before `writers`, so that the writing one is the last to be
-    /// closed, which completes the log.
-    readers: Mutex<Vec<Session>>,
     writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
@@ -132,8 +129,8 @@ pub(super) struct FileInner {
     watched: AtomicBool,
 }
 
-/// More idle readers than this are closed.
-const IDLE_READERS: usize = 8;
+/// How long a snapshot is kept at most while nobody reads.
+const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
 impl FileInner {
     fn new(connection: Connection, path: Option<PathBuf>) -> Result<Self, Error> {
@@ -141,7 +138,6 @@ impl FileInner {
             Writers::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
         Ok(Self {
             path,
-            readers: Mutex::default(),
             writers,
             collections: Mutex::default(),
             background: Background::default(),
@@ -185,26 +181,22 @@ impl FileInner {
         let (result, kept) = if let Some(mut writer) = writer {
             (writer.session.read(commits, staleness, read), writer.session.keeps_snapshot())
         } else {
-            let idle = self.readers.lock().pop();
+            let idle = self.writers.readers.take();
             let mut reader = idle.map_or_else(|| open::open_reader(path).map(Session::new), Ok)?;
             let result = reader.read(commits, staleness, read);
             let kept = reader.keeps_snapshot();
-            let mut readers = self.readers.lock();
-            if readers.len() < IDLE_READERS {
-                readers.push(reader);
-            }
+            self.writers.readers.give_back(reader);
             (result, kept)
         };
         if kept && !self.watched.swap(true, Ordering::AcqRel) {
             let this: Weak<Self> = Arc::downgrade(self);
-            self.background.run_once(this, staleness);
+            self.background.run_once(this, staleness.min(LONGEST_KEPT));
         }
         result.map_err(|error| self.error(error))
     }
 
     /// The writing connection for oneself, set to what the handle asked for.
     pub fn exclusive(&self, terms: &Terms) -> Result<Exclusive<'_>, Error> {
-        self.release_readers();
         self.writers.exclusive(terms).map_err(|error| self.error(error))
     }
 
@@ -214,7 +206,6 @@ impl FileInner {
         terms: &Terms,
         apply: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
     ) -> Result<Option<(R, Arc<GroupEnd>)>, Error> {
-        self.release_readers();
         self.writers.take_turn(terms, apply).map_err(|error| self.error(error))
     }
 
@@ -223,19 +214,13 @@ impl FileInner {
         end.reached().await.map_err(|error| fault::of_commit(error, self.path()))
     }
 
-    /// Ends the snapshots that idle readers keep. Whoever reads now is not waited for.
-    fn release_readers(&self) {
-        self.readers.lock().retain_mut(|reader| reader.release().is_ok());
-    }
-
     /// Closes the file if this was its last reference.
     pub fn close(this: Arc<Self>) -> Result<(), Error> {
         // Otherwise the thread might hold a reference just now.
         let shared = this.background.shared();
         let last = shared.without_errands(|| Arc::into_inner(this));
-        let Some(Self { path, readers, writers, background, .. }) = last else { return Ok(()) };
+        let Some(Self { path, writers, background, .. }) = last else { return Ok(()) };
         drop(background);
-        drop(readers);
         let closed = writers.into_connection().close();
         closed.map_err(|(_, error)| fault::of_sqlite(error, path.as_deref()))
     }
@@ -245,7 +230,7 @@ impl Upkeep for FileInner {
     /// Ends the snapshots that are kept. A reader that wants one takes a new one.
     fn run(&self) {
         self.watched.store(false, Ordering::Release);
-        self.release_readers();
+        self.writers.readers.release();
         if let Some(mut writer) = self.writers.idle()
             && let Err(error) = writer.session.release()
         {

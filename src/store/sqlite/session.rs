@@ -6,6 +6,7 @@
 //! and by the background thread when no read comes, because a kept snapshot keeps the log from being
 //! reused.
 
+use super::transaction::roll_back;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
@@ -48,16 +49,17 @@ impl Session {
         }
         let result = read(&self.connection);
         if result.is_err() {
-            self.release()?;
+            self.kept = None;
+            roll_back(&self.connection);
         }
         result
     }
 
     /// Gives the snapshot up.
     pub fn release(&mut self) -> rusqlite::Result<()> {
-        // After some errors SQLite has ended it already.
-        if self.kept.take().is_some() && !self.connection.is_autocommit() {
+        if self.kept.is_some() {
             self.connection.prepare_cached("COMMIT")?.execute([])?;
+            self.kept = None;
         }
         Ok(())
     }

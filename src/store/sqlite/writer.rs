@@ -1,4 +1,5 @@
-//! The one connection that writes, and the transaction that writers share.
+//! The connections of a file: idle readers, and the one that writes, with the transaction that
+//! writers share.
 //!
 //! A commit costs several times what a row does. So a writer that finds others waiting for the
 //! connection leaves its transaction open for the next one, and the last one commits for all: each
@@ -22,10 +23,38 @@ const MOST_MEMBERS: usize = 64;
 /// Writers take turns here.
 #[derive(Debug)]
 pub(super) struct Writers {
+    /// Idle connections for reading. Before `writer`, so that the writing one is the last to be
+    /// closed, which completes the log.
+    pub readers: Readers,
     writer: Mutex<Writer>,
     /// How many want the writer to apply a batch. Whoever sees one leaves the commit to it.
     waiting: AtomicUsize,
     commits: AtomicU64,
+}
+
+/// Connections for reading that nobody uses now.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Mutex<Vec<Session>>);
+
+/// More idle readers than this are closed.
+const IDLE_READERS: usize = 8;
+
+impl Readers {
+    pub fn take(&self) -> Option<Session> {
+        self.0.lock().pop()
+    }
+
+    pub fn give_back(&self, reader: Session) {
+        let mut readers = self.0.lock();
+        if readers.len() < IDLE_READERS {
+            readers.push(reader);
+        }
+    }
+
+    /// Ends the snapshots that idle readers keep. Whoever reads now is not waited for.
+    pub fn release(&self) {
+        self.0.lock().retain_mut(|reader| reader.release().is_ok());
+    }
 }
 
 /// The connection, and the transaction that is open on it.
@@ -83,6 +112,7 @@ impl Writers {
             group: None,
         };
         Ok(Self {
+            readers: Readers::default(),
             writer: Mutex::new(writer),
             waiting: AtomicUsize::new(0),
             commits: AtomicU64::new(0),
@@ -104,11 +134,13 @@ impl Writers {
     pub fn alone(&self) -> rusqlite::Result<MutexGuard<'_, Writer>> {
         let mut writer = self.writer.lock();
         self.end_group(&mut writer);
+        self.readers.release();
         writer.session.release()?;
         Ok(writer)
     }
 
     pub fn into_connection(self) -> Connection {
+        drop(self.readers);
         self.writer.into_inner().session.connection
     }
 
@@ -143,6 +175,8 @@ impl Writers {
     /// Commits the shared transaction, if there is one.
     fn end_group(&self, writer: &mut Writer) {
         let Some(group) = writer.group.take() else { return };
+        // A commit may complete the log, as far as nobody reads what lies before.
+        self.readers.release();
         let connection = &writer.session.connection;
         let committed =
             connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
@@ -175,6 +209,7 @@ impl Turn<'_> {
         let group = match &mut writer.group {
             Some(group) => group,
             none => {
+                self.writers.readers.release();
                 writer.session.release()?;
                 writer.settings.follow(terms, &writer.session.connection)?;
                 begin_immediate(&writer.session.connection)?;
