@@ -134,6 +134,10 @@ impl<V> State<V> {
         Some(found.alive(lifetimes, now).then(|| Arc::clone(&found.value)))
     }
 
+    pub(super) fn is_hidden(&self, key: Hashed<'_>) -> bool {
+        self.unwritten_of(key).is_some()
+    }
+
     /// The recency of an object whose row may be there already.
     pub(super) fn recency_of_committing(&self, key: Hashed<'_>) -> Option<Timestamp> {
         let unwritten = self.unwritten_of(key).filter(|unwritten| unwritten.committing);
