@@ -114,34 +114,35 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             drop(written);
             return Ok(());
         }
-        let mut queue = loop {
-            let queue = buffer.queue.lock();
-            if queue.bytes.saturating_add(bytes) <= buffer.max_bytes {
-                break queue;
+        let mut encoded = Some(encoded);
+        while let Some(rows) = encoded.take() {
+            match self.accept(buffer, pairs, rows, bytes, now) {
+                Ok(true) => self.schedule_commit(buffer.max_delay),
+                Ok(false) => {}
+                Err(rows) => {
+                    encoded = Some(rows);
+                    self.commit_accepted(buffer).await?;
+                }
             }
-            drop(queue);
-            self.commit_accepted(buffer).await?;
-        };
-        let replaced = self.accept(&mut queue, pairs, encoded, bytes, now);
-        let schedule = !std::mem::replace(&mut queue.scheduled, true);
-        drop(queue);
-        drop(replaced);
-        if schedule {
-            self.schedule_commit(buffer.max_delay);
         }
         Ok(())
     }
 
-    /// Hands back the objects whose place was taken.
+    /// Says whether a commit is to be scheduled. Where there is no room it hands the rows back.
     fn accept(
         &self,
-        queue: &mut Queue,
+        buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Vec<u8>>,
         bytes: u64,
         now: Timestamp,
-    ) -> Vec<Unwritten<T>> {
+    ) -> Result<bool, Vec<Vec<u8>>> {
+        // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
+        let mut queue = buffer.queue.lock();
+        if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
+            return Err(encoded);
+        }
         // Of a key that is given twice nobody sees the first value.
         let last: HashMap<&str, usize> =
             pairs.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
@@ -164,7 +165,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let rows = rows.collect();
         queue.calls.push_back(Arc::new(Call { rows, bytes }));
         queue.bytes += bytes;
-        replaced
+        Ok(!std::mem::replace(&mut queue.scheduled, true))
     }
 
     /// Commits everything that was accepted before, if puts are buffered at all.
