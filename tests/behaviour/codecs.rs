@@ -1,6 +1,6 @@
 //! V16: how rows are encoded, and sealed.
 
-use crate::support::{on_both, on_file, raw, text};
+use crate::support::{on_file, raw, text};
 use disk_backed_cache::CodecId;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -44,7 +44,7 @@ fn a_row_of_a_codec_that_this_build_has_not_is_a_miss_and_stays() {
 #[cfg(all(feature = "msgpack", feature = "derive"))]
 mod message_pack {
     use super::*;
-    use crate::support::at;
+    use crate::support::{at, on_both};
     use disk_backed_cache::{Cacheable, ErrorKind, Json, MessagePack, Outdated};
     use serde::{Deserialize, Serialize};
 
