@@ -144,10 +144,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(encoded);
         }
         // Of a key that is given twice nobody sees the first value.
+        let several = if pairs.len() > 1 { pairs } else { &[] };
         let last: HashMap<&str, usize> =
-            pairs.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
+            several.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
         let each = pairs.iter().zip(encoded).enumerate();
-        let kept = each.filter(|(index, ((key, _), _))| last[key] == *index);
+        let kept = each.filter(|(index, ((key, _), _))| last.get(key).is_none_or(|at| at == index));
         let rows = kept.map(|(_, ((key, value), encoded))| {
             queue.sequence += 1;
             let (key, sequence) = (Key::from(*key), queue.sequence);
