@@ -70,12 +70,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut changed = Vec::with_capacity(outcomes.len());
         for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
             let followed = follow(op, value, outcome);
-            let (change, what) = followed
-                .map(|(change, previous)| {
-                    let what = (change.revision, previous);
-                    (change, what)
-                })
-                .unzip();
+            let (what, change) =
+                followed.map(|(change, previous)| ((change.revision, previous), change)).unzip();
             changed.push(what);
             changes.extend(change);
         }
