@@ -34,7 +34,7 @@ const PREPARED_STATEMENTS: usize = 256;
 
 /// Of each connection. SQLite's own default, 2 MB, does not hold the inner pages and the key index of
 /// a hundred thousand rows.
-const PAGE_CACHE_KIB: i64 = 8 * 1024;
+const PAGE_CACHE_KIB: i64 = 64 * 1024;
 
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
 /// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
