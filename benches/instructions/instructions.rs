@@ -96,8 +96,8 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
 
 #[library_benchmark]
 #[bench::memory(args = (in_memory()), config = limit(266_000))]
-#[bench::disk(args = (on_disk()), config = limit(19_460_000))]
-#[bench::disk_packed(args = (on_disk_packed()), config = limit(17_810_000))]
+#[bench::disk(args = (on_disk()), config = limit(18_850_000))]
+#[bench::disk_packed(args = (on_disk_packed()), config = limit(17_230_000))]
 fn get(filled: Filled) -> Filled {
     for key in &filled.keys {
         black_box(filled.cache.get(key).unwrap().unwrap());
@@ -106,9 +106,9 @@ fn get(filled: Filled) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(79_740_000))]
-#[bench::evicting(args = (full(), "new", customer(0)), config = limit(103_410_000))]
-#[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_070_000))]
+#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(82_190_000))]
+#[bench::evicting(args = (full(), "new", customer(0)), config = limit(100_500_000))]
+#[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_460_000))]
 fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
     let value = Arc::new(value);
     for key in &filled.keys {
@@ -118,7 +118,7 @@ fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::evicting(args = (full()), config = limit(52_370_000))]
+#[bench::evicting(args = (full()), config = limit(48_440_000))]
 fn put_many(filled: Filled) -> Filled {
     let new = |(key, id): (&String, u64)| (format!("new{key}"), customer(id));
     filled.cache.put_many(filled.keys.iter().zip(0..).map(new)).unwrap();

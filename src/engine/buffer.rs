@@ -52,7 +52,7 @@ struct Call {
 #[derive(Debug)]
 struct Queued {
     key: Key,
-    encoded: Vec<u8>,
+    encoded: Arc<[u8]>,
     created: Timestamp,
     sequence: u64,
 }
@@ -99,7 +99,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Vec<u8>>,
+        encoded: Vec<Arc<[u8]>>,
         now: Timestamp,
     ) -> Result<(), Error> {
         if buffer.failing.load(Ordering::Acquire) {
@@ -133,10 +133,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Vec<u8>>,
+        encoded: Vec<Arc<[u8]>>,
         bytes: u64,
         now: Timestamp,
-    ) -> Result<bool, Vec<Vec<u8>>> {
+    ) -> Result<bool, Vec<Arc<[u8]>>> {
         // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
         let mut queue = buffer.queue.lock();
@@ -261,8 +261,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(())
     }
 
-    fn step_of<'r>(&'r self, row: &'r Queued, unwritten: &Unwritten<T>) -> Step<'r, T> {
-        let mut new = self.row(&row.key, &row.encoded, row.created);
+    fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
+        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), row.created);
         if unwritten.sequence != row.sequence {
             // What hides it already is newer.
             return Step { op: Op::Put(new), value: None };

@@ -22,7 +22,7 @@ pub(super) enum Upgrade {
     /// It is of the present shape.
     None,
     /// The upgraded object, encoded, and the row's true recency as far as known.
-    As { encoded: Vec<u8>, accessed: Timestamp },
+    As { encoded: Arc<[u8]>, accessed: Timestamp },
     /// The upgraded object refuses to be encoded. It can be returned all the same.
     Unwritable,
 }
@@ -114,7 +114,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let value = T::upgrade(Outdated::new(&version, codec, &row.value)).ok_or(discarded)?;
         let upgrade = match codec::encode(self.options.codec, &value) {
             Ok(encoded) if encoded.len() as u64 > self.options.disk.bytes => return Err(discarded),
-            Ok(encoded) => Upgrade::As { encoded, accessed: recency() },
+            Ok(encoded) => Upgrade::As { encoded: encoded.into(), accessed: recency() },
             Err(error) => {
                 tracing::warn!(key, error, "an upgraded object could not be encoded");
                 Upgrade::Unwritable

@@ -5,6 +5,7 @@ use super::Engine;
 use super::judge::Bad;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::key::Key;
 use crate::store::{Meta, NewRow, Op, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub(super) struct Met<'a> {
 pub(super) struct Rewrite<'a, T> {
     pub key: &'a str,
     pub meta: &'a Meta,
-    pub encoded: Vec<u8>,
+    pub encoded: Arc<[u8]>,
     pub accessed: Timestamp,
     /// The upgraded object, if memory shall hold it.
     pub promoted: Option<Arc<T>>,
@@ -84,18 +85,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.counters.memory_expirations.add(u64::from(self.memory.drop_expired(key, now)));
     }
 
-    fn rewritten<'a>(&'a self, rewrite: &'a Rewrite<'_, T>) -> NewRow<'a> {
+    fn rewritten(&self, rewrite: &Rewrite<'_, T>) -> NewRow {
         NewRow {
-            key: rewrite.key,
-            value: &rewrite.encoded,
-            version: &self.version_text,
+            key: Key::from(rewrite.key),
+            value: Arc::clone(&rewrite.encoded),
+            version: self.version_text.clone(),
             codec: self.options.codec,
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
         }
     }
 
-    fn removal_of<'a>(&self, met: &Met<'a>, now: Timestamp) -> Option<Step<'a, T>> {
+    fn removal_of(&self, met: &Met<'_>, now: Timestamp) -> Option<Step<T>> {
         if met.stays() {
             return None;
         }
@@ -104,7 +105,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             // Whoever touches it meanwhile, it stays bad.
             _ => Timestamp::MAX,
         };
-        let op = Op::Remove { key: met.key, revision: met.meta.revision, judged };
+        let op = Op::Remove { key: Key::from(met.key), revision: met.meta.revision, judged };
         Some(op.into())
     }
 

@@ -35,6 +35,7 @@ use close::Lifecycle;
 use events::event;
 use parking_lot::Mutex;
 use semver::Version;
+use smol_str::SmolStr;
 use std::fmt;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
@@ -51,7 +52,7 @@ pub(crate) struct Engine<T, S> {
     this: Weak<Self>,
     /// Of `T`, asked once, and as rows have it.
     version: Version,
-    version_text: String,
+    version_text: SmolStr,
     counters: Counters,
     /// The newest usage the store told, for statistics.
     usage: Mutex<Usage>,

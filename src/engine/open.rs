@@ -118,7 +118,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             terms,
             buffer,
             this,
-            version_text: version.to_string(),
+            version_text: version.to_string().into(),
             version,
             counters: Counters::default(),
             usage: Mutex::new(Usage::default()),

@@ -6,7 +6,7 @@ use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
-use crate::key;
+use crate::key::{self, Key};
 use crate::store::{NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -45,24 +45,25 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub(super) async fn put_committed(
         &self,
         pairs: &[(&str, Arc<T>)],
-        encoded: &[Vec<u8>],
+        encoded: &[Arc<[u8]>],
         now: Timestamp,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
         for ((key, value), encoded) in pairs.iter().zip(encoded) {
             let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
-            steps.push(Step { op: Op::Put(self.row(key, encoded, now)), value });
+            let row = self.row(Key::from(*key), Arc::clone(encoded), now);
+            steps.push(Step { op: Op::Put(row), value });
         }
         let written = self.write(steps, self.terms).await?;
         written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
         Ok(written)
     }
 
-    pub(super) fn row<'a>(&'a self, key: &'a str, value: &'a [u8], now: Timestamp) -> NewRow<'a> {
+    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, now: Timestamp) -> NewRow {
         NewRow {
             key,
             value,
-            version: &self.version_text,
+            version: self.version_text.clone(),
             codec: self.options.codec,
             created: now,
             accessed: now,
@@ -78,7 +79,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    fn encode(&self, key: &str, value: &T) -> Result<Vec<u8>, Error> {
+    fn encode(&self, key: &str, value: &T) -> Result<Arc<[u8]>, Error> {
         let encoded =
             codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
         let (size, limit) = (encoded.len() as u64, self.options.disk.bytes.min(LARGEST_VALUE));
@@ -93,7 +94,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let decoded = codec::decode::<T>(self.options.codec, &encoded);
             decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
         }
-        Ok(encoded)
+        Ok(encoded.into())
     }
 }
 

@@ -4,7 +4,7 @@ use super::Engine;
 use super::events::{event, whole};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
-use crate::key;
+use crate::key::{self, Key};
 use crate::store::{Op, Store, Usage};
 use crate::time::Timestamp;
 
@@ -17,7 +17,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(0);
         }
         let held = self.commit_before().await?;
-        let steps = keys.iter().map(|&key| Op::Delete { key }.into()).collect();
+        let steps = keys.iter().map(|&key| Op::Delete { key: Key::from(key) }.into()).collect();
         let written = self.write(steps, self.terms).await?;
         drop(held);
         let mut live = 0;

@@ -11,6 +11,7 @@ use crate::options::Limits;
 use crate::store::sqlite::Upkeep;
 use crate::store::{Batch, Claims, Op, Scanned, Store, Terms};
 use crate::time::Timestamp;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The most rows one transaction touches or reclaims.
@@ -51,8 +52,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let Some(last) = page.last() else { return Ok(purged) };
             after = last.id;
             let outdated = page.iter().filter(|row| self.is_outdated(row));
-            let steps: Vec<Step<'_, T>> =
-                outdated.map(|row| removal(row, Timestamp::MAX)).collect();
+            let steps: Vec<Step<T>> = outdated.map(|row| removal(row, Timestamp::MAX)).collect();
             if !steps.is_empty() {
                 let written = self.write(steps, self.terms).await?;
                 purged += written.effects.iter().flatten().count();
@@ -86,7 +86,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let terms = Terms { limits: Limits::UNLIMITED, ..self.terms };
         for touches in touches.chunks(BATCH as usize) {
             let ops = touches.iter().map(touching).collect();
-            let applied = self.store.apply(&Batch { ops, terms }, &NothingKnown).await?;
+            let applied =
+                self.store.apply(Arc::new(Batch { ops, terms }), Arc::new(NothingKnown)).await?;
             self.note_usage(applied.usage);
             self.memory.note_stored(touches);
         }
@@ -149,12 +150,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 }
 
-fn touching(touch: &Touch) -> Op<'_> {
-    Op::Touch { key: &touch.key, revision: touch.revision, accessed: touch.accessed }
+fn touching(touch: &Touch) -> Op {
+    Op::Touch { key: touch.key.clone(), revision: touch.revision, accessed: touch.accessed }
 }
 
-fn removal<T>(row: &Scanned, judged: Timestamp) -> Step<'_, T> {
-    Op::Remove { key: &row.key, revision: row.meta.revision, judged }.into()
+fn removal<T>(row: &Scanned, judged: Timestamp) -> Step<T> {
+    Op::Remove { key: row.key.clone(), revision: row.meta.revision, judged }.into()
 }
 
 /// For batches that evict nothing.

@@ -4,20 +4,20 @@ use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key::Key;
-use crate::memory::{Before, Change, Claim, NewSlot, Removed, Touch, Write};
+use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
 use crate::store::{Applied, Batch, Claims, Evicted, Meta, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
 /// One step of a write, with the object that memory may hold after it.
 #[derive(Debug)]
-pub(super) struct Step<'a, T> {
-    pub op: Op<'a>,
+pub(super) struct Step<T> {
+    pub op: Op,
     pub value: Option<Arc<T>>,
 }
 
-impl<'a, T> From<Op<'a>> for Step<'a, T> {
-    fn from(op: Op<'a>) -> Self {
+impl<T> From<Op> for Step<T> {
+    fn from(op: Op) -> Self {
         Self { op, value: None }
     }
 }
@@ -56,14 +56,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// they were.
     pub(super) async fn write(
         &self,
-        steps: Vec<Step<'_, T>>,
+        steps: Vec<Step<T>>,
         terms: Terms,
     ) -> Result<Written<T>, Error> {
         let (ops, values): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.op, step.value)).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
-        let batch = Batch { ops, terms };
-        let applied = self.store.apply(&batch, &Judge(&write)).await?;
+        let batch = Arc::new(Batch { ops, terms });
+        let applied =
+            self.store.apply(Arc::clone(&batch), Arc::new(Judge(write.claimer()))).await?;
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
@@ -103,12 +104,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
 /// How memory follows one step, and the row that was there before; `None` if nothing changed.
 fn follow<T>(
-    op: &Op<'_>,
+    op: &Op,
     value: Option<Arc<T>>,
     outcome: Outcome,
 ) -> Option<(Change<T>, Option<Meta>)> {
     let key = match op {
-        Op::Put(row) | Op::Replace { row, .. } => row.key,
+        Op::Put(row) | Op::Replace { row, .. } => &row.key,
         Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
     };
     let (revision, previous) = match outcome {
@@ -126,11 +127,11 @@ fn follow<T>(
         _ => (None, None),
     };
     let of = previous.as_ref().map(|meta| meta.revision);
-    let change = Change { key: Key::from(key), revision, previous: of, new, inherits };
+    let change = Change { key: key.clone(), revision, previous: of, new, inherits };
     Some((change, previous))
 }
 
-fn slot<T>(row: &NewRow<'_>, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
+fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
     let size = row.value.len() as u64;
     NewSlot { value, size, created: row.created, accessed, stored: accessed }
 }
@@ -141,9 +142,9 @@ fn gone<T>(evicted: Evicted) -> Change<T> {
 }
 
 /// Lets the store ask memory about victims.
-struct Judge<'a, 'm, T>(&'a Write<'m, T>);
+struct Judge<T>(Arc<Claimer<T>>);
 
-impl<T: Send + Sync> Claims for Judge<'_, '_, T> {
+impl<T: Send + Sync> Claims for Judge<T> {
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp> {
         match self.0.claim(key, revision, judged) {
             Claim::Granted => None,

@@ -56,7 +56,7 @@ impl<V> Memory<V> {
         let mut problems = Vec::new();
         let order = self.order.lock();
         let (mut entries, mut bytes, mut pending) = (0, 0, 0);
-        for (index, shard) in self.shards.iter().enumerate() {
+        for (index, shard) in self.shards.all.iter().enumerate() {
             let state = shard.lock();
             entries += state.slots.len() as u64;
             bytes += state.slots.iter().map(super::slot::Slot::size).sum::<u64>();

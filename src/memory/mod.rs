@@ -25,7 +25,7 @@ pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;
 pub(crate) use unwritten::Unwritten;
-pub(crate) use write::{Before, Change, Claim, Removed, Write};
+pub(crate) use write::{Before, Change, Claim, Claimer, Removed};
 
 use crate::options::{Lifetimes, Limits, Options};
 use crate::time::Timestamp;
@@ -36,15 +36,14 @@ use parking_lot::{Mutex, MutexGuard};
 use recency::Pending;
 use slot::Slot;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use write::InFlight;
 
 /// The memory tier of one collection.
 #[derive(Debug)]
 pub(crate) struct Memory<V> {
-    shards: Box<[Shard<V>]>,
-    hasher: RandomState,
+    shards: Shards<V>,
     limits: Limits,
     lifetimes: Lifetimes,
     order: Mutex<Order>,
@@ -53,6 +52,13 @@ pub(crate) struct Memory<V> {
     bytes: AtomicU64,
     /// How many touches all shards' pending tables hold.
     pending: AtomicUsize,
+}
+
+/// All shards, and what chooses one of them. Shared with the [`Claimer`]s of writes under way.
+#[derive(Debug)]
+struct Shards<V> {
+    all: Arc<[Shard<V>]>,
+    hasher: RandomState,
 }
 
 /// On lines of its own, so that threads on different shards do not slow each other down.
@@ -79,11 +85,8 @@ struct State<V> {
     pending: Pending,
 }
 
-/// Enough for threads to meet seldom. Asked once: on Linux the answer is read from files.
-static SHARDS: LazyLock<usize> = LazyLock::new(|| {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    (threads * 16).next_power_of_two().clamp(16, 128)
-});
+/// Enough for threads to meet seldom. A power of two.
+const SHARDS: usize = 64;
 
 /// Keys of a shard share epochs; two that share one only make a rare promotion read again.
 const EPOCHS: usize = 64;
@@ -102,8 +105,8 @@ impl<'a> Hashed<'a> {
     }
 
     /// From bits that the table inside the shard uses neither for its buckets nor for its tags.
-    const fn shard(self, count: usize) -> usize {
-        (self.hash >> 40) as usize & (count - 1)
+    const fn shard(self) -> usize {
+        (self.hash >> 40) as usize % SHARDS
     }
 
     const fn epoch(self) -> usize {
@@ -113,7 +116,6 @@ impl<'a> Hashed<'a> {
 
 impl<V> Memory<V> {
     pub fn new(options: &Options) -> Self {
-        let count = *SHARDS;
         let hasher = RandomState::default();
         let shard = || {
             Shard(Mutex::new(State {
@@ -128,11 +130,10 @@ impl<V> Memory<V> {
             }))
         };
         Self {
-            shards: std::iter::repeat_with(shard).take(count).collect(),
-            hasher,
+            shards: Shards { all: std::iter::repeat_with(shard).take(SHARDS).collect(), hasher },
             limits: options.memory,
             lifetimes: options.lifetimes,
-            order: Mutex::new(Order::new(count)),
+            order: Mutex::new(Order::new(SHARDS)),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
@@ -174,12 +175,12 @@ impl<V> Memory<V> {
 
     /// Counts hits that were served by [`peek`](Self::peek).
     pub fn count_hits(&self, count: u64) {
-        self.shards[0].lock().hits += count;
+        self.shards.all[0].lock().hits += count;
     }
 
     /// How many hits memory has served.
     pub fn hits(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().hits).sum()
+        self.shards.all.iter().map(|shard| shard.lock().hits).sum()
     }
 
     /// Entries and bytes in memory.
@@ -191,7 +192,7 @@ impl<V> Memory<V> {
     pub fn evict_all(&self) {
         let mut order = self.order.lock();
         let mut removed = Vec::new();
-        for shard in &self.shards {
+        for shard in &*self.shards.all {
             let mut state = shard.lock();
             let slots = std::mem::take(&mut state.slots);
             for slot in slots {
@@ -220,12 +221,30 @@ impl<V> Memory<V> {
 
     #[inline]
     fn hashed<'a>(&self, text: &'a str) -> Hashed<'a> {
-        Hashed::new(text, &self.hasher)
+        self.shards.hashed(text)
     }
 
     #[inline]
     fn shard(&self, key: Hashed<'_>) -> &Shard<V> {
-        &self.shards[key.shard(self.shards.len())]
+        self.shards.of(key)
+    }
+}
+
+impl<V> Shards<V> {
+    #[inline]
+    fn hashed<'a>(&self, text: &'a str) -> Hashed<'a> {
+        Hashed::new(text, &self.hasher)
+    }
+
+    #[inline]
+    fn of(&self, key: Hashed<'_>) -> &Shard<V> {
+        &self.all[key.shard()]
+    }
+}
+
+impl<V> Clone for Shards<V> {
+    fn clone(&self) -> Self {
+        Self { all: Arc::clone(&self.all), hasher: self.hasher.clone() }
     }
 }
 

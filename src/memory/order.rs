@@ -28,6 +28,8 @@ type Place = (Timestamp, Key);
 pub(super) struct Order {
     /// For each shard a place at or below that of its oldest object; `None` if the shard is empty.
     bounds: Box<[Option<Place>]>,
+    /// The same bounds with their shards, in order.
+    ordered: BTreeSet<(Place, usize)>,
     shards: Box<[ShardOrder]>,
     entries: u64,
     bytes: u64,
@@ -47,6 +49,7 @@ impl Order {
     pub fn new(shards: usize) -> Self {
         Self {
             bounds: vec![None; shards].into(),
+            ordered: BTreeSet::new(),
             shards: std::iter::repeat_with(ShardOrder::default).take(shards).collect(),
             entries: 0,
             bytes: 0,
@@ -67,9 +70,18 @@ impl Order {
         self.bytes += slot.size();
         let place = place_of(slot);
         self.shards[shard].inserted(&place);
-        let bound = &mut self.bounds[shard];
-        if bound.as_ref().is_none_or(|bound| place < *bound) {
-            *bound = Some(place);
+        if self.bounds[shard].as_ref().is_none_or(|bound| place < *bound) {
+            self.set_bound(shard, Some(place));
+        }
+    }
+
+    fn set_bound(&mut self, shard: usize, bound: Option<Place>) {
+        if self.bounds[shard] == bound {
+            return;
+        }
+        self.ordered.extend(bound.clone().map(|bound| (bound, shard)));
+        if let Some(before) = std::mem::replace(&mut self.bounds[shard], bound) {
+            self.ordered.remove(&(before, shard));
         }
     }
 
@@ -81,9 +93,7 @@ impl Order {
 
     /// The shard with the lowest bound.
     fn lowest(&self) -> Option<usize> {
-        let bounds = self.bounds.iter().enumerate();
-        let known = bounds.filter_map(|(index, bound)| bound.as_ref().map(|bound| (bound, index)));
-        known.min().map(|(_, index)| index)
+        self.ordered.first().map(|(_, index)| *index)
     }
 
     /// Whether every object of the shard lies where its queue and bound say.
@@ -154,7 +164,7 @@ impl<V> Memory<V> {
     /// Puts an object into its shard, in place of an older one. Limits are not looked at.
     pub(super) fn insert(&self, order: &mut Order, state: &mut State<V>, slot: Slot<V>) {
         let key = self.hashed(slot.key());
-        order.inserted(key.shard(self.shards.len()), &slot);
+        order.inserted(key.shard(), &slot);
         let hash = |slot: &Slot<V>| self.hashed(slot.key()).hash;
         state.slots.insert_unique(key.hash, slot, hash);
     }
@@ -167,8 +177,9 @@ impl<V> Memory<V> {
             let index = order
                 .lowest()
                 .expect("a tier over its limits has objects, and their shards bounds");
-            let mut state = self.shards[index].lock();
-            order.bounds[index] = order.shards[index].oldest(&state, &self.hasher);
+            let mut state = self.shards.all[index].lock();
+            let oldest = order.shards[index].oldest(&state, &self.shards.hasher);
+            order.set_bound(index, oldest);
             if order.lowest() != Some(index) {
                 continue;
             }

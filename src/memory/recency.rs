@@ -70,7 +70,7 @@ impl<V> Memory<V> {
     /// and, if asked, those of the slots.
     pub fn unstored(&self, limit: usize, with_slots: bool) -> Vec<Touch> {
         let mut touches = Vec::new();
-        for shard in &self.shards {
+        for shard in &*self.shards.all {
             let state = shard.lock();
             let coldest = state.pending.touches.iter().rev().take(limit);
             touches.extend(coldest.map(|(key, &(revision, accessed))| Touch {
@@ -109,7 +109,7 @@ impl<V> Memory<V> {
 
     /// How many touches each shard's table holds when together they hold `total`.
     pub fn share_of(&self, total: usize) -> usize {
-        total.div_ceil(self.shards.len())
+        total.div_ceil(super::SHARDS)
     }
 
     pub(super) fn keep_pending(&self, state: &mut State<V>, touch: Touch) {

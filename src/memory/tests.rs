@@ -34,7 +34,7 @@ fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
-    let write = memory.begin_write([key].into_iter());
+    let write = memory.begin_write([Key::from(key)].iter());
     let new = new_slot(revision.unsigned_abs(), time);
     write.end(vec![change(key, revision, Some(new))]);
 }
@@ -125,7 +125,7 @@ fn a_read_of_a_claimed_row_waits_for_the_write() {
     let memory = memory(10);
     let write = memory.begin_write(std::iter::empty());
     let seen = memory.begin_read("victim");
-    assert_eq!(write.claim("victim", 1, at(0)), super::Claim::Granted);
+    assert_eq!(write.claimer().claim("victim", 1, at(0)), super::Claim::Granted);
     let found = || Promotion {
         revision: 1,
         created: at(0),
@@ -147,8 +147,8 @@ fn a_touch_after_the_store_looked_refuses_the_claim() {
     put(&memory, "a", 1, 5);
     memory.hit("a", at(7)).unwrap();
     let write = memory.begin_write(std::iter::empty());
-    assert_eq!(write.claim("a", 1, at(5)), super::Claim::Younger(at(7)));
-    assert_eq!(write.claim("a", 1, at(7)), super::Claim::Granted);
+    assert_eq!(write.claimer().claim("a", 1, at(5)), super::Claim::Younger(at(7)));
+    assert_eq!(write.claimer().claim("a", 1, at(7)), super::Claim::Granted);
 }
 
 #[test]
@@ -169,14 +169,14 @@ fn what_a_slot_knew_of_recency_outlives_it() {
 #[test]
 fn writes_that_end_out_of_order_leave_the_last_commit() {
     let memory = memory(10);
-    let first = memory.begin_write(["a"].into_iter());
-    let second = memory.begin_write(["a"].into_iter());
+    let first = memory.begin_write([Key::from("a")].iter());
+    let second = memory.begin_write([Key::from("a")].iter());
     second.end(vec![change("a", 2, Some(new_slot(2, 2)))]);
     assert!(!holds(&memory, "a"), "a write on it is still under way");
     first.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
     assert_eq!(memory.peek("a", at(0)).as_deref(), Some(&2));
-    let third = memory.begin_write(["a"].into_iter());
-    let fourth = memory.begin_write(["a"].into_iter());
+    let third = memory.begin_write([Key::from("a")].iter());
+    let fourth = memory.begin_write([Key::from("a")].iter());
     fourth.end(vec![change("a", 4, None)]);
     third.end(vec![change("a", 3, Some(new_slot(3, 3)))]);
     assert!(!holds(&memory, "a"), "it was deleted after it was put");
@@ -186,7 +186,7 @@ fn writes_that_end_out_of_order_leave_the_last_commit() {
 #[test]
 fn a_clear_outruns_a_put_that_committed_before_it() {
     let memory = memory(10);
-    let put = memory.begin_write(["a"].into_iter());
+    let put = memory.begin_write([Key::from("a")].iter());
     let clear = memory.begin_clear();
     clear.end_clear(2);
     put.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
@@ -199,7 +199,7 @@ fn a_clear_outruns_a_put_that_committed_before_it() {
 fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
     for written_back in [false, true] {
         let memory = memory(10);
-        let write = memory.begin_write(["a"].into_iter());
+        let write = memory.begin_write([Key::from("a")].iter());
         let seen = memory.begin_read("a");
         let found = Promotion {
             revision: 1,

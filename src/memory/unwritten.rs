@@ -40,7 +40,7 @@ impl<V> Clone for Unwritten<V> {
 impl<V> Memory<V> {
     /// Lets go of everything that is still to be written, without writing it.
     pub fn abandon_unwritten(&self) {
-        for shard in &self.shards {
+        for shard in &*self.shards.all {
             let abandoned = std::mem::take(&mut shard.lock().unwritten);
             drop(abandoned);
         }

@@ -11,7 +11,7 @@
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
 use super::slot::Slot;
-use super::{Hashed, Memory, NewSlot, State, Touch};
+use super::{Hashed, Memory, NewSlot, Shards, State, Touch};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
@@ -47,11 +47,18 @@ impl InFlight {
 #[derive(Debug)]
 pub(crate) struct Write<'m, V> {
     memory: &'m Memory<V>,
-    gate: Arc<Gate>,
     keys: Vec<Key>,
-    /// Grows while the store looks for victims.
-    claimed: Mutex<Vec<Key>>,
+    claimer: Arc<Claimer<V>>,
     everything: bool,
+}
+
+/// Claims rows for a write, on whatever thread the store looks for victims.
+#[derive(Debug)]
+pub(crate) struct Claimer<V> {
+    shards: Shards<V>,
+    claimed: Mutex<Vec<Key>>,
+    /// Open once the write has ended.
+    gate: Arc<Gate>,
 }
 
 /// What became of a wish to remove a row.
@@ -105,8 +112,8 @@ pub(crate) struct Removed<V> {
 
 impl<V> Memory<V> {
     /// Begins a write on `keys`.
-    pub fn begin_write<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Write<'_, V> {
-        let keys: Vec<Key> = keys.map(Key::from).collect();
+    pub fn begin_write<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> Write<'_, V> {
+        let keys: Vec<Key> = keys.cloned().collect();
         if !planted(Bug::CommitWithoutMarks) {
             for key in &keys {
                 let hashed = self.hashed(key);
@@ -118,7 +125,7 @@ impl<V> Memory<V> {
 
     /// Begins a write that will empty the tier.
     pub fn begin_clear(&self) -> Write<'_, V> {
-        for shard in &self.shards {
+        for shard in &*self.shards.all {
             shard.lock().frozen += 1;
         }
         Write::new(self, Vec::new(), true)
@@ -127,37 +134,17 @@ impl<V> Memory<V> {
 
 impl<'m, V> Write<'m, V> {
     fn new(memory: &'m Memory<V>, keys: Vec<Key>, everything: bool) -> Self {
-        Self { memory, gate: Arc::default(), keys, claimed: Mutex::default(), everything }
+        let claimer = Claimer {
+            shards: memory.shards.clone(),
+            claimed: Mutex::default(),
+            gate: Arc::default(),
+        };
+        Self { memory, keys, claimer: Arc::new(claimer), everything }
     }
 
-    /// Asks to remove the row `revision` of `key`, which the caller thinks was last touched at
-    /// `judged`.
-    pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
-        let hashed = self.memory.hashed(key);
-        let mut state = self.memory.shard(hashed).lock();
-        if let Some(write) = state.write_on(hashed)
-            && write.claims.iter().any(|gate| Arc::ptr_eq(gate, &self.gate))
-        {
-            return Claim::Granted;
-        }
-        // An object whose commit is under way may be that very row, and touched since.
-        let committing = state.recency_of_committing(hashed);
-        if let Some(recency) = committing
-            && let Some(slot) = state.slot_mut(hashed).filter(|slot| slot.revision() == revision)
-        {
-            slot.touch(recency);
-        }
-        match state.recency(hashed, revision).max(committing) {
-            Some(recency) if recency > judged => Claim::Younger(recency),
-            _ => {
-                let key = Key::from(key);
-                if !planted(Bug::CommitWithoutMarks) {
-                    state.mark(hashed, &key, Some(Arc::clone(&self.gate)));
-                }
-                self.claimed.lock().push(key);
-                Claim::Granted
-            }
-        }
+    /// What claims rows for this write.
+    pub fn claimer(&self) -> Arc<Claimer<V>> {
+        Arc::clone(&self.claimer)
     }
 
     /// Ends the write: memory follows what the store committed, in the order of the revisions.
@@ -207,7 +194,7 @@ impl<'m, V> Write<'m, V> {
     pub fn end_clear(mut self, revision: i64) -> Removed<V> {
         let mut removed = Vec::new();
         let mut order = self.memory.order.lock();
-        for shard in &self.memory.shards {
+        for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
@@ -225,7 +212,8 @@ impl<'m, V> Write<'m, V> {
     /// one that came to nothing has missed nothing.
     fn unmark(&mut self, changed: bool) {
         let own = self.keys.drain(..).map(|key| (key, None));
-        let claims = self.claimed.get_mut().drain(..).map(|key| (key, Some(&self.gate)));
+        let claimed = std::mem::take(&mut *self.claimer.claimed.lock());
+        let claims = claimed.into_iter().map(|key| (key, Some(&self.claimer.gate)));
         for (key, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
             let mut state = self.memory.shard(hashed).lock();
@@ -240,7 +228,7 @@ impl<'m, V> Write<'m, V> {
         if !std::mem::take(&mut self.everything) {
             return;
         }
-        for shard in &self.memory.shards {
+        for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.frozen -= 1;
             for epoch in &mut state.epochs {
@@ -250,11 +238,43 @@ impl<'m, V> Write<'m, V> {
     }
 }
 
+impl<V> Claimer<V> {
+    /// Asks to remove the row `revision` of `key`, which the caller thinks was last touched at
+    /// `judged`.
+    pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
+        let hashed = self.shards.hashed(key);
+        let mut state = self.shards.of(hashed).lock();
+        if let Some(write) = state.write_on(hashed)
+            && write.claims.iter().any(|gate| Arc::ptr_eq(gate, &self.gate))
+        {
+            return Claim::Granted;
+        }
+        // An object whose commit is under way may be that very row, and touched since.
+        let committing = state.recency_of_committing(hashed);
+        if let Some(recency) = committing
+            && let Some(slot) = state.slot_mut(hashed).filter(|slot| slot.revision() == revision)
+        {
+            slot.touch(recency);
+        }
+        match state.recency(hashed, revision).max(committing) {
+            Some(recency) if recency > judged => Claim::Younger(recency),
+            _ => {
+                let key = Key::from(key);
+                if !planted(Bug::CommitWithoutMarks) {
+                    state.mark(hashed, &key, Some(Arc::clone(&self.gate)));
+                }
+                self.claimed.lock().push(key);
+                Claim::Granted
+            }
+        }
+    }
+}
+
 impl<V> Drop for Write<'_, V> {
     fn drop(&mut self) {
         self.unfreeze();
         self.unmark(false);
-        self.gate.open();
+        self.claimer.gate.open();
     }
 }
 

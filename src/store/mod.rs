@@ -9,6 +9,7 @@ use crate::options::{Durability, Limits};
 use crate::time::Timestamp;
 use smol_str::SmolStr;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What keeps a cache's rows.
@@ -36,8 +37,8 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn apply(
         &self,
-        batch: &Batch<'_>,
-        claims: &dyn Claims,
+        batch: Arc<Batch>,
+        claims: Arc<dyn Claims>,
     ) -> impl Future<Output = Result<Applied, Error>> + Send;
 
     /// Removes all rows.
@@ -122,16 +123,16 @@ pub struct Scanned {
 
 /// A row to be written.
 #[derive(Debug)]
-pub struct NewRow<'a> {
-    pub key: &'a str,
-    pub value: &'a [u8],
-    pub version: &'a str,
+pub struct NewRow {
+    pub key: Key,
+    pub value: Arc<[u8]>,
+    pub version: SmolStr,
     pub codec: CodecId,
     pub created: Timestamp,
     pub accessed: Timestamp,
 }
 
-impl NewRow<'_> {
+impl NewRow {
     /// The size of the value as the row has it.
     pub(crate) fn size(&self) -> i64 {
         i64::try_from(self.value.len()).unwrap_or(i64::MAX)
@@ -140,26 +141,26 @@ impl NewRow<'_> {
 
 /// One step of a batch.
 #[derive(Debug)]
-pub enum Op<'a> {
+pub enum Op {
     /// Writes a row, whatever was there.
-    Put(NewRow<'a>),
+    Put(NewRow),
     /// Replaces the row `revision`, if it is still there. Its recency is not lowered.
-    Replace { row: NewRow<'a>, revision: i64 },
+    Replace { row: NewRow, revision: i64 },
     /// Removes the row of a key, whatever it is.
-    Delete { key: &'a str },
+    Delete { key: Key },
     /// Removes the row `revision`, if it is still there and nobody touched it after `judged`, as far
     /// as its stored recency and `claims` know.
-    Remove { key: &'a str, revision: i64, judged: Timestamp },
+    Remove { key: Key, revision: i64, judged: Timestamp },
     /// Raises the recency of the row `revision`, if it is still there.
-    Touch { key: &'a str, revision: i64, accessed: Timestamp },
+    Touch { key: Key, revision: i64, accessed: Timestamp },
 }
 
-impl Op<'_> {
+impl Op {
     /// The key that the step changes at its caller's will. (Conditional removals are claimed when
     /// they happen, and touches change nothing that is visible.)
-    pub(crate) fn written_key(&self) -> Option<&str> {
+    pub(crate) fn written_key(&self) -> Option<&Key> {
         match self {
-            Self::Put(row) | Self::Replace { row, .. } => Some(row.key),
+            Self::Put(row) | Self::Replace { row, .. } => Some(&row.key),
             Self::Delete { key } => Some(key),
             Self::Remove { .. } | Self::Touch { .. } => None,
         }
@@ -175,15 +176,16 @@ pub struct Terms {
     pub busy_timeout: Duration,
 }
 
-/// Steps to be applied in order, as one thing.
+/// Steps to be applied in order, as one thing. It owns what it names, because another thread may
+/// apply it together with its own.
 #[derive(Debug)]
-pub struct Batch<'a> {
-    pub ops: Vec<Op<'a>>,
+pub struct Batch {
+    pub ops: Vec<Op>,
     pub terms: Terms,
 }
 
 /// What the engine knows better than the store, asked while a batch is applied.
-pub trait Claims: Sync {
+pub trait Claims: Send + Sync {
     /// Asks to remove the row `revision` of `key`, last touched at `judged` as far as the store
     /// knows. `Some` is a refusal: the row was touched later, at that time.
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;

@@ -1,7 +1,9 @@
 //! Applying a batch: the rows, the totals and the evictions it causes, in one transaction.
 
+use super::row;
+use super::sql::{self, Sql};
 use super::transaction::Transaction;
-use super::{SqliteStore, row, sql};
+use super::writer::Done;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::store::{
@@ -55,32 +57,30 @@ pub(super) fn totals(connection: &Connection, collection: i64) -> rusqlite::Resu
 }
 
 /// Applies `batch` in the transaction that is open. Where more rows prove younger than their stored
-/// recency than one transaction shall correct, it gives up: the corrections it `learnt` are to be
+/// recency than one transaction shall correct, it wishes to be undone: those corrections are to be
 /// committed by themselves before it is tried again.
 pub(super) fn apply(
     connection: &Connection,
-    store: &SqliteStore,
-    batch: &Batch<'_>,
+    sql: &Sql,
+    batch: &Batch,
     claims: &dyn Claims,
-    learnt: &mut Vec<Correction>,
-) -> rusqlite::Result<Option<Applied>> {
-    let mut run = Run::begin(connection, store)?;
+) -> rusqlite::Result<Done<Result<Applied, Vec<Correction>>>> {
+    let mut run = Run::begin(connection, sql)?;
     let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
     let ended = run.evict(batch, claims)?;
-    *learnt = std::mem::take(&mut run.corrected);
-    let Some(excess) = ended else { return Ok(None) };
+    let corrected = std::mem::take(&mut run.corrected);
+    let Some(excess) = ended else { return Ok(Done::Undo(Err(corrected))) };
     let (evicted, usage) = run.end()?;
-    let corrected = std::mem::take(learnt);
-    Ok(Some(Applied { outcomes, evicted, corrected, usage, excess }))
+    Ok(Done::Keep(Ok(Applied { outcomes, evicted, corrected, usage, excess })))
 }
 
 /// Raises the stored recency of rows that proved younger.
 pub(super) fn correct(
     connection: &Connection,
-    store: &SqliteStore,
+    sql: &Sql,
     corrections: &[Correction],
 ) -> rusqlite::Result<()> {
-    let mut touch = connection.prepare_cached(&store.sql.touch)?;
+    let mut touch = connection.prepare_cached(&sql.touch)?;
     for (key, revision, accessed) in corrections {
         touch.execute((key.as_str(), revision, accessed.as_nanos()))?;
     }
@@ -88,11 +88,11 @@ pub(super) fn correct(
 }
 
 /// Removes all rows of the collection, as one change.
-pub(super) fn clear(connection: &Connection, store: &SqliteStore) -> rusqlite::Result<Cleared> {
+pub(super) fn clear(connection: &Connection, sql: &Sql) -> rusqlite::Result<Cleared> {
     let transaction = Transaction::immediate(connection)?;
-    let mut run = Run::begin(connection, store)?;
+    let mut run = Run::begin(connection, sql)?;
     let revision = run.totals.next_revision();
-    connection.prepare_cached(&store.sql.clear)?.execute([])?;
+    connection.prepare_cached(&sql.clear)?.execute([])?;
     run.totals = Totals { entries: 0, bytes: 0, revision };
     run.end()?;
     transaction.commit()?;
@@ -105,7 +105,7 @@ pub(super) type Correction = (Key, i64, Timestamp);
 /// One attempt at a batch.
 struct Run<'c> {
     connection: &'c Connection,
-    store: &'c SqliteStore,
+    sql: &'c Sql,
     before: Totals,
     totals: Totals,
     evicted: Vec<Evicted>,
@@ -115,11 +115,11 @@ struct Run<'c> {
 }
 
 impl<'c> Run<'c> {
-    fn begin(connection: &'c Connection, store: &'c SqliteStore) -> rusqlite::Result<Self> {
-        let totals = totals(connection, store.id)?;
+    fn begin(connection: &'c Connection, sql: &'c Sql) -> rusqlite::Result<Self> {
+        let totals = totals(connection, sql.collection)?;
         Ok(Self {
             connection,
-            store,
+            sql,
             before: totals,
             totals,
             evicted: Vec::new(),
@@ -133,15 +133,15 @@ impl<'c> Run<'c> {
         if self.totals != self.before {
             let Totals { entries, bytes, revision } = self.totals;
             let mut write = self.connection.prepare_cached(sql::WRITE_TOTALS)?;
-            write.execute((self.store.id, entries, bytes, revision))?;
+            write.execute((self.sql.collection, entries, bytes, revision))?;
         }
         Ok((self.evicted, self.totals.usage()))
     }
 
-    fn step(&mut self, op: &Op<'_>, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
+    fn step(&mut self, op: &Op, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
         match op {
             Op::Put(row) => self.put(row),
-            Op::Replace { row, revision } => match self.find(row.key)? {
+            Op::Replace { row, revision } => match self.find(&row.key)? {
                 Some(previous)
                     if previous.1.revision == *revision
                         || planted(Bug::WriteBackWithoutCondition) =>
@@ -162,7 +162,7 @@ impl<'c> Run<'c> {
                     match claims.claim(key, *revision, *judged) {
                         None => self.remove(id, previous),
                         Some(accessed) => {
-                            self.correct((Key::from(*key), *revision, accessed))?;
+                            self.correct((key.clone(), *revision, accessed))?;
                             Ok(Outcome::Unchanged)
                         }
                     }
@@ -177,19 +177,19 @@ impl<'c> Run<'c> {
     }
 
     fn find(&self, key: &str) -> rusqlite::Result<Option<(i64, Meta)>> {
-        let mut find = self.connection.prepare_cached(&self.store.sql.find)?;
+        let mut find = self.connection.prepare_cached(&self.sql.find)?;
         find.query_row([key], |row| Ok((row.get(6)?, row::meta(row)?))).optional()
     }
 
     /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.
-    fn put(&mut self, row: &NewRow<'_>) -> rusqlite::Result<Outcome> {
+    fn put(&mut self, row: &NewRow) -> rusqlite::Result<Outcome> {
         let revision = self.totals.revision.saturating_add(1);
         let insert = match &mut self.insert {
             Some(insert) => insert,
-            none => none.insert(self.connection.prepare_cached(&self.store.sql.insert)?),
+            none => none.insert(self.connection.prepare_cached(&self.sql.insert)?),
         };
-        if insert.execute(columns(row.key, revision, row, row.accessed))? == 0 {
-            let previous = self.find(row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        if insert.execute(columns(row.key.as_str(), revision, row, row.accessed))? == 0 {
+            let previous = self.find(&row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             return self.update(row, row.accessed, previous);
         }
         self.totals.added(row.size());
@@ -198,12 +198,12 @@ impl<'c> Run<'c> {
 
     fn update(
         &mut self,
-        row: &NewRow<'_>,
+        row: &NewRow,
         accessed: Timestamp,
         (id, previous): (i64, Meta),
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
-        let mut update = self.connection.prepare_cached(&self.store.sql.update)?;
+        let mut update = self.connection.prepare_cached(&self.sql.update)?;
         update.execute(columns(id, revision, row, accessed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
@@ -211,13 +211,13 @@ impl<'c> Run<'c> {
     }
 
     fn remove(&mut self, id: i64, previous: Meta) -> rusqlite::Result<Outcome> {
-        self.connection.prepare_cached(&self.store.sql.delete)?.execute([id])?;
+        self.connection.prepare_cached(&self.sql.delete)?.execute([id])?;
         self.totals.removed(previous.size);
         Ok(Outcome::Removed { revision: self.totals.next_revision(), previous })
     }
 
     fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<()> {
-        let mut touch = self.connection.prepare_cached(&self.store.sql.touch)?;
+        let mut touch = self.connection.prepare_cached(&self.sql.touch)?;
         touch.execute((key, revision, accessed.as_nanos())).map(|_| ())
     }
 
@@ -229,7 +229,7 @@ impl<'c> Run<'c> {
 
     /// Evicts until the limits hold. `Some` says whether an excess remains that others caused;
     /// `None` that too many rows had to be corrected and this attempt must be given up.
-    fn evict(&mut self, batch: &Batch<'_>, claims: &dyn Claims) -> rusqlite::Result<Option<bool>> {
+    fn evict(&mut self, batch: &Batch, claims: &dyn Claims) -> rusqlite::Result<Option<bool>> {
         let limits = batch.terms.limits;
         loop {
             let Usage { entries, bytes, .. } = self.totals.usage();
@@ -263,7 +263,7 @@ impl<'c> Run<'c> {
 
     /// The row with the smallest stored (recency, key).
     fn victim(&self) -> rusqlite::Result<Option<Scanned>> {
-        let mut victim = self.connection.prepare_cached(&self.store.sql.victim)?;
+        let mut victim = self.connection.prepare_cached(&self.sql.victim)?;
         victim.query_row([], row::scanned).optional()
     }
 }
@@ -272,7 +272,7 @@ impl<'c> Run<'c> {
 fn columns<'r>(
     name: impl ToSql + 'r,
     revision: i64,
-    row: &'r NewRow<'_>,
+    row: &'r NewRow,
     accessed: Timestamp,
 ) -> impl Params + 'r {
     (
@@ -281,9 +281,9 @@ fn columns<'r>(
         row.size(),
         row.created.as_nanos(),
         accessed.as_nanos(),
-        row.version,
+        row.version.as_str(),
         row.codec.number(),
         row::checksum(row),
-        row.value,
+        &*row.value,
     )
 }

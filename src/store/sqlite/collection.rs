@@ -41,12 +41,12 @@ impl SqliteStore {
             None => error,
         })?;
         super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
-        let sql = Sql::new(id);
+        let sql = Arc::new(Sql::new(id));
         // A catalogue without its table, or a table of another shape, is found now and not later.
         let prepared = connection.prepare_cached(&sql.read).map(|_| ());
         prepared.map_err(|error| file.inner.error(error))?;
         drop(writer);
-        Ok(Self { id, sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
+        Ok(Self { sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
     }
 }
 

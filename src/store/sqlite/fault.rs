@@ -48,8 +48,8 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     }
 }
 
-/// Turns the failure of a commit, which several writers may have shared, into an error of one.
-pub(super) fn of_commit(error: Arc<rusqlite::Error>, path: Option<&Path>) -> Error {
+/// The same for a failure that several writers may share.
+pub(super) fn of_shared(error: Arc<rusqlite::Error>, path: Option<&Path>) -> Error {
     let (kind, message) = described(&error);
     located(Error::new(kind, message).with_source(error), path)
 }

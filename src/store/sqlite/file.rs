@@ -2,7 +2,7 @@
 
 use super::background::{Background, Upkeep};
 use super::session::Session;
-use super::writer::{Exclusive, GroupEnd, Writers};
+use super::writer::{Done, Exclusive, Writers};
 use super::{fault, open};
 use crate::error::{Error, ErrorKind};
 use crate::store::{Task, Terms};
@@ -201,17 +201,13 @@ impl FileInner {
     }
 
     /// See [`Writers::take_turn`].
-    pub fn take_turn<R>(
+    pub async fn take_turn<R: Send + 'static>(
         &self,
-        terms: &Terms,
-        apply: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
-    ) -> Result<Option<(R, Arc<GroupEnd>)>, Error> {
-        self.writers.take_turn(terms, apply).map_err(|error| self.error(error))
-    }
-
-    /// Waits until what was applied in a turn is committed.
-    pub async fn committed(&self, end: &GroupEnd) -> Result<(), Error> {
-        end.reached().await.map_err(|error| fault::of_commit(error, self.path()))
+        terms: Terms,
+        work: impl Fn(&Connection) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
+    ) -> Result<R, Error> {
+        let done = self.writers.take_turn(terms, work).await;
+        done.map_err(|error| fault::of_shared(error, self.path()))
     }
 
     /// Closes the file if this was its last reference.

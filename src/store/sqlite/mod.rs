@@ -34,13 +34,12 @@ use sql::Sql;
 use std::sync::Arc;
 use std::time::Duration;
 use transaction::Transaction;
+use writer::Done;
 
 /// The disk tier in an SQLite file, or in a private SQLite database in memory.
 #[derive(Debug)]
 pub struct SqliteStore {
-    /// Of the catalogue.
-    id: i64,
-    sql: Sql,
+    sql: Arc<Sql>,
     /// How long a read may miss what another process committed.
     staleness: Duration,
     /// `None` once closed.
@@ -81,36 +80,39 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn apply(&self, batch: &Batch<'_>, claims: &dyn Claims) -> Result<Applied, Error> {
+    async fn apply(&self, batch: Arc<Batch>, claims: Arc<dyn Claims>) -> Result<Applied, Error> {
         let file = self.file()?;
-        let (mut learnt, mut corrected) = (Vec::new(), Vec::new());
+        let terms = batch.terms;
+        let mut corrected = Vec::new();
         loop {
-            let turn = file.take_turn(&batch.terms, |connection| {
-                apply::apply(connection, self, batch, claims, &mut learnt)
-            })?;
-            if let Some((mut applied, end)) = turn {
-                file.committed(&end).await?;
-                applied.corrected.append(&mut corrected);
-                return Ok(applied);
-            }
-            let correction = file.take_turn(&batch.terms, |connection| {
-                apply::correct(connection, self, &learnt).map(Some)
-            })?;
-            if let Some(((), end)) = correction {
-                file.committed(&end).await?;
-            }
-            corrected.append(&mut learnt);
+            let (sql, batch, claims) =
+                (Arc::clone(&self.sql), Arc::clone(&batch), Arc::clone(&claims));
+            let apply =
+                move |connection: &Connection| apply::apply(connection, &sql, &batch, &*claims);
+            let learnt = match file.take_turn(terms, apply).await? {
+                Ok(mut applied) => {
+                    applied.corrected.append(&mut corrected);
+                    return Ok(applied);
+                }
+                Err(learnt) => Arc::new(learnt),
+            };
+            let (sql, corrections) = (Arc::clone(&self.sql), Arc::clone(&learnt));
+            let correct = move |connection: &Connection| {
+                apply::correct(connection, &sql, &corrections).map(Done::Keep)
+            };
+            file.take_turn(terms, correct).await?;
+            corrected.extend(learnt.iter().cloned());
         }
     }
 
     async fn clear(&self, terms: &Terms) -> Result<Cleared, Error> {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
-        apply::clear(writer.connection(), self).map_err(|error| file.error(error))
+        apply::clear(writer.connection(), &self.sql).map_err(|error| file.error(error))
     }
 
     async fn usage(&self) -> Result<Usage, Error> {
-        self.look_up(|connection| Ok(apply::totals(connection, self.id)?.usage()))
+        self.look_up(|connection| Ok(apply::totals(connection, self.sql.collection)?.usage()))
     }
 
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {

@@ -32,8 +32,8 @@ const LOOKS: u32 = 5;
 /// Statements a connection keeps prepared; a collection has about twenty.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// Of each connection. SQLite's own default, 2 MB, does not hold the inner pages and the key index of
-/// a hundred thousand rows.
+/// Of each connection, at most. SQLite's own default, 2 MB, does not hold the inner pages and the key
+/// index of a hundred thousand rows; this holds them all, if they are small.
 const PAGE_CACHE_KIB: i64 = 64 * 1024;
 
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps

@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// What ties a value to its key, version, codec and age, so that neither a flipped bit nor a
 /// swapped row goes unnoticed. XXH3, 64 bits, chained through its seed. (A seed makes XXH3 slow to
 /// start on long input, so the value is hashed without one.)
-pub(super) fn checksum(row: &NewRow<'_>) -> i64 {
-    seal(row.key, row.version, row.codec, row.created, row.value)
+pub(super) fn checksum(row: &NewRow) -> i64 {
+    seal(&row.key, &row.version, row.codec, row.created, &row.value)
 }
 
 fn seal(key: &str, version: &str, codec: CodecId, created: Timestamp, value: &[u8]) -> i64 {

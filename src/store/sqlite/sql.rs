@@ -20,6 +20,8 @@ pub(super) const RAISE_VERSION: &str = "UPDATE collections SET schema_version = 
 /// Statement texts, made once; the connections keep them prepared.
 #[derive(Debug)]
 pub(super) struct Sql {
+    /// The collection's number in the catalogue.
+    pub collection: i64,
     pub create: String,
     pub read: String,
     pub read_meta: String,
@@ -41,6 +43,7 @@ impl Sql {
         let meta = meta_columns!();
         let table = format!("entries_{id}");
         Self {
+            collection: id,
             create: format!(
                 "CREATE TABLE {table} (
                     id             INTEGER PRIMARY KEY,

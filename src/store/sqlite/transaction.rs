@@ -22,7 +22,7 @@ impl<'c> Transaction<'c> {
     }
 
     pub fn commit(mut self) -> rusqlite::Result<()> {
-        run(self.connection, "COMMIT")?;
+        commit(self.connection)?;
         self.open = false;
         Ok(())
     }
@@ -36,29 +36,12 @@ impl Drop for Transaction<'_> {
     }
 }
 
-/// Part of a transaction that can be undone by itself.
-pub(super) struct Savepoint<'c>(&'c Connection);
-
-impl<'c> Savepoint<'c> {
-    pub fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
-        run(connection, "SAVEPOINT turn")?;
-        Ok(Self(connection))
-    }
-
-    /// Keeps what was done since.
-    pub fn release(&self) -> rusqlite::Result<()> {
-        run(self.0, "RELEASE turn")
-    }
-
-    /// Undoes what was done since. Fails if SQLite has ended the whole transaction.
-    pub fn undo(self) -> rusqlite::Result<()> {
-        run(self.0, "ROLLBACK TO turn")?;
-        run(self.0, "RELEASE turn")
-    }
-}
-
 pub(super) fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
     run(connection, "BEGIN IMMEDIATE")
+}
+
+pub(super) fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "COMMIT")
 }
 
 /// Ends the transaction without its changes, if SQLite has not ended it by itself after an error.

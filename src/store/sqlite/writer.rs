@@ -1,24 +1,30 @@
-//! The connections of a file: idle readers, and the one that writes, with the transaction that
-//! writers share.
+//! The connections of a file: idle readers, and the one that writes, with the line of those who wait
+//! for it.
 //!
-//! A commit costs several times what a row does. So a writer that finds others waiting for the
-//! connection leaves its transaction open for the next one, and the last one commits for all: each
-//! applies its own batch on its own thread, behind a savepoint, and waits for the commit. Nobody
+//! A commit costs several times what a row does. So whoever wants to write takes its place in a line,
+//! and the first one leads: it does what all in the line want, in one transaction, commits, tells
+//! them, and hands the lead to whoever came meanwhile. The others sleep until they are told. Nobody
 //! waits who is alone.
+//!
+//! If something fails for one of them, the transaction is undone and begun again without it.
 
 use super::session::Session;
-use super::transaction::{Savepoint, begin_immediate, roll_back};
+use super::transaction::{begin_immediate, commit, roll_back};
 use crate::gate::Gate;
 use crate::options::Durability;
 use crate::store::Terms;
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::RangeBounds;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
-/// The most batches that share a transaction, so that none waits long.
-const MOST_MEMBERS: usize = 64;
+/// The most turns that share a transaction, so that none waits long.
+const MOST_TURNS: usize = 64;
 
 /// Writers take turns here.
 #[derive(Debug)]
@@ -27,9 +33,16 @@ pub(super) struct Writers {
     /// closed, which completes the log.
     pub readers: Readers,
     writer: Mutex<Writer>,
-    /// How many want the writer to apply a batch. Whoever sees one leaves the commit to it.
-    waiting: AtomicUsize,
+    line: Mutex<Line>,
     commits: AtomicU64,
+}
+
+/// Those who wait for their turn.
+#[derive(Debug, Default)]
+struct Line {
+    turns: VecDeque<Arc<Turn>>,
+    /// Whether somebody leads, or was told to.
+    led: bool,
 }
 
 /// Connections for reading that nobody uses now.
@@ -57,50 +70,49 @@ impl Readers {
     }
 }
 
-/// The connection, and the transaction that is open on it.
+/// The connection, and what it is set to.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub session: Session,
     settings: Settings,
+    /// How many turns shared the last transaction.
+    company: usize,
     /// SQLite's count of the commits of others, as it was when the file was opened.
     others_commits: i64,
-    group: Option<Group>,
 }
 
-/// What the connection is set to.
 #[derive(Debug)]
 struct Settings {
     durability: Durability,
     busy_timeout: Option<Duration>,
 }
 
-/// A transaction that is open between turns.
-#[derive(Debug)]
-struct Group {
-    members: usize,
-    durability: Durability,
-    end: Arc<GroupEnd>,
-}
-
-/// How a shared transaction ended.
-#[derive(Debug, Default)]
-pub(super) struct GroupEnd {
+/// What somebody wants done in a transaction, and what became of it.
+struct Turn {
+    terms: Terms,
+    work: Box<Work>,
+    end: OnceLock<End>,
+    /// Open when the turn has ended. Or before that: then it is to lead.
     gate: Gate,
-    error: OnceLock<Option<Arc<rusqlite::Error>>>,
 }
 
-impl GroupEnd {
-    /// Waits for the end; an error is that of the commit.
-    pub async fn reached(&self) -> Result<(), Arc<rusqlite::Error>> {
-        self.gate.opened().await;
-        self.error.get().cloned().flatten().map_or(Ok(()), Err)
-    }
+/// Says whether what it did is to be kept. It may be done again, after its transaction was undone.
+type Work = dyn Fn(&Connection) -> rusqlite::Result<bool> + Send + Sync;
 
-    fn reach(&self, error: Option<Arc<rusqlite::Error>>) {
-        // The first end counts: a turn that was abandoned after the commit changes nothing.
-        let _already_ended = self.error.set(error);
-        self.gate.open();
-    }
+/// How a turn ended.
+#[derive(Clone, Debug)]
+enum End {
+    Committed,
+    /// As it wished.
+    Undone,
+    Failed(Arc<rusqlite::Error>),
+}
+
+/// What to do about work that was done.
+#[derive(Debug)]
+pub(super) enum Done<R> {
+    Keep(R),
+    Undo(R),
 }
 
 impl Writers {
@@ -109,12 +121,12 @@ impl Writers {
             others_commits: others_commits(&connection)?,
             session: Session::new(connection),
             settings: Settings { durability: Durability::Committed, busy_timeout: None },
-            group: None,
+            company: 0,
         };
         Ok(Self {
             readers: Readers::default(),
             writer: Mutex::new(writer),
-            waiting: AtomicUsize::new(0),
+            line: Mutex::default(),
             commits: AtomicU64::new(0),
         })
     }
@@ -125,15 +137,14 @@ impl Writers {
         self.commits.load(Ordering::Acquire)
     }
 
-    /// The connection for reading, if it is free and nothing uncommitted lies there.
+    /// The connection for reading, if it is free.
     pub fn idle(&self) -> Option<MutexGuard<'_, Writer>> {
-        self.writer.try_lock().filter(|writer| writer.group.is_none())
+        self.writer.try_lock()
     }
 
     /// The connection for somebody who ends what he begins. For private databases, also for reading.
     pub fn alone(&self) -> rusqlite::Result<MutexGuard<'_, Writer>> {
         let mut writer = self.writer.lock();
-        self.end_group(&mut writer);
         self.readers.release();
         writer.session.release()?;
         Ok(writer)
@@ -152,106 +163,221 @@ impl Writers {
         Ok(Exclusive { writers: self, writer })
     }
 
-    /// Runs `apply` in a transaction that is committed when the answer's end is reached. What `apply`
-    /// did is undone if it fails or gives up, with `None`.
-    pub fn take_turn<R>(
+    /// Does `work` in a transaction, perhaps together with others', and completes when that is
+    /// committed, or undone if `work` said so.
+    pub async fn take_turn<R: Send + 'static>(
         &self,
-        terms: &Terms,
-        apply: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
-    ) -> rusqlite::Result<Option<(R, Arc<GroupEnd>)>> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut turn = Turn { writers: self, writer: self.writer.lock(), whole: false };
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let result = turn.run(terms, apply);
-        // Whoever is counted as waiting goes on with the transaction.
-        let full = turn.writer.group.as_ref().is_some_and(|group| group.members >= MOST_MEMBERS);
-        if full || self.waiting.load(Ordering::SeqCst) == 0 {
-            self.end_group(&mut turn.writer);
+        terms: Terms,
+        work: impl Fn(&Connection) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
+    ) -> Result<R, Arc<rusqlite::Error>> {
+        let result = Arc::new(Mutex::new(None));
+        let latest = Arc::clone(&result);
+        let turn = Turn::new(terms, move |connection| {
+            let (keep, done) = match work(connection)? {
+                Done::Keep(done) => (true, done),
+                Done::Undo(done) => (false, done),
+            };
+            *latest.lock() = Some(done);
+            Ok(keep)
+        });
+        let leads = self.join(Arc::clone(&turn));
+        if !leads {
+            turn.gate.opened().await;
         }
-        turn.whole = true;
-        result
-    }
-
-    /// Commits the shared transaction, if there is one.
-    fn end_group(&self, writer: &mut Writer) {
-        let Some(group) = writer.group.take() else { return };
-        // A commit may complete the log, as far as nobody reads what lies before.
-        self.readers.release();
-        let connection = &writer.session.connection;
-        let committed =
-            connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
-        let error = committed.err().map(Arc::new);
-        if error.is_some() {
-            roll_back(connection);
-        }
-        self.commits.fetch_add(1, Ordering::Release);
-        group.end.reach(error);
-    }
-}
-
-/// One writer's turn. If it is abandoned by a panic, the shared transaction is too.
-struct Turn<'w> {
-    writers: &'w Writers,
-    writer: MutexGuard<'w, Writer>,
-    whole: bool,
-}
-
-impl Turn<'_> {
-    fn run<R>(
-        &mut self,
-        terms: &Terms,
-        apply: impl FnOnce(&Connection) -> rusqlite::Result<Option<R>>,
-    ) -> rusqlite::Result<Option<(R, Arc<GroupEnd>)>> {
-        let writer = &mut *self.writer;
-        if writer.group.as_ref().is_some_and(|group| group.durability != terms.durability) {
-            self.writers.end_group(writer);
-        }
-        let group = match &mut writer.group {
-            Some(group) => group,
-            none => {
-                self.writers.readers.release();
-                writer.session.release()?;
-                writer.settings.follow(terms, &writer.session.connection)?;
-                begin_immediate(&writer.session.connection)?;
-                none.insert(Group::new(terms.durability))
+        let end = loop {
+            match turn.end.get() {
+                Some(end) => break end.clone(),
+                None => self.lead(),
             }
         };
-        let connection = &writer.session.connection;
-        let savepoint = if group.members > 0 { Some(Savepoint::begin(connection)?) } else { None };
-        let applied = apply(connection).and_then(|applied| {
-            if let (Some(_), Some(savepoint)) = (&applied, &savepoint) {
-                savepoint.release()?;
+        match end {
+            End::Failed(error) => Err(error),
+            End::Committed | End::Undone => {
+                result.lock().take().ok_or_else(|| Arc::new(given_up()))
             }
-            Ok(applied)
-        });
-        if let Ok(Some(result)) = applied {
-            group.members += 1;
-            return Ok(Some((result, Arc::clone(&group.end))));
         }
-        let undone = savepoint.is_some_and(|savepoint| savepoint.undo().is_ok());
-        if !undone && let Some(group) = writer.group.take() {
-            // A lone writer's transaction, or one that SQLite itself has ended.
-            roll_back(connection);
-            group.end.reach(Some(Arc::new(shared_failure(applied.as_ref().err()))));
-        }
-        applied.map(|_| None)
+    }
+
+    /// Puts a turn into the line, and says whether it is to lead.
+    fn join(&self, turn: Arc<Turn>) -> bool {
+        let mut line = self.line.lock();
+        line.turns.push_back(turn);
+        !std::mem::replace(&mut line.led, true)
+    }
+
+    /// Does what those in the line want, and hands the lead on.
+    fn lead(&self) {
+        // What is made first is dropped last: the connection is free when the next one is told to
+        // lead, and that one is told before those whose turns have ended.
+        let mut ended = Ended(Vec::new());
+        let _lead = Lead(self);
+        let writer = self.writer.lock();
+        let first = self.next(None);
+        Group { writers: self, writer, turns: first.into_iter().collect(), ended: &mut ended }
+            .run();
+    }
+
+    /// Takes the first turn out of the line, if it can share a transaction of those `terms`.
+    fn next(&self, terms: Option<&Terms>) -> Option<Arc<Turn>> {
+        let mut line = self.line.lock();
+        let first = line.turns.front()?;
+        let shares = terms.is_none_or(|terms| first.shares(terms));
+        if shares { line.turns.pop_front() } else { None }
     }
 }
 
-impl Drop for Turn<'_> {
+/// The right to lead, handed on when it is dropped.
+struct Lead<'w>(&'w Writers);
+
+impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if !self.whole
-            && let Some(group) = self.writer.group.take()
-        {
-            roll_back(&self.writer.session.connection);
-            group.end.reach(Some(Arc::new(shared_failure(None))));
+        let next = {
+            let mut line = self.0.line.lock();
+            line.led = !line.turns.is_empty();
+            line.turns.front().cloned()
+        };
+        if let Some(next) = next {
+            next.gate.open();
         }
     }
 }
 
-impl Group {
-    fn new(durability: Durability) -> Self {
-        Self { members: 0, durability, end: Arc::default() }
+/// Turns whose owners are told when this is dropped.
+struct Ended(Vec<Arc<Turn>>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|turn| turn.gate.open());
+    }
+}
+
+/// Turns that share a transaction. If it is abandoned by a panic, they fail.
+struct Group<'w> {
+    writers: &'w Writers,
+    writer: MutexGuard<'w, Writer>,
+    turns: Vec<Arc<Turn>>,
+    ended: &'w mut Ended,
+}
+
+/// Why a transaction came to nothing.
+struct Failure {
+    /// Which turn it was; `None` if it was none of them.
+    turn: Option<usize>,
+    end: End,
+}
+
+impl Group<'_> {
+    fn run(mut self) {
+        while !self.turns.is_empty() {
+            let Err(Failure { turn, end }) = self.attempt() else {
+                self.end(.., &End::Committed);
+                continue;
+            };
+            roll_back(&self.writer.session.connection);
+            match turn {
+                Some(turn) => self.end(turn..=turn, &end),
+                None => self.end(.., &end),
+            }
+        }
+    }
+
+    /// One transaction of all turns, and of those that come while it is open.
+    fn attempt(&mut self) -> Result<(), Failure> {
+        let terms = self.turns[0].terms;
+        self.begin(&terms).map_err(|error| Failure { turn: None, end: End::failed(error) })?;
+        let mut done = 0;
+        while done < self.turns.len() {
+            let kept = (self.turns[done].work)(&self.writer.session.connection);
+            let end = match kept {
+                Ok(true) => None,
+                Ok(false) => Some(End::Undone),
+                Err(error) => Some(End::failed(error)),
+            };
+            if let Some(end) = end {
+                return Err(Failure { turn: Some(done), end });
+            }
+            done += 1;
+            if done == self.turns.len() && done < MOST_TURNS {
+                self.turns.extend(self.company(&terms));
+            }
+        }
+        self.commit().map_err(|error| Failure { turn: None, end: End::failed(error) })
+    }
+
+    /// The next turn. Those who shared the last transaction were told of its end just now: if they are
+    /// not back, they may run first, for then they share this one too.
+    fn company(&self, terms: &Terms) -> Option<Arc<Turn>> {
+        self.writers.next(Some(terms)).or_else(|| {
+            if self.turns.len() >= self.writer.company {
+                return None;
+            }
+            thread::yield_now();
+            self.writers.next(Some(terms))
+        })
+    }
+
+    fn begin(&mut self, terms: &Terms) -> rusqlite::Result<()> {
+        let Writer { session, settings, .. } = &mut *self.writer;
+        self.writers.readers.release();
+        session.release()?;
+        settings.follow(terms, &session.connection)?;
+        begin_immediate(&session.connection)
+    }
+
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        self.writer.company = self.turns.len();
+        // A commit may complete the log, as far as nobody reads what lies before.
+        self.writers.readers.release();
+        let committed = commit(&self.writer.session.connection);
+        self.writers.commits.fetch_add(1, Ordering::Release);
+        committed
+    }
+
+    fn end(&mut self, turns: impl RangeBounds<usize>, end: &End) {
+        for turn in self.turns.drain(turns) {
+            // Only the leader ends turns, each of them once.
+            let _set = turn.end.set(end.clone());
+            self.ended.0.push(turn);
+        }
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if !self.turns.is_empty() {
+            roll_back(&self.writer.session.connection);
+            self.end(.., &End::failed(given_up()));
+        }
+    }
+}
+
+impl Turn {
+    fn new(
+        terms: Terms,
+        work: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (end, gate) = (OnceLock::new(), Gate::default());
+        Arc::new(Self { terms, work: Box::new(work), end, gate })
+    }
+
+    /// Whether this turn can share a transaction with one of those terms.
+    fn shares(&self, terms: &Terms) -> bool {
+        self.terms.durability == terms.durability && self.terms.busy_timeout == terms.busy_timeout
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("terms", &self.terms)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl End {
+    fn failed(error: rusqlite::Error) -> Self {
+        Self::Failed(Arc::new(error))
     }
 }
 
@@ -300,18 +426,11 @@ impl Settings {
     }
 }
 
-/// What the others in a transaction are told when it ends because of one of them.
-fn shared_failure(of_one: Option<&rusqlite::Error>) -> rusqlite::Error {
-    match of_one {
-        Some(rusqlite::Error::SqliteFailure(code, message)) => {
-            rusqlite::Error::SqliteFailure(*code, message.clone())
-        }
-        _ => {
-            let message = "a writer that shared the transaction gave it up".to_owned();
-            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
-            rusqlite::Error::SqliteFailure(code, Some(message))
-        }
-    }
+/// What the others in a transaction are told when a panic ended it.
+fn given_up() -> rusqlite::Error {
+    let message = "a writer that shared the transaction gave it up".to_owned();
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
+    rusqlite::Error::SqliteFailure(code, Some(message))
 }
 
 fn others_commits(connection: &Connection) -> rusqlite::Result<i64> {
@@ -319,161 +438,4 @@ fn others_commits(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::Limits;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    const TERMS: Terms = Terms {
-        limits: Limits::UNLIMITED,
-        durability: Durability::Committed,
-        busy_timeout: Duration::ZERO,
-    };
-
-    fn writers() -> Writers {
-        let connection = Connection::open_in_memory().unwrap();
-        let tables = "CREATE TABLE parents (id INTEGER PRIMARY KEY);
-                      CREATE TABLE numbers (
-                          number INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED
-                      );
-                      PRAGMA foreign_keys = OFF;";
-        connection.execute_batch(tables).unwrap();
-        Writers::new(connection).unwrap()
-    }
-
-    /// Has somebody wait, so that whoever takes a turn leaves the commit to others.
-    fn busy(writers: &Writers) {
-        writers.waiting.store(1, Ordering::SeqCst);
-    }
-
-    fn quiet(writers: &Writers) {
-        writers.waiting.store(0, Ordering::SeqCst);
-    }
-
-    fn add(connection: &Connection, number: i64) -> rusqlite::Result<Option<()>> {
-        connection.execute("INSERT INTO numbers VALUES (?1)", [number]).map(|_| Some(()))
-    }
-
-    fn turn(writers: &Writers, number: i64) -> Arc<GroupEnd> {
-        writers.take_turn(&TERMS, |connection| add(connection, number)).unwrap().unwrap().1
-    }
-
-    fn numbers(writers: &Writers) -> Vec<i64> {
-        let writer = writers.alone().unwrap();
-        let connection = &writer.session.connection;
-        let mut numbers = connection.prepare("SELECT number FROM numbers ORDER BY 1").unwrap();
-        let numbers = numbers.query_map([], |row| row.get(0)).unwrap();
-        numbers.map(Result::unwrap).collect()
-    }
-
-    fn reached(end: &GroupEnd) -> bool {
-        end.error.get().is_some()
-    }
-
-    #[test]
-    fn who_is_alone_commits_at_once() {
-        let writers = writers();
-        let end = turn(&writers, 1);
-        assert!(reached(&end));
-        assert_eq!((writers.commits(), numbers(&writers)), (1, vec![1]));
-    }
-
-    // rule: D13
-    #[test]
-    fn who_finds_others_waiting_leaves_the_commit_to_them() {
-        let writers = writers();
-        busy(&writers);
-        let ends = [turn(&writers, 1), turn(&writers, 2)];
-        assert!(!ends.iter().any(|end| reached(end)) && writers.commits() == 0);
-        assert!(writers.idle().is_none(), "nobody reads what is not committed");
-        quiet(&writers);
-        let last = turn(&writers, 3);
-        assert!(ends.iter().chain([&last]).all(|end| pollster::block_on(end.reached()).is_ok()));
-        assert_eq!((writers.commits(), numbers(&writers)), (1, vec![1, 2, 3]));
-    }
-
-    // rule: D13
-    #[test]
-    fn what_fails_in_one_batch_is_undone_by_itself() {
-        let writers = writers();
-        busy(&writers);
-        let first = turn(&writers, 1);
-        let failed = writers.take_turn(&TERMS, |connection| {
-            add(connection, 2)?;
-            connection.execute("INSERT INTO nowhere VALUES (1)", []).map(|_| Some(()))
-        });
-        assert!(failed.is_err());
-        let given_up = writers.take_turn(&TERMS, |connection| {
-            add(connection, 3)?;
-            Ok(None::<()>)
-        });
-        assert!(given_up.unwrap().is_none());
-        quiet(&writers);
-        turn(&writers, 4);
-        assert!(pollster::block_on(first.reached()).is_ok());
-        assert_eq!(numbers(&writers), [1, 4]);
-    }
-
-    #[test]
-    fn a_batch_that_fails_alone_leaves_nothing_open() {
-        let writers = writers();
-        for waiting in [0, 1] {
-            writers.waiting.store(waiting, Ordering::SeqCst);
-            let given_up = writers.take_turn(&TERMS, |connection| {
-                add(connection, 1)?;
-                Ok(None::<()>)
-            });
-            assert!(given_up.unwrap().is_none());
-            assert!(writers.idle().is_some());
-        }
-        quiet(&writers);
-        turn(&writers, 2);
-        assert_eq!(numbers(&writers), [2]);
-    }
-
-    // rule: D13
-    #[test]
-    fn if_the_commit_fails_all_report_it() {
-        let writers = writers();
-        let enforce = "PRAGMA foreign_keys = ON";
-        writers.alone().unwrap().session.connection.execute_batch(enforce).unwrap();
-        busy(&writers);
-        let first = turn(&writers, 1);
-        quiet(&writers);
-        let second = turn(&writers, 2);
-        for end in [first, second] {
-            let error = pollster::block_on(end.reached()).unwrap_err();
-            assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
-        }
-        assert_eq!(numbers(&writers), [0_i64; 0]);
-    }
-
-    // rule: D13
-    #[test]
-    fn a_panic_gives_the_shared_transaction_up() {
-        let writers = writers();
-        busy(&writers);
-        let first = turn(&writers, 1);
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            writers.take_turn::<()>(&TERMS, |_| panic!("a claim panicked"))
-        }));
-        assert!(panicked.is_err());
-        let error = pollster::block_on(first.reached()).unwrap_err();
-        assert!(error.to_string().contains("gave it up"), "{error}");
-        quiet(&writers);
-        turn(&writers, 2);
-        assert_eq!(numbers(&writers), [2]);
-    }
-
-    #[test]
-    fn handles_of_other_durability_do_not_share() {
-        let writers = writers();
-        busy(&writers);
-        let first = turn(&writers, 1);
-        let synced = Terms { durability: Durability::Synced, ..TERMS };
-        let second = writers.take_turn(&synced, |connection| add(connection, 2)).unwrap();
-        assert!(reached(&first) && !reached(&second.unwrap().1));
-        quiet(&writers);
-        assert_eq!(numbers(&writers), [1, 2]);
-    }
-}
+mod tests;
