@@ -75,7 +75,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let released = Released(&self.lifecycle.released);
         self.lifecycle.idle.opened().await;
         let committed = self.commit_buffered().await;
-        let written = committed.and(self.write_back_all().await);
+        let written = committed.and(self.write_back_last().await);
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(released);

@@ -14,8 +14,11 @@ use crate::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The most rows one transaction touches or reclaims.
+/// The most rows one transaction touches or reclaims in passing, so that nobody waits long for it.
 const BATCH: u32 = 1_000;
+
+/// The same where the caller waits for all of them. Larger transactions change fewer pages.
+const WHOLE_BATCH: u32 = 8_192;
 
 /// The most rows one round looks at to find those past their `max_age`.
 const LOOKED_AT: u32 = 10_000;
@@ -28,13 +31,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn flush(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.commit_buffered().await?;
-        self.write_back_all().await
+        self.write_back_all(WHOLE_BATCH).await
     }
 
     /// Writes recency back and reclaims a bounded number of expired rows.
     pub async fn run_maintenance(&self, now: Timestamp) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
-        self.write_back_all().await?;
+        self.write_back_all(BATCH).await?;
         let reclaimed = self.reclaim_idle(now).await?;
         self.reclaim_aged(now, BATCH.saturating_sub(reclaimed)).await?;
         whole!(Disk, "maintained");
@@ -68,23 +71,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return;
         }
         let coldest = self.memory.unstored(self.memory.share_of(PENDING / 2), false);
-        if let Err(error) = self.write_back(coldest.clone()).await {
+        if let Err(error) = self.write_back(coldest.clone(), BATCH).await {
             let touches = coldest.len();
             tracing::warn!(%error, touches, "recency is lost: it could not be written back");
             self.memory.note_stored(&coldest);
         }
     }
 
-    pub(super) async fn write_back_all(&self) -> Result<(), Error> {
-        self.write_back(self.memory.unstored(usize::MAX, true)).await
+    /// Writes back what is left when nobody uses the cache any more.
+    pub(super) async fn write_back_last(&self) -> Result<(), Error> {
+        self.write_back_all(WHOLE_BATCH).await
     }
 
-    async fn write_back(&self, mut touches: Vec<Touch>) -> Result<(), Error> {
-        // Neighbours in the index of keys are often neighbours in the table, so a transaction that
-        // takes them together touches fewer pages.
-        touches.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    async fn write_back_all(&self, batch: u32) -> Result<(), Error> {
+        self.write_back(self.memory.unstored(usize::MAX, true), batch).await
+    }
+
+    async fn write_back(&self, mut touches: Vec<Touch>, batch: u32) -> Result<(), Error> {
+        // Rows that were written one after the other are neighbours in the table, so a transaction
+        // that takes them together changes fewer pages.
+        touches.sort_unstable_by_key(|touch| touch.revision);
         let terms = Terms { limits: Limits::UNLIMITED, ..self.terms };
-        for touches in touches.chunks(BATCH as usize) {
+        for touches in touches.chunks(batch as usize) {
             let ops = touches.iter().map(touching).collect();
             let applied =
                 self.store.apply(Arc::new(Batch { ops, terms }), Arc::new(NothingKnown)).await?;
