@@ -15,7 +15,7 @@ pub fn peers() -> Vec<Peer> {
         ..FACTS
     };
     const BUFFERED: Facts = Facts {
-        what: "`disk_backed_cache` with `Durability::Buffered` (100 ms, 8 MiB)",
+        what: "`disk_backed_cache` with `Durability::Buffered` (100 ms, 64 MiB: the size of fjall's write buffer)",
         crash: "all but what was accepted within the last 100 ms, after a crash of the process too",
         ..FACTS
     };
@@ -39,7 +39,7 @@ pub fn peers() -> Vec<Peer> {
             tiers: Tiers::Both,
             open: |setup| {
                 let max_delay = Duration::from_millis(100);
-                let durability = Durability::Buffered { max_delay, max_bytes: 8 << 20 };
+                let durability = Durability::Buffered { max_delay, max_bytes: 64 << 20 };
                 open(setup, |builder| builder.durability(durability))
             },
             facts: BUFFERED,
