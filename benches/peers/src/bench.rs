@@ -154,12 +154,30 @@ pub fn fill<O: Into<Arc<Customer>>>(
     entries: usize,
     object: impl Fn(u64) -> O,
 ) {
-    let numbers: Vec<u64> = (0..entries as u64).collect();
+    fill_from(contender, 0, entries, object);
+}
+
+/// Stores the objects of the `entries` numbers that begin with `first`.
+pub fn fill_from<O: Into<Arc<Customer>>>(
+    contender: &dyn Contender,
+    first: usize,
+    entries: usize,
+    object: impl Fn(u64) -> O,
+) {
+    let numbers: Vec<u64> = (first as u64..(first + entries) as u64).collect();
     for page in numbers.chunks(PAGE) {
         contender
             .put_many(page.iter().map(|&number| (key(number), object(number).into())).collect());
     }
     contender.settle();
+}
+
+/// What the process has in memory.
+pub fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("this is measured on Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has one");
+    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+    kibibytes * 1_024.0
 }
 
 /// Runs `work` in so many threads at once; from the first one's start to the last one's end.

@@ -101,10 +101,14 @@ pub const SECTIONS: [Section; 11] = [
     },
     Section {
         title: "Memory per entry",
-        about: "By how much a process grows for an entry besides its object: key, bookkeeping and an \
-                `Arc`. 500,000 entries share one object. Buffers of those with a disk tier count.",
+        about: "By how much a process grows for an entry besides its object: key and bookkeeping. \
+                The entries share one object. The first 500,000 contain what a contender needs \
+                however many there are: buffers of those with a disk tier (SQLite's page cache of \
+                at most 64 MiB for each connection of ours, 134 bytes of an entry, and the index of its \
+                log), and tables that are made for as many as there will be. All of that is there \
+                when the next 500,000 come, which show what one more costs.",
         file: "resident",
-        columns: &[("resident", "bytes per entry")],
+        columns: &[("resident", "of 500,000"), ("resident-further", "of 500,000 more")],
         beside: Beside::Semantics,
         chart: Chart::Bars,
     },

@@ -63,7 +63,8 @@ fn in_memory() -> Vec<Scenario> {
         scenario("memory-put-2", memory_alone, |bench| memory_puts::measure(bench, 2)),
         scenario("mixed-memory", memory_alone, |bench| mixed::measure(bench, 500_000)),
         scenario("mixed-both", both_tiers, |bench| mixed::measure(bench, 100_000)),
-        Scenario { unit: Unit::Bytes, ..scenario("resident", has_memory, resident::measure) }
+        bytes(scenario("resident", has_memory, |bench| resident::measure(bench, 0))).at_most(3),
+        bytes(scenario("resident-further", has_memory, |bench| resident::measure(bench, 1)))
             .at_most(3),
     ]
 }
@@ -97,6 +98,10 @@ fn scenario(
     measure: fn(&Bench<'_>) -> Sample,
 ) -> Scenario {
     Scenario { name, unit: Unit::Nanos, applies, measure, most_repetitions: usize::MAX }
+}
+
+fn bytes(scenario: Scenario) -> Scenario {
+    Scenario { unit: Unit::Bytes, ..scenario }
 }
 
 impl Scenario {
