@@ -5,6 +5,7 @@ use crate::object::Customer;
 use disk_backed_cache::{Builder, DiskBackedCache, Durability, MessagePack};
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Each with the settings that tell it from the others.
 pub fn peers() -> Vec<Peer> {
@@ -21,6 +22,12 @@ pub fn peers() -> Vec<Peer> {
     };
     const COMPACT: Facts =
         Facts { what: "`disk_backed_cache` with the codec `MessagePack`", ..FACTS };
+    const FOUR_FILES: Facts = Facts {
+        what: "four files of `disk_backed_cache`, each key in the one that its XXH3 names",
+        eviction: "exact LRU in each file",
+        writes_only: true,
+        ..FACTS
+    };
     vec![
         Peer {
             name: "ours",
@@ -50,6 +57,12 @@ pub fn peers() -> Vec<Peer> {
             open: |setup| open(setup, |builder| builder.codec(MessagePack)),
             facts: COMPACT,
         },
+        Peer {
+            name: "ours-4-files",
+            tiers: Tiers::Disk,
+            open: |setup| Box::new(FourFiles::open(setup)),
+            facts: FOUR_FILES,
+        },
     ]
 }
 
@@ -68,15 +81,16 @@ fn open(
     setup: &Setup<'_>,
     configure: impl FnOnce(Builder<Customer>) -> Builder<Customer>,
 ) -> Box<dyn Contender> {
-    let mut builder = DiskBackedCache::builder()
+    Box::new(Ours(configure(builder(setup)).open(setup.folder.join("cache.db")).unwrap()))
+}
+
+fn builder(setup: &Setup<'_>) -> Builder<Customer> {
+    let builder = DiskBackedCache::builder()
         .memory_ttl(Duration::from_secs(1_800))
         .disk_ttl(Duration::from_secs(3_600))
         .memory_entries(setup.memory_entries as u64)
         .memory_bytes(1 << 30);
-    if setup.bounded {
-        builder = builder.disk_entries(setup.disk_entries as u64);
-    }
-    Box::new(Ours(configure(builder).open(setup.folder.join("cache.db")).unwrap()))
+    if setup.bounded { builder.disk_entries(setup.disk_entries as u64) } else { builder }
 }
 
 struct Ours(DiskBackedCache<Customer>);
@@ -96,5 +110,49 @@ impl Contender for Ours {
 
     fn settle(&self) {
         self.0.flush().unwrap();
+    }
+}
+
+const FILES: usize = 4;
+
+/// Several caches, each with a file, a writer and a part of the limits of its own. The hash of a key
+/// says which one it is in, and must say the same in every later process.
+struct FourFiles([DiskBackedCache<Customer>; FILES]);
+
+impl FourFiles {
+    fn open(setup: &Setup<'_>) -> Self {
+        let (memory_entries, disk_entries) =
+            (setup.memory_entries / FILES, setup.disk_entries.div_ceil(FILES));
+        let setup = Setup { memory_entries, disk_entries, ..setup.clone() };
+        let file = |index| setup.folder.join(format!("cache-{index}.db"));
+        Self(std::array::from_fn(|index| builder(&setup).open(file(index)).unwrap()))
+    }
+
+    fn index(key: &str) -> usize {
+        (xxh3_64(key.as_bytes()) % FILES as u64) as usize
+    }
+}
+
+impl Contender for FourFiles {
+    fn get(&self, key: &str) -> Option<Arc<Customer>> {
+        self.0[Self::index(key)].get(key).unwrap()
+    }
+
+    fn put(&self, key: &str, value: Arc<Customer>) {
+        self.0[Self::index(key)].put(key, value).unwrap();
+    }
+
+    fn put_many(&self, pairs: Vec<(String, Arc<Customer>)>) {
+        let mut parts: [Vec<_>; FILES] = Default::default();
+        for (key, value) in pairs {
+            parts[Self::index(&key)].push((key, value));
+        }
+        for (cache, part) in self.0.iter().zip(parts) {
+            cache.put_many(part).unwrap();
+        }
+    }
+
+    fn settle(&self) {
+        self.0.iter().for_each(|cache| cache.flush().unwrap());
     }
 }

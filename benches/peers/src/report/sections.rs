@@ -56,7 +56,7 @@ impl Section {
 }
 
 /// Every chapter, in order.
-pub const SECTIONS: [Section; 11] = [
+pub const SECTIONS: [Section; 12] = [
     Section {
         title: "Memory hits, all objects equally popular",
         about: "100,000 objects of about 250 bytes of JSON, all of them in memory. The time is that \
@@ -136,6 +136,23 @@ pub const SECTIONS: [Section; 11] = [
                 `cacache` that they sync nothing.",
         file: "puts",
         columns: &[("put-one", "one by one"), ("put-many", "in batches")],
+        beside: Beside::Crash,
+        chart: Chart::Bars,
+    },
+    Section {
+        title: "Puts by several threads",
+        about: "Every thread puts, and puts again when that is acknowledged: new objects of about \
+                250 bytes beside 10,000 others, or some of these 10,000 again. The time is that of \
+                all threads together, divided by the puts of all of them. `ours-4-files` is four \
+                caches, each with a file of its own.",
+        file: "writers",
+        columns: &[
+            ("put-threads-1", "1 thread"),
+            ("put-threads-2", "2 threads"),
+            ("put-threads-8", "8 threads"),
+            ("put-threads-1-replaced", "1 thread, replaced"),
+            ("put-threads-8-replaced", "8 threads, replaced"),
+        ],
         beside: Beside::Crash,
         chart: Chart::Bars,
     },

@@ -10,12 +10,14 @@ mod reopening;
 mod replay;
 mod resident;
 mod storing;
+mod writers;
 
 pub use crashing::put_and_abort;
 
 use crate::bench::{Bench, Sample};
 use crate::contender::{Peer, Tiers};
 use crate::object::Popularity::{Uniform, Zipf};
+use writers::Over::{Existing, Nothing};
 
 /// Something that is measured of every contender it applies to.
 pub struct Scenario {
@@ -76,6 +78,15 @@ fn on_disk() -> Vec<Scenario> {
         scenario("disk-hit-64k", reads_disk, |bench| reading::measure(bench, 2_000, 64 << 10)),
         scenario("put-one", has_disk, storing::one_by_one),
         scenario("put-many", stores_batches, storing::batched),
+        scenario("put-threads-1", writes_at_once, |bench| writers::measure(bench, 1, Nothing)),
+        scenario("put-threads-2", writes_at_once, |bench| writers::measure(bench, 2, Nothing)),
+        scenario("put-threads-8", writes_at_once, |bench| writers::measure(bench, 8, Nothing)),
+        scenario("put-threads-1-replaced", writes_at_once, |bench| {
+            writers::measure(bench, 1, Existing)
+        }),
+        scenario("put-threads-8-replaced", writes_at_once, |bench| {
+            writers::measure(bench, 8, Existing)
+        }),
         Scenario { unit: Unit::Percent, ..scenario("crash", has_disk, crashing::measure) }
             .at_most(3),
     ]
@@ -145,4 +156,9 @@ fn stores_batches(peer: &Peer) -> bool {
 
 fn bounds_disk(peer: &Peer) -> bool {
     reads_disk(peer) && peer.facts.bounds_disk
+}
+
+/// Those whose writers are worth comparing: one writer, several, and none that waits.
+fn writes_at_once(peer: &Peer) -> bool {
+    ["ours", "ours-4-files", "rusqlite", "redb", "fjall"].contains(&peer.name)
 }
