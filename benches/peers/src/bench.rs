@@ -86,6 +86,22 @@ impl Bench<'_> {
         }
         folder
     }
+
+    /// A copy of the prepared folder, to be changed. It is gone afterwards.
+    pub fn copied(&self, filling: Filling) -> &Path {
+        for file in std::fs::read_dir(self.prepared(filling)).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), self.scratch.join(file.file_name())).unwrap();
+        }
+        write_back();
+        self.scratch
+    }
+}
+
+/// Lets the file system write what it was left with, so that it is nobody's who is measured next.
+pub fn write_back() {
+    std::fs::create_dir_all(target_folder()).unwrap();
+    // Where there is no such program, neighbours may disturb each other a little more.
+    let _ = Command::new("sync").arg("-f").arg(target_folder()).status();
 }
 
 /// Marks a folder that was filled to the end.

@@ -1,4 +1,5 @@
-//! What is cached: objects of about 250 bytes of JSON or more, under keys of 16 characters.
+//! What is cached: objects of about 250 bytes of JSON or more, or of about 90, under keys of 16
+//! characters.
 
 use disk_backed_cache::Cacheable;
 use rand::SeedableRng;
@@ -19,12 +20,17 @@ const ZIPF_EXPONENT: f64 = 0.99;
 pub struct Customer {
     id: u64,
     name: String,
-    email: String,
     balance_cents: i64,
     newsletter: bool,
-    tags: Vec<String>,
-    address: Address,
-    orders: Vec<Order>,
+    // What a small one has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders: Option<Vec<Order>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,29 +53,43 @@ struct Order {
 }
 
 impl Customer {
+    /// About 90 bytes of JSON.
+    pub fn small(id: u64) -> Self {
+        Self {
+            id,
+            name: format!("Customer Number {id:06}"),
+            balance_cents: (id as i64 - 500) * 37,
+            newsletter: id.is_multiple_of(3),
+            email: None,
+            tags: None,
+            address: None,
+            orders: None,
+        }
+    }
+
     /// About 250 bytes of JSON.
     pub fn new(id: u64) -> Self {
         let degrees = (id % 90) as f64;
         Self {
-            id,
-            name: format!("Customer Number {id:06}"),
-            email: format!("customer.{id:06}@example.com"),
-            balance_cents: (id as i64 - 500) * 37,
-            newsletter: id.is_multiple_of(3),
-            tags: vec!["retail".to_owned(), "loyal".to_owned()],
-            address: Address {
+            email: Some(format!("customer.{id:06}@example.com")),
+            tags: Some(vec!["retail".to_owned(), "loyal".to_owned()]),
+            address: Some(Address {
                 street: format!("{id:06} Long Street"),
                 city: "Springfield".to_owned(),
                 postcode: format!("{:05}", id % 100_000),
                 latitude: degrees + 0.125,
                 longitude: -degrees - 0.625,
-            },
-            orders: Vec::new(),
+            }),
+            orders: Some(Vec::new()),
+            ..Self::small(id)
         }
     }
 
-    /// With as many orders as make it about `bytes` of JSON.
+    /// A small one, or one with as many orders as make it about `bytes` of JSON.
     pub fn of_size(id: u64, bytes: usize) -> Self {
+        if bytes < 250 {
+            return Self::small(id);
+        }
         let orders = bytes.saturating_sub(250) / 128;
         let order = |index: u64| Order {
             number: 10_000_000 + id + index,
@@ -78,7 +98,7 @@ impl Customer {
             cents: 1_999 + index as i64,
             remark: index.is_multiple_of(2).then(|| "to be left with the neighbours".to_owned()),
         };
-        Self { orders: (0..orders as u64).map(order).collect(), ..Self::new(id) }
+        Self { orders: Some((0..orders as u64).map(order).collect()), ..Self::new(id) }
     }
 
     pub fn encode(&self) -> Vec<u8> {

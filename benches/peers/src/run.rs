@@ -1,6 +1,6 @@
 //! Starts a process for every measurement and keeps what it prints.
 
-use crate::bench::{Sample, prepared_folder, target_folder};
+use crate::bench::{Sample, prepared_folder, target_folder, write_back};
 use crate::contender::Peer;
 use crate::contenders::peers;
 use crate::results::Results;
@@ -92,13 +92,6 @@ fn once(peer: &Peer, scenario: &Scenario, repetition: usize, traces: &Path) -> O
     output.status.success().then(|| {
         serde_json::from_slice(&output.stdout).expect("a measurement prints one line of JSON")
     })
-}
-
-/// Lets the file system write what others left it with, so that it is nobody's who is measured next.
-fn write_back() {
-    fs::create_dir_all(target_folder()).unwrap();
-    // Where there is no such program, neighbours may disturb each other a little more.
-    let _ = Command::new("sync").arg("-f").arg(target_folder()).status();
 }
 
 fn remove_scratch() {

@@ -15,8 +15,8 @@ const FONT: (&str, u32) = ("sans-serif", 14);
 const OURS: RGBColor = RGBColor(0xd9, 0x5f, 0x02);
 const OTHERS: RGBColor = RGBColor(0x7a, 0x9c, 0xc6);
 
-/// Of the other contenders' lines.
-const LINES: [RGBColor; 10] = [
+/// Of lines that are not of the cache alone.
+pub const LINES: [RGBColor; 10] = [
     RGBColor(0x1f, 0x77, 0xb4),
     RGBColor(0x2c, 0xa0, 0x2c),
     RGBColor(0x94, 0x67, 0xbd),
@@ -113,30 +113,50 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, unit: Unit, bar
     chart.draw_series(rows.map(figure)).unwrap();
 }
 
-/// A line for each contender over the sizes of the scenarios; both scales are logarithmic.
+/// A line for each contender over the sizes of the scenarios.
 pub fn curves(path: &Path, section: &Section, sizes: &[f64], results: &Results, peers: &[Peer]) {
-    let scenarios = || section.columns.iter().map(|&(name, _)| name).zip(sizes);
-    let line = |peer: &Peer| -> Vec<(f64, f64)> {
-        scenarios()
+    let points = |peer: &Peer| -> Vec<(f64, f64)> {
+        let scenarios = section.columns.iter().map(|&(name, _)| name).zip(sizes);
+        scenarios
             .filter_map(|(name, &size)| Some((size, results.of(peer.name, name)?.median)))
             .collect()
     };
     let ranked = ranked(section, results, peers);
-    let values = || ranked.iter().flat_map(|peer| line(peer)).map(|(_, value)| value);
+    let lines = ranked.iter().enumerate().map(|(index, peer)| Line {
+        label: peer.name.to_owned(),
+        colour: if is_ours(peer) { OURS } else { LINES[index % LINES.len()] },
+        width: 2,
+        points: points(peer),
+    });
+    let unit = unit(section.columns[0].0);
+    self::lines(path, section.title, unit, sizes, &lines.collect::<Vec<_>>());
+}
+
+/// A figure over sizes.
+pub struct Line {
+    pub label: String,
+    pub colour: RGBColor,
+    pub width: u32,
+    /// Size and figure.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Lines over `sizes`; both scales are logarithmic.
+pub fn lines(path: &Path, title: &str, unit: Unit, sizes: &[f64], lines: &[Line]) {
+    let values = || lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value);
     let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
     let area = SVGBackend::new(path, (WIDTH, 480)).into_drawing_area();
     area.fill(&WHITE).unwrap();
-    // The legend stands to the right of the last size.
+    // The legend stands to the right of the last size, in a quarter of the width.
     let (first, last) = (sizes[0], sizes[sizes.len() - 1]);
-    let across = (first / 1.2..last * 7.0).log_scale();
+    let across = (first / 1.2..last * (last / first).powf(0.3) * 2.5).log_scale();
     let mut chart = ChartBuilder::on(&area)
-        .caption(section.title, ("sans-serif", 18))
+        .caption(title, ("sans-serif", 18))
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(80)
         .build_cartesian_2d(across, (low / 1.5..high * 1.5).log_scale())
         .unwrap();
-    let unit = unit(section.columns[0].0);
     let size_name = |size: &f64| {
         let measured = sizes.iter().any(|other| (other - size).abs() < 1.0);
         if measured { format!("{size:.0}") } else { String::new() }
@@ -151,16 +171,16 @@ pub fn curves(path: &Path, section: &Section, sizes: &[f64], results: &Results, 
         .light_line_style(WHITE)
         .draw()
         .unwrap();
-    for (index, peer) in ranked.iter().enumerate() {
-        let colour = if is_ours(peer) { OURS } else { LINES[index % LINES.len()] };
-        let points = line(peer);
-        let dots = points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
+    for &Line { ref label, colour, width, ref points } in lines {
+        let dots = points.iter().map(|&point| Circle::new(point, width + 2, colour.filled()));
         chart.draw_series(dots).unwrap();
         chart
-            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))
+            .draw_series(LineSeries::new(points.clone(), colour.stroke_width(width)))
             .unwrap()
-            .label(peer.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
+            .label(label)
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(width + 1))
+            });
     }
     chart
         .configure_series_labels()

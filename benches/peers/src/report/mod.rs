@@ -1,6 +1,7 @@
 //! The page that tells what was measured.
 
 mod charts;
+mod growth;
 mod sections;
 mod tables;
 
@@ -32,6 +33,7 @@ pub fn write() {
         }
         page += &format!("\n![{}](performance/{}.svg)\n", section.title, section.file);
     }
+    page += &growth::chapter(&results, &folder.join("growth.svg"));
     page += "\n## The contenders\n\n";
     page += &tables::contenders(&peers);
     fs::write(docs.join("performance.md"), page).unwrap();

@@ -119,7 +119,8 @@ pub fn quantity(unit: Unit, value: f64) -> String {
     }
 }
 
-fn time(nanos: f64) -> String {
+/// A time with its unit.
+pub fn time(nanos: f64) -> String {
     let (scaled, unit) = match nanos {
         ..1e3 => (nanos, "ns"),
         1e3..1e6 => (nanos / 1e3, "µs"),

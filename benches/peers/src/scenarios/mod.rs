@@ -2,6 +2,7 @@
 
 mod crashing;
 mod evicting;
+mod growth;
 mod hits;
 mod memory_puts;
 mod mixed;
@@ -50,6 +51,7 @@ pub fn scenarios() -> Vec<Scenario> {
             .at_most(3),
         scenario("replay-web12", has_memory, |bench| replay::measure(bench, "web12")),
     ]);
+    scenarios.extend(growing());
     scenarios
 }
 
@@ -100,6 +102,16 @@ fn at_limits() -> Vec<Scenario> {
         scenario("evict-10k", bounds_disk, |bench| evicting::measure(bench, 10_000)),
         scenario("evict-100k", bounds_disk, |bench| evicting::measure(bench, 100_000)),
         scenario("evict-1m", bounds_disk, |bench| evicting::measure(bench, 1_000_000)),
+    ]
+}
+
+fn growing() -> Vec<Scenario> {
+    vec![
+        scenario("growth-1k", grows, |bench| growth::measure(bench, 1_000)),
+        scenario("growth-10k", grows, |bench| growth::measure(bench, 10_000)),
+        scenario("growth-100k", grows, |bench| growth::measure(bench, 100_000)),
+        scenario("growth-1m", grows, |bench| growth::measure(bench, 1_000_000)).at_most(3),
+        scenario("growth-10m", grows, |bench| growth::measure(bench, 10_000_000)).at_most(2),
     ]
 }
 
@@ -161,4 +173,9 @@ fn bounds_disk(peer: &Peer) -> bool {
 /// Those whose writers are worth comparing: one writer, several, and none that waits.
 fn writes_at_once(peer: &Peer) -> bool {
     ["ours", "ours-4-files", "rusqlite", "redb", "fjall"].contains(&peer.name)
+}
+
+/// The cache, and the same by hand.
+fn grows(peer: &Peer) -> bool {
+    ["ours", "rusqlite"].contains(&peer.name)
 }
