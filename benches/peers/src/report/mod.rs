@@ -70,7 +70,7 @@ turns. Less is better, unless a table says otherwise. Keys have 16 characters; m
 `Arc`s of separate objects, and disks hold their JSON, which is decoded at every get. Keys and their
 order are made before the clock runs.
 
-This page is written by a program. To measure all of it again (three quarters of an hour), or a part
+This page is written by a program. To measure all of it again (more than an hour), or a part
 in a minute, and to write the page:
 
 ```sh
