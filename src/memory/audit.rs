@@ -97,3 +97,145 @@ impl<V> Memory<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, NewSlot, Touch, Unwritten};
+    use super::*;
+    use crate::key::Key;
+    use crate::options::Settings;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn slot(time: i64) -> NewSlot<()> {
+        let time = at(time);
+        NewSlot { value: Arc::new(()), size: 3, created: time, accessed: time, stored: time }
+    }
+
+    /// A tier of one entry that holds the row `ROW` of "a".
+    fn memory() -> Memory<()> {
+        let settings = Settings { memory_entries: 1, ..Settings::default() };
+        let memory = Memory::new(&settings.validate().unwrap());
+        let new = Some(slot(5));
+        let change =
+            Change { key: Key::from("a"), revision: 2, previous: None, new, inherits: None };
+        memory.begin_write(["a"].into_iter()).end(vec![change]);
+        memory
+    }
+
+    const ROW: RowFacts = RowFacts {
+        revision: 2,
+        size: 3,
+        created: Timestamp::from_nanos(5),
+        accessed: Timestamp::from_nanos(5),
+    };
+
+    fn audit(memory: &Memory<()>, row: Option<RowFacts>, shared: bool) -> Vec<String> {
+        memory.audit(&Found { row: &|key| row.filter(|_| key == "a"), shared })
+    }
+
+    #[track_caller]
+    fn expect(problems: &[String], words: &[&str]) {
+        assert_eq!(problems.len(), words.len(), "{problems:?}");
+        for (problem, word) in problems.iter().zip(words) {
+            assert!(problem.contains(word), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_held_against_its_row() {
+        let memory = memory();
+        expect(&audit(&memory, Some(ROW), false), &[]);
+        // With another process on the file a copy may be older than the row, and no more.
+        for shared in [false, true] {
+            let unless_shared = |words| if shared { None } else { Some(words) };
+            let row = |row| audit(&memory, row, shared);
+            let expect =
+                |problems: &[String], word: Option<&str>| expect(problems, word.as_slice());
+            expect(&row(None), unless_shared("which the disk tier does not"));
+            let other = RowFacts { revision: 3, ..ROW };
+            expect(&row(Some(other)), unless_shared("another revision"));
+            expect(&row(Some(RowFacts { size: 4, ..ROW })), Some("size or age"));
+            expect(&row(Some(RowFacts { created: at(4), ..ROW })), Some("size or age"));
+            expect(
+                &row(Some(RowFacts { accessed: at(6), ..ROW })),
+                unless_shared("5 in memory and 6"),
+            );
+            expect(&row(Some(RowFacts { accessed: at(4), ..ROW })), Some("5 in memory and 4"));
+        }
+    }
+
+    #[test]
+    fn a_copy_may_be_ahead_of_its_row_if_that_is_to_be_written_back() {
+        let memory = memory();
+        memory.hit("a", at(7)).unwrap();
+        expect(&audit(&memory, Some(ROW), false), &[]);
+        let ahead = RowFacts { accessed: at(8), ..ROW };
+        expect(&audit(&memory, Some(ahead), false), &["7 in memory, to be written back, and 8"]);
+        expect(&audit(&memory, Some(ahead), true), &[]);
+    }
+
+    #[test]
+    fn what_is_being_written_or_will_be_is_passed_over() {
+        let memory = memory();
+        let write = memory.begin_write(["a"].into_iter());
+        expect(&audit(&memory, None, false), &[]);
+        drop(write);
+        memory.accept(Unwritten {
+            key: Key::from("a"),
+            value: Arc::new(()),
+            size: 3,
+            created: at(9),
+            accessed: at(9),
+            sequence: 1,
+            committing: false,
+        });
+        expect(&audit(&memory, None, false), &[]);
+        memory.abandon_unwritten();
+        expect(&audit(&memory, None, false), &["which the disk tier does not"]);
+    }
+
+    #[test]
+    fn sums_are_held_against_what_is_there() {
+        let problems = |memory: &Memory<()>| audit(memory, Some(ROW), true);
+        let published = memory();
+        published.bytes.store(4, Ordering::Relaxed);
+        expect(
+            &problems(&published),
+            &["(1, 3) entries and bytes, (1, 3) summed, (1, 4) published"],
+        );
+        let summed = memory();
+        summed.order.lock().removed(1);
+        expect(&problems(&summed), &["(1, 3) entries and bytes, (0, 2) summed, (1, 3) published"]);
+        let pending = memory();
+        pending.pending.store(1, Ordering::Relaxed);
+        expect(&problems(&pending), &["0 touches pending, 1 counted"]);
+        let touch = Touch { key: Key::from("b"), revision: 1, accessed: at(9) };
+        pending.keep_pending(&mut pending.shards[0].lock(), touch);
+        expect(&problems(&pending), &["1 touches pending, 2 counted"]);
+    }
+
+    #[test]
+    fn limits_and_order_are_looked_at() {
+        let above = memory();
+        let mut order = above.order.lock();
+        let key = above.hashed("b");
+        let slot_of = |key: &str| Slot::new(Key::from(key), 1, slot(1));
+        above.insert(&mut order, &mut above.shard(key).lock(), slot_of("b"));
+        above.publish(&order);
+        drop(order);
+        expect(&audit(&above, Some(ROW), true), &["(2, 6) entries and bytes are above"]);
+
+        let unordered = memory();
+        let key = unordered.hashed("b");
+        let mut state = unordered.shard(key).lock();
+        state.slots.insert_unique(key.hash, slot_of("b"), |slot| unordered.hashed(slot.key()).hash);
+        drop(state);
+        let words = ["misses an entry", "(2, 6) entries and bytes, (1, 3) summed", "are above"];
+        expect(&audit(&unordered, Some(ROW), true), &words);
+    }
+}

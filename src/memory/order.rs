@@ -197,3 +197,56 @@ impl<V> Memory<V> {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewSlot;
+    use super::*;
+    use std::sync::Arc;
+
+    fn at(nanos: usize) -> Timestamp {
+        Timestamp::from_nanos(nanos as i64)
+    }
+
+    /// Slots that were touched one after the other, beginning at 0.
+    fn slots(count: usize) -> HashTable<Slot<()>> {
+        let mut slots = HashTable::new();
+        for number in 0..count {
+            let (value, time) = (Arc::new(()), at(number));
+            let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
+            let slot = Slot::new(Key::from(number.to_string()), 1, new);
+            slots.insert_unique(number as u64, slot, |_| 0);
+        }
+        slots
+    }
+
+    #[test]
+    fn a_queue_is_made_of_the_oldest_eighth_and_of_sixteen_at_least() {
+        for (count, wanted) in [(1, 1), (16, 16), (17, 16), (128, 16), (129, 16), (800, 100)] {
+            let mut order = ShardOrder::default();
+            order.refill(&slots(count));
+            let times: Vec<_> = order.queue.iter().map(|(time, _)| *time).collect();
+            assert_eq!(times, (0..wanted).map(at).collect::<Vec<_>>());
+            assert_eq!(order.horizon.map(|(time, _)| time), Some(at(wanted - 1)));
+        }
+    }
+
+    #[test]
+    fn an_order_is_exact_if_bound_and_queue_or_horizon_say_where_every_slot_lies() {
+        let place = |time: usize, key: &str| Some((at(time), Key::from(key)));
+        let slots = slots(1);
+        let exact = |bound: Option<Place>, queued: Option<Place>, horizon: Option<Place>| {
+            let mut order = Order::new(1);
+            order.bounds[0] = bound;
+            order.shards[0] = ShardOrder { queue: queued.into_iter().collect(), horizon };
+            order.is_exact_for(0, &slots)
+        };
+        assert!(exact(place(0, "0"), None, None));
+        assert!(exact(place(0, ""), place(0, "0"), place(9, "")));
+        assert!(exact(place(0, "0"), None, place(0, "")));
+        assert!(!exact(None, None, None), "no bound");
+        assert!(!exact(place(0, "1"), None, None), "a bound above it");
+        assert!(!exact(place(0, "0"), None, place(0, "0")), "not queued, not beyond");
+        assert!(!exact(place(0, "0"), place(1, "0"), place(9, "")), "queued too late");
+    }
+}

@@ -1,14 +1,15 @@
 //! The memory tier against oracles that are obviously right.
 
-use super::{Change, Found, Memory, NewSlot, Promotion, ReadEnd};
+use super::{Change, Found, Memory, NewSlot, Promotion, ReadEnd, Touch};
 use crate::key::Key;
 use crate::options::Settings;
 use crate::time::Timestamp;
 use lru::LruCache;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn memory(entries: u64) -> Memory<u64> {
     let settings = Settings { memory_entries: entries, ..Settings::default() };
@@ -31,6 +32,17 @@ fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
     Change { key: Key::from(key), revision, previous: None, new, inherits: None }
+}
+
+/// What a read found: the row `revision`, stored as touched at `stored`, with its value if that may lie
+/// in memory.
+fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
+    let value = value.map(Arc::new);
+    Promotion { revision, created: at(0), stored: at(stored), size: 1, value }
+}
+
+fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd {
+    memory.end_read(key, memory.begin_read(key), found, at(now))
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
@@ -114,9 +126,7 @@ fn a_promotion_that_raced_with_a_write_reads_again() {
     let memory = memory(10);
     let seen = memory.begin_read("a");
     put(&memory, "a", 2, 5);
-    let found =
-        Promotion { revision: 1, created: at(0), stored: at(0), size: 1, value: Some(Arc::new(1)) };
-    assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Again));
+    assert!(matches!(memory.end_read("a", seen, row(1, 0, Some(1)), at(9)), ReadEnd::Again));
     assert_eq!(memory.hit("a", at(9)).as_deref(), Some(&2));
 }
 
@@ -126,13 +136,7 @@ fn a_read_of_a_claimed_row_waits_for_the_write() {
     let write = memory.begin_write(std::iter::empty());
     let seen = memory.begin_read("victim");
     assert_eq!(write.claimer().claim("victim", 1, at(0)), super::Claim::Granted);
-    let found = || Promotion {
-        revision: 1,
-        created: at(0),
-        stored: at(0),
-        size: 1,
-        value: Some(Arc::new(1)),
-    };
+    let found = || row(1, 0, Some(1));
     assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
     drop(write);
     // The write came to nothing: what was read is still so.
@@ -201,13 +205,7 @@ fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
         let memory = memory(10);
         let write = memory.begin_write([Key::from("a")].iter());
         let seen = memory.begin_read("a");
-        let found = Promotion {
-            revision: 1,
-            created: at(5),
-            stored: at(5),
-            size: 1,
-            value: Some(Arc::new(1)),
-        };
+        let found = row(1, 5, Some(1));
         assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Done { .. }));
         if written_back {
             memory.note_stored(&memory.unstored(usize::MAX, true));
@@ -216,4 +214,141 @@ fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
         assert_eq!(memory.recency("a", 1), Some(at(9)));
         assert_sound(&memory);
     }
+}
+
+#[test]
+fn keys_spread_over_all_shards_and_epochs() {
+    let memory = memory(10);
+    let count = memory.shards.len();
+    let texts: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
+    let keys = || texts.iter().map(|text| memory.hashed(text));
+    assert_eq!(keys().map(|key| key.shard(count)).collect::<BTreeSet<_>>().len(), count);
+    assert_eq!(keys().map(|key| key.epoch()).collect::<BTreeSet<_>>().len(), super::EPOCHS);
+}
+
+#[test]
+fn a_write_hides_its_key_and_no_other() {
+    let memory = memory(1_000);
+    let keys: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
+    keys.iter().for_each(|key| put(&memory, key, 1, 0));
+    let write = memory.begin_write([Key::from("0")].iter());
+    assert_eq!(memory.hit("0", at(1)), None);
+    assert!(!holds(&memory, "0"));
+    assert!(keys[1..].iter().all(|key| memory.hit(key, at(1)).is_some() && holds(&memory, key)));
+    drop(write);
+    assert!(memory.hit("0", at(1)).is_some());
+}
+
+#[test]
+fn a_clear_hides_everything_until_it_has_ended() {
+    let memory = memory(10);
+    put(&memory, "a", 1, 0);
+    let clear = memory.begin_clear();
+    assert_eq!(memory.hit("a", at(1)), None);
+    assert!(!holds(&memory, "a"));
+    drop(clear);
+    assert!(memory.hit("a", at(1)).is_some(), "the clear came to nothing");
+}
+
+/// A put may commit after a clear and end before it.
+#[test]
+fn a_clear_keeps_what_is_known_of_younger_rows() {
+    let memory = memory(10);
+    put(&memory, "old", 1, 5);
+    put(&memory, "new", 3, 5);
+    memory.hit("old", at(7)).unwrap();
+    memory.hit("new", at(7)).unwrap();
+    memory.evict_all();
+    assert_eq!(memory.pending(), 2);
+    memory.begin_clear().end_clear(2);
+    assert_eq!(memory.pending(), 1);
+    assert_eq!((memory.recency("old", 1), memory.recency("new", 3)), (None, Some(at(7))));
+    assert_sound(&memory);
+}
+
+#[test]
+fn what_was_known_before_a_look_outlives_its_writing_back() {
+    for evicted in [false, true] {
+        let memory = memory(10);
+        put(&memory, "a", 1, 5);
+        memory.hit("a", at(7)).unwrap();
+        if evicted {
+            memory.evict_all();
+        }
+        let seen = memory.begin_look("a");
+        assert_eq!((seen.recency(1), seen.recency(2)), (Some(at(7)), None));
+        assert!(!memory.has_moved("a", &seen));
+        memory.note_stored(&memory.unstored(usize::MAX, true));
+        assert!(memory.has_moved("a", &seen));
+        assert_eq!(seen.recency(1), Some(at(7)));
+    }
+}
+
+#[test]
+fn a_touch_is_written_back_until_the_row_has_it() {
+    let memory = memory(10);
+    let unstored = || memory.unstored(usize::MAX, true);
+    put(&memory, "a", 2, 5);
+    memory.hit("a", at(5)).unwrap();
+    assert_eq!(unstored(), [], "the row has it");
+    memory.hit("a", at(7)).unwrap();
+    let touch = |revision, time| Touch { key: Key::from("a"), revision, accessed: at(time) };
+    memory.note_stored(&[touch(1, 7)]);
+    memory.note_stored(&[touch(2, 6)]);
+    assert_eq!(unstored(), [touch(2, 7)]);
+    memory.note_stored(&[touch(2, 7)]);
+    assert_eq!(unstored(), []);
+}
+
+#[test]
+fn a_read_keeps_no_touch_that_the_row_has() {
+    let memory = memory(10);
+    for (now, pending) in [(4, 0), (5, 0), (6, 1)] {
+        read(&memory, "a", row(1, 5, None), now);
+        assert_eq!(memory.pending(), pending);
+    }
+}
+
+#[test]
+fn a_copy_of_a_row_that_another_process_replaced_gives_way() {
+    let memory_ttl = Some(Duration::from_nanos(10));
+    let memory = Memory::new(&Settings { memory_ttl, ..Settings::default() }.validate().unwrap());
+    let expired_copy = |row, now| match read(&memory, "a", row, now) {
+        ReadEnd::Done { expired_copy, .. } => expired_copy,
+        other => panic!("{other:?}"),
+    };
+    put(&memory, "a", 1, 0);
+    assert!(!expired_copy(row(2, 5, Some(2)), 10));
+    assert_eq!(memory.peek("a", at(10)).as_deref(), Some(&2));
+    assert!(expired_copy(row(3, 15, Some(3)), 21));
+    assert_eq!(memory.peek("a", at(21)).as_deref(), Some(&3));
+    assert!(expired_copy(row(3, 15, Some(3)), 32), "the same row again");
+    assert!(!expired_copy(row(3, 15, Some(3)), 33));
+    assert_sound(&memory);
+}
+
+/// The first promotion forgets a touch that the row it read has. The second read began before the row
+/// had it.
+#[test]
+fn a_read_that_misses_a_touch_which_is_forgotten_reads_again() {
+    for (stored, moved) in [(7, true), (6, false)] {
+        let memory = memory(10);
+        read(&memory, "a", row(1, 0, None), 7);
+        let early = memory.begin_read("a");
+        read(&memory, "a", row(1, stored, Some(1)), 6);
+        let end = memory.end_read("a", early, row(1, 0, Some(1)), at(6));
+        assert_eq!(matches!(end, ReadEnd::Again), moved);
+        assert_eq!(memory.recency("a", 1), Some(at(7)));
+        assert_sound(&memory);
+    }
+}
+
+#[test]
+fn all_shards_have_the_same_share() {
+    let memory = memory(10);
+    let shards = memory.shards.len();
+    assert_eq!(
+        [1, shards, shards + 1, 3 * shards].map(|total| memory.share_of(total)),
+        [1, 1, 2, 3]
+    );
 }
