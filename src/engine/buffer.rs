@@ -349,3 +349,41 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With a call of so many rows for each of `sizes`.
+    fn buffer(sizes: &[usize]) -> Buffer {
+        let buffer = Buffer::new(Duration::ZERO, u64::MAX);
+        let mut queue = buffer.queue.lock();
+        for &size in sizes {
+            let first = queue.sequence + 1;
+            queue.sequence += size as u64;
+            let row = |sequence| {
+                let (key, created) = (Key::from("a"), Timestamp::default());
+                Queued { key, encoded: Vec::new(), created, sequence }
+            };
+            let rows = (first..=queue.sequence).map(row).collect();
+            queue.calls.push_back(Arc::new(Call { rows, bytes: 0 }));
+        }
+        drop(queue);
+        buffer
+    }
+
+    #[test]
+    fn a_commit_takes_whole_calls_until_they_make_a_batch() {
+        let taken = |sizes: &[usize]| buffer(sizes).front(u64::MAX).len();
+        assert_eq!(taken(&[]), 0);
+        assert_eq!(taken(&[BATCH - 2, 1, 5, 1]), 3);
+        assert_eq!(taken(&[BATCH, 1]), 1);
+        assert_eq!(taken(&[BATCH + 1, 1]), 1);
+    }
+
+    #[test]
+    fn a_commit_takes_no_call_that_is_not_due_as_a_whole() {
+        let buffer = buffer(&[2, 2]);
+        assert_eq!([0, 1, 2, 3, 4].map(|last| buffer.front(last).len()), [0, 0, 1, 1, 2]);
+    }
+}

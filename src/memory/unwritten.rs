@@ -157,3 +157,78 @@ impl<V> State<V> {
         found.ok().map(|entry| entry.remove().0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, Claim, NewSlot};
+    use super::*;
+    use crate::options::Settings;
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    /// A tier with an object of "a" that waits and was touched last at 9, beside the slot of the row
+    /// `revision` that was touched at 5.
+    fn memory(revision: Option<i64>) -> Memory<()> {
+        let memory = Memory::new(&Settings::default().validate().unwrap());
+        let changes = revision.map(|revision| {
+            let (value, time) = (Arc::new(()), at(5));
+            let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
+            let key = Key::from("a");
+            Change { key, revision, previous: None, new: Some(new), inherits: None }
+        });
+        memory.begin_write(["a"].into_iter()).end(changes.into_iter().collect());
+        memory.accept(Unwritten {
+            key: Key::from("a"),
+            value: Arc::new(()),
+            size: 1,
+            created: at(5),
+            accessed: at(5),
+            sequence: 1,
+            committing: true,
+        });
+        memory.hit("a", at(9)).unwrap();
+        memory
+    }
+
+    #[test]
+    fn what_was_touched_during_its_commit_hands_its_touch_on() {
+        let own = memory(Some(2));
+        assert!(own.note_written("a", 1, 2, at(5)).is_some());
+        assert_eq!((own.recency("a", 2), own.pending()), (Some(at(9)), 0), "to its slot");
+
+        for other in [None, Some(3)] {
+            let without = memory(other);
+            assert!(without.note_written("a", 1, 2, at(5)).is_some());
+            assert_eq!((without.recency("a", 2), without.pending()), (Some(at(9)), 1));
+            assert_eq!(without.recency("a", 3), other.map(|_| at(5)), "to no other row's slot");
+        }
+
+        let known = memory(None);
+        assert!(known.note_written("a", 1, 2, at(9)).is_some());
+        assert_eq!(known.pending(), 0, "the row has it");
+    }
+
+    #[test]
+    fn a_later_put_stays_when_an_earlier_one_was_written() {
+        let memory = memory(None);
+        assert!(memory.note_written("a", 0, 2, at(5)).is_none());
+        assert!(memory.unwritten("a").is_some());
+    }
+
+    #[test]
+    fn a_row_whose_commit_is_under_way_is_as_young_as_its_object() {
+        for held in [None, Some(2), Some(3)] {
+            let memory = memory(held);
+            let write = memory.begin_write(std::iter::empty());
+            assert_eq!(write.claim("a", 2, at(5)), Claim::Younger(at(9)));
+            assert_eq!(memory.recency("a", 2), held.filter(|of| *of == 2).map(|_| at(9)));
+            assert_eq!(memory.recency("a", 3), held.filter(|of| *of == 3).map(|_| at(5)));
+        }
+        let waiting = memory(None);
+        waiting.note_commit("a", 1, false).unwrap();
+        let write = waiting.begin_write(std::iter::empty());
+        assert_eq!(write.claim("a", 2, at(5)), Claim::Granted, "the row is an older one");
+    }
+}

@@ -3,6 +3,7 @@
 use crate::support::{Bench, Child, at, locked, on_both, on_file, raw, secs, text};
 use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind, Tier, Timestamp};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Nothing is committed before somebody asks for it.
@@ -143,6 +144,22 @@ fn a_put_for_which_there_is_no_room_commits_what_waits() {
     });
 }
 
+// rule: D10
+#[test]
+fn keys_and_values_may_fill_the_room_exactly() {
+    on_file(|bench, path| {
+        let durability = Durability::Buffered { max_delay: secs(3_600), max_bytes: 100 };
+        let cache = bench.cache::<String>(|b| b.durability(durability));
+        cache.put("ten bytes1", text(40)).unwrap();
+        cache.put("ten bytes2", text(40)).unwrap();
+        assert_eq!(rows(path), 0);
+        cache.put("ten bytes3", text(90)).unwrap();
+        assert_eq!(rows(path), 2);
+        cache.put("4", text(3)).unwrap();
+        assert_eq!(rows(path), 3);
+    });
+}
+
 // rule: D11
 #[test]
 fn a_commit_that_fails_is_kept_and_reported() {
@@ -163,6 +180,21 @@ fn a_commit_that_fails_is_kept_and_reported() {
         assert_eq!(rows(path), 1);
         cache.put("refused", text(90)).unwrap();
         assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+// rule: D11
+#[test]
+fn a_close_that_fails_lets_go_of_what_waits() {
+    on_file(|bench, path| {
+        let cache = bench.cache(|b| b.durability(PATIENT).busy_timeout(Duration::ZERO));
+        let value = Arc::new(text(5));
+        cache.put("a", Arc::clone(&value)).unwrap();
+        let other = locked(path);
+        assert_eq!(cache.close().unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(Arc::strong_count(&value), 1);
+        drop(other);
+        assert_eq!(buffered(bench).get("a").unwrap(), None);
     });
 }
 
