@@ -41,4 +41,9 @@ impl Gate {
         })
         .await;
     }
+
+    #[cfg(test)]
+    pub fn is_open(&self) -> bool {
+        self.waiting.lock().open
+    }
 }

@@ -1,8 +1,12 @@
 //! What the cache tells `tracing`.
 
-use disk_backed_cache::DiskBackedCache;
+use disk_backed_cache::{CacheFile, Clock, DiskBackedCache, Durability, ManualClock, Timestamp};
+use rusqlite::Connection;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
@@ -19,6 +23,7 @@ struct Fields {
     tier: String,
     outcome: String,
     reason: String,
+    message: String,
 }
 
 impl Visit for Fields {
@@ -29,6 +34,7 @@ impl Visit for Fields {
             "tier" => self.tier = text,
             "outcome" => self.outcome = text,
             "reason" => self.reason = text,
+            "message" => self.message = text,
             _ => {}
         }
     }
@@ -100,7 +106,7 @@ fn a_damaged_row_is_discarded_with_a_warning() {
     let path = folder.path().join("cache.db");
     let builder = || DiskBackedCache::<String>::builder().background_maintenance(false);
     builder().open(&path).unwrap().put("a", "whole".to_owned()).unwrap();
-    let raw = rusqlite::Connection::open(&path).unwrap();
+    let raw = Connection::open(&path).unwrap();
     raw.execute("UPDATE entries_1 SET value = '\"whale\"'", []).unwrap_err();
     raw.execute("UPDATE entries_1 SET value = CAST('\"whale\"' AS BLOB)", []).unwrap();
     drop(raw);
@@ -110,4 +116,105 @@ fn a_damaged_row_is_discarded_with_a_warning() {
     assert_eq!((warned[0].key.as_str(), warned[0].reason.as_str()), ("a", "damaged"));
     assert_eq!(cache.stats().decode_failures, 1);
     assert_eq!(cache.len().unwrap(), 0);
+}
+
+/// Holds the file's write lock, as a busy process would, until the connection is dropped.
+fn locked(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Stands still and counts who reads it.
+#[derive(Debug, Default)]
+struct Witness {
+    clock: ManualClock,
+    reads: AtomicU64,
+}
+
+impl Clock for Witness {
+    fn now(&self) -> Timestamp {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.clock.now()
+    }
+}
+
+/// What is told outside of `told`: in the background.
+fn recorder() -> &'static Recorder {
+    static RECORDER: LazyLock<Recorder> = LazyLock::new(|| {
+        let recorder = Recorder::default();
+        subscriber::set_global_default(recorder.clone()).unwrap();
+        recorder
+    });
+    &RECORDER
+}
+
+/// How many warnings of the background begin so.
+fn warnings(message: &str) -> usize {
+    let events = recorder().events.lock().unwrap();
+    let warned =
+        |event: &&(Level, Fields)| event.0 == Level::WARN && event.1.message.starts_with(message);
+    events.iter().filter(warned).count()
+}
+
+// rule: D11
+#[test]
+fn a_commit_that_fails_in_the_background_is_reported_and_tried_again() {
+    const MESSAGE: &str = "buffered writes could not be committed";
+    assert_eq!(warnings(MESSAGE), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let (max_delay, max_bytes) = (Duration::from_millis(1), 1_000);
+    let cache = DiskBackedCache::<u8>::builder()
+        .background_maintenance(false)
+        .busy_timeout(Duration::ZERO)
+        .durability(Durability::Buffered { max_delay, max_bytes })
+        .open(&path)
+        .unwrap();
+    let other = locked(&path);
+    cache.put("a", 1).unwrap();
+    wait_until("a commit fails", || warnings(MESSAGE) > 0);
+    other.execute_batch("ROLLBACK").unwrap();
+    let rows = || other.query_row("SELECT count(*) FROM entries_1", [], |row| row.get(0));
+    wait_until("it is tried again", || rows() == Ok(1));
+}
+
+#[test]
+fn maintenance_that_fails_is_reported_and_a_closed_cache_needs_none() {
+    const MESSAGE: &str = "maintenance failed";
+    assert_eq!(warnings(MESSAGE), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let file = CacheFile::open(&path).unwrap();
+    let open = |collection: &str, clock: &Arc<Witness>| {
+        DiskBackedCache::<u8>::builder()
+            .collection(collection)
+            .clock(clock.clone())
+            .busy_timeout(Duration::ZERO)
+            .recency_lag(Duration::from_millis(20))
+            .open_in(&file)
+            .unwrap()
+    };
+    let clock = Arc::<Witness>::default();
+    let cache = open("first", &clock);
+    let _keeps_the_thread = open("second", &Arc::default());
+    cache.put("a", 1).unwrap();
+    let other = locked(&path);
+    clock.clock.advance(Duration::from_secs(1));
+    cache.get("a").unwrap();
+    wait_until("maintenance fails", || warnings(MESSAGE) > 0);
+    drop(other);
+    cache.close().unwrap();
+    let reads = || clock.reads.load(Ordering::SeqCst);
+    let (before, failures) = (reads(), warnings(MESSAGE));
+    wait_until("two rounds pass", || reads() > before + 1);
+    assert_eq!(warnings(MESSAGE), failures);
 }

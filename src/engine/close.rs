@@ -98,3 +98,22 @@ impl Drop for Released<'_> {
         self.0.open();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_idle_while_an_operation_runs_that_began_before_the_close() {
+        let lifecycle = Lifecycle::default();
+        drop(lifecycle.enter().unwrap());
+        let (first, second) = (lifecycle.enter().unwrap(), lifecycle.enter().unwrap());
+        assert!(lifecycle.shut());
+        drop(first);
+        assert!(!lifecycle.idle.is_open());
+        assert!(lifecycle.enter().unwrap_err().is_closed());
+        assert!(!lifecycle.shut());
+        drop(second);
+        assert!(lifecycle.idle.is_open());
+    }
+}

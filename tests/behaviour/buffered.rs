@@ -81,6 +81,22 @@ fn a_flush_commits_all_in_one_transaction() {
     });
 }
 
+// rule: D9, X10
+#[test]
+fn of_a_key_that_was_put_again_only_the_last_put_is_written() {
+    for last in ["a", "b"] {
+        on_both(|bench| {
+            let cache = bench.cache::<String>(|b| b.durability(PATIENT).disk_ttl(secs(10)));
+            cache.at(at(1)).put("a", text(5)).unwrap();
+            cache.at(at(100)).put("a", text(6)).unwrap();
+            cache.at(at(100)).put(last, text(6)).unwrap();
+            cache.flush().unwrap();
+            assert_eq!(cache.stats().disk_expirations, 0, "the first was no row");
+            assert_eq!(cache.at(at(100)).get("a").unwrap().as_deref(), Some(&text(6)));
+        });
+    }
+}
+
 // rule: D8, D9
 #[test]
 fn closing_commits_what_waits() {
@@ -187,7 +203,7 @@ fn a_commit_that_fails_is_kept_and_reported() {
 #[test]
 fn a_close_that_fails_lets_go_of_what_waits() {
     on_file(|bench, path| {
-        let cache = bench.cache(|b| b.durability(PATIENT).busy_timeout(Duration::ZERO));
+        let cache = bench.cache::<String>(|b| b.durability(PATIENT).busy_timeout(Duration::ZERO));
         let value = Arc::new(text(5));
         cache.put("a", Arc::clone(&value)).unwrap();
         let other = locked(path);

@@ -1,9 +1,11 @@
 //! V4 to V8: rows of an older shape that the type can still use. `Upgraded` says what becomes of
 //! which text.
 
-use crate::support::{Bench, Doc, Upgraded, at, during_upgrade, locked, on_both, on_file, text};
+use crate::support::{
+    Bench, Doc, Upgraded, at, during_upgrade, locked, on_both, on_file, raw, secs, text,
+};
 use disk_backed_cache::semver::Version;
-use disk_backed_cache::{Stats, Tier};
+use disk_backed_cache::{DiskBackedCache, Stats, Tier};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -224,5 +226,66 @@ fn an_upgrade_does_not_bring_back_what_was_deleted_meanwhile() {
         cache.get("a").unwrap();
         assert_eq!(cache.get("a").unwrap(), None);
         assert_eq!((cache.len().unwrap(), cache.stats().memory_entries), (0, 0));
+    });
+}
+
+// rule: O16, O29
+#[test]
+fn a_get_many_answers_with_what_a_row_of_no_use_gave_way_to() {
+    type Deed = fn(&DiskBackedCache<Upgraded>);
+    let deeds: [(Deed, Option<Upgraded>); 2] = [
+        (|cache| cache.put("a", Upgraded("newer".into())).unwrap(), Some(Upgraded("newer".into()))),
+        (|cache| assert!(cache.delete("a").unwrap()), None),
+    ];
+    for (deed, expected) in deeds {
+        on_both(|bench| {
+            written(bench, "a", "nothing");
+            written(bench, "b", "one");
+            let cache = bench.cache::<Upgraded>(|b| b);
+            let other = cache.clone();
+            during_upgrade(move || deed(&other));
+            let found = cache.get_many(["a", "b"]).unwrap();
+            assert_eq!(found.get("a").map(AsRef::as_ref), expected.as_ref());
+            assert_eq!(*found["b"], Upgraded("one, upgraded".into()));
+            assert_eq!(cache.stats().schema_mismatches, 0, "nobody met the old row");
+        });
+    }
+}
+
+// rule: O16, V10
+#[test]
+fn a_get_many_leaves_what_a_newer_program_put_in_place_of_a_row_of_no_use() {
+    on_file(|bench, path| {
+        written(bench, "a", "nothing");
+        let newer = bench.cache::<Doc<3>>(|b| b.collection("newer"));
+        newer.at(at(0)).put("a", Doc("newer".into())).unwrap();
+        let cache = bench.cache::<Upgraded>(|b| b);
+        let other = raw(path);
+        during_upgrade(move || {
+            let replace = "UPDATE entries_1 SET revision = 9, size = newer.size,
+                               schema_version = newer.schema_version, checksum = newer.checksum,
+                               value = newer.value, created = newer.created
+                           FROM entries_2 AS newer";
+            assert_eq!(other.execute(replace, []).unwrap(), 1);
+        });
+        assert_eq!(cache.get_many(["a"]).unwrap().len(), 0);
+        assert_eq!((cache.stats().schema_mismatches, cache.len().unwrap()), (1, 1));
+    });
+}
+
+// rule: X8, D5, O29
+#[test]
+fn a_get_many_keeps_an_expired_row_that_was_touched_meanwhile() {
+    on_both(|bench| {
+        written(bench, "old", "one");
+        let cache = bench.cache::<Upgraded>(|b| b.disk_ttl(secs(10)));
+        cache.at(at(0)).put("a", Upgraded("one".into())).unwrap();
+        cache.evict_memory();
+        let other = cache.clone();
+        during_upgrade(move || assert!(other.at(at(8)).get("a").unwrap().is_some()));
+        let found = cache.at(at(11)).get_many(["a", "old"]).unwrap();
+        assert_eq!(*found["a"], Upgraded("one".into()));
+        assert_eq!(cache.stats().disk_expirations, 0);
+        assert!(cache.at(at(18)).contains_key("a").unwrap());
     });
 }

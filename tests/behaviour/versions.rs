@@ -2,7 +2,9 @@
 
 use crate::support::{Bench, Doc, Lenient, Number, at, counters, on_both, on_file, raw, secs};
 use disk_backed_cache::semver::Version;
-use disk_backed_cache::{ErrorKind, Tier};
+use disk_backed_cache::{Cacheable, Compatibility, DiskBackedCache, ErrorKind, Tier};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Leaves a row that version `MAJOR.0.0` wrote at second 0.
 fn written_by<const MAJOR: u64>(bench: &Bench, key: &str, text: &str) {
@@ -86,6 +88,41 @@ fn a_higher_version_stays_and_is_counted_at_every_get() {
         cache.close().unwrap();
         let newer = bench.cache::<Doc<3>>(|b| b);
         assert_eq!(newer.get("a").unwrap().as_deref(), Some(&Doc("three".into())));
+    });
+}
+
+/// A number that is of no use once it is stored: discarded, or not to be upgraded.
+#[derive(Serialize, Deserialize)]
+struct Refused<const TO_BE_UPGRADED: bool>(u8);
+
+impl<const TO_BE_UPGRADED: bool> Cacheable for Refused<TO_BE_UPGRADED> {
+    fn type_name() -> Cow<'static, str> {
+        Cow::Borrowed("refused")
+    }
+
+    fn schema_version() -> Version {
+        Version::new(1, 0, 0)
+    }
+
+    fn compatibility(_: &Version) -> Compatibility {
+        if TO_BE_UPGRADED { Compatibility::Upgrade } else { Compatibility::Discard }
+    }
+}
+
+fn expect_that_it_stays<T: Cacheable>(cache: &DiskBackedCache<T>, value: T) {
+    cache.put("a", value).unwrap();
+    cache.evict_memory();
+    assert!(cache.get("a").unwrap().is_none());
+    assert_eq!(cache.purge_outdated().unwrap(), 0);
+    assert_eq!((cache.stats().schema_mismatches, cache.len().unwrap()), (1, 1));
+}
+
+// rule: V8, V10, V12
+#[test]
+fn a_discarded_row_of_the_types_own_version_stays() {
+    on_both(|bench| {
+        expect_that_it_stays(&bench.cache(|b| b.collection("discarded")), Refused::<false>(1));
+        expect_that_it_stays(&bench.cache(|b| b.collection("upgraded")), Refused::<true>(1));
     });
 }
 
