@@ -35,6 +35,11 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
 /// And at most this often.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Twice in the time by which stored recency may lag.
+fn interval(recency_lag: Duration) -> Duration {
+    (recency_lag / 2).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+}
+
 impl<T: Cacheable> Guard<T, SqliteStore> {
     /// Opens the collection that `options` name, or joins whoever has it open in this process.
     pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
@@ -62,11 +67,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         }
         if engine.options.background_maintenance {
             let ward: Arc<dyn Upkeep> = Arc::clone(&engine) as _;
-            let interval = engine.options.recency_lag / 2;
-            file.look_after(
-                Arc::downgrade(&ward),
-                interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
-            )?;
+            file.look_after(Arc::downgrade(&ward), interval(engine.options.recency_lag))?;
         }
         let collection = engine.options.collection.clone();
         let guard = Arc::new(Self { engine });
@@ -137,5 +138,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         while self.write(Vec::new(), self.terms).await?.excess {}
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_background_thread_runs_twice_in_the_time_that_recency_may_lag() {
+        let seconds = |lag: f64| interval(Duration::from_secs_f64(lag)).as_secs_f64();
+        assert_eq!([6.0, 60.0, 0.001].map(seconds), [3.0, 10.0, 0.01]);
     }
 }

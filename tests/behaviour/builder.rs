@@ -122,3 +122,11 @@ fn a_buffer_of_nothing_is_wrong() {
         assert!(error.problems()[0].contains("Buffered"), "{error}");
     }
 }
+
+#[test]
+fn what_is_printed_of_a_cache_names_its_collection() {
+    on_both(|bench| {
+        let cache = bench.cache::<u32>(|b| b.collection("printed"));
+        assert!(format!("{cache:?}").contains("\"printed\""), "{cache:?}");
+    });
+}

@@ -1,7 +1,9 @@
 //! D: what survives what. (A process that dies is a process of its own here.)
 
-use crate::support::{Child, RoundsClock, at, on_both, on_file, secs, stored_recency, text};
-use disk_backed_cache::{DiskBackedCache, Durability};
+use crate::support::{
+    Child, RoundsClock, at, locked, on_both, on_file, secs, stored_recency, text,
+};
+use disk_backed_cache::{Builder, DiskBackedCache, Durability};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +127,29 @@ fn a_pending_touch_never_lowers_a_stored_time() {
         cache.close().unwrap();
         let cache = bench.cache::<String>(|b| b);
         assert_eq!(cache.info("a").unwrap().unwrap().accessed, at(50));
+    });
+}
+
+// rule: D3, R5
+#[test]
+fn what_an_eviction_wrote_back_is_not_pending_any_more() {
+    on_file(|bench, path| {
+        for memory_entries in [0, 9] {
+            let settings = |b: Builder<String>| {
+                b.disk_entries(2).memory_entries(memory_entries).busy_timeout(Duration::ZERO)
+            };
+            let cache = bench.cache(settings);
+            cache.at(at(1)).put("a", text(5)).unwrap();
+            cache.at(at(2)).put("b", text(5)).unwrap();
+            cache.at(at(9)).get("a").unwrap();
+            cache.at(at(10)).put("c", text(5)).unwrap();
+            assert_eq!(stored_recency(path, "a"), at(9));
+            let other = locked(path);
+            cache.flush().unwrap();
+            drop(other);
+            cache.clear().unwrap();
+            cache.close().unwrap();
+        }
     });
 }
 

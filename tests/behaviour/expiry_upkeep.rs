@@ -1,7 +1,7 @@
 //! X9 to X12: expired rows that nobody gets.
 
 use crate::support::{Doc, Number, at, counters, on_both, on_file, raw, secs};
-use disk_backed_cache::{Stats, Tier};
+use disk_backed_cache::{Builder, Stats, Tier};
 
 fn expirations(stats: Stats) -> (u64, u64) {
     (stats.disk_expirations, stats.memory_expirations)
@@ -163,6 +163,38 @@ fn maintenance_reclaims_rows_past_their_max_age_however_recently_used() {
         cache.run_maintenance().unwrap();
         assert_eq!((cache.len().unwrap(), cache.stats().disk_expirations), (1, 2));
         assert!(cache.contains_key("young").unwrap());
+    });
+}
+
+// rule: X12, X1
+#[test]
+fn maintenance_looks_at_ten_thousand_rows_for_their_age_and_goes_on_where_it_stopped() {
+    on_both(|bench| {
+        let settings = |b: Builder<u32>| b.memory_entries(0).max_age(secs(10)).disk_ttl(secs(50));
+        let cache = bench.cache(settings);
+        let mut numbers = 0_u32..;
+        let mut put = |second: i64, count: usize| {
+            let keys: Vec<_> = numbers.by_ref().take(count).map(|key| key.to_string()).collect();
+            cache.at(at(second)).put_many(keys.into_iter().map(|key| (key, 1))).unwrap();
+        };
+        // A thousand that idled too long, then 10,500 of which four will be too old.
+        let old = 0;
+        put(-100, 1_000);
+        put(5, 9_498);
+        put(old, 3);
+        put(5, 699);
+        put(old, 1);
+        put(5, 299);
+        let expired_at = |second| {
+            bench.at_second(second);
+            cache.run_maintenance().unwrap();
+            cache.stats().disk_expirations
+        };
+        assert_eq!(expired_at(10), 1_000, "all that one round may reclaim");
+        assert_eq!(expired_at(10), 1_000, "the first 10,000 are young enough");
+        assert_eq!(expired_at(11), 1_003, "the last 500 and the first 9,500");
+        assert_eq!(expired_at(11), 1_004);
+        assert_eq!(cache.len().unwrap(), 10_496);
     });
 }
 

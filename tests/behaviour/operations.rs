@@ -81,9 +81,26 @@ fn the_reader_that_overflows_the_table_of_pending_recency_writes_its_coldest_par
         keys[65_000..].iter().for_each(get);
         assert_ne!(data_version(&outside), before);
         assert_eq!(stored_recency(path, &keys[0]), at(5));
+        assert_eq!(stored_recency(path, &keys[65_000]), at(0), "the coldest part only");
         assert_eq!(stored_recency(path, &keys[65_999]), at(0));
         let known = cache.info(&keys[65_999]).unwrap().unwrap();
         assert_eq!(known.accessed, at(5), "nothing is forgotten");
+    });
+}
+
+// rule: O3
+#[test]
+fn where_a_thread_drains_the_table_of_pending_recency_its_readers_write_nothing() {
+    on_file(|bench, path| {
+        let cache = bench.cache::<u32>(|b| {
+            b.memory_entries(0).background_maintenance(true).busy_timeout(Duration::ZERO)
+        });
+        let keys: Vec<String> = (0..66_000).map(|number| format!("{number}")).collect();
+        cache.at(at(0)).put_many(keys.iter().map(|key| (key, 0))).unwrap();
+        // Nobody can drain it, and what a reader cannot write is lost.
+        let _lock = locked(path);
+        keys.iter().for_each(|key| assert!(cache.at(at(5)).get(key).unwrap().is_some()));
+        assert_eq!(cache.info(&keys[0]).unwrap().unwrap().accessed, at(5));
     });
 }
 

@@ -182,6 +182,31 @@ fn each_process_enforces_its_own_limits_when_it_writes() {
     });
 }
 
+// rule: F11, R11
+#[test]
+fn a_flush_evicts_nothing_that_another_process_put() {
+    let child = Child::of("processes::a_flush_evicts_nothing_that_another_process_put");
+    let put = |cache: &DiskBackedCache<String>, second: i64| {
+        cache.at(at(second)).put(&second.to_string(), text(5)).unwrap();
+    };
+    if let Some(path) = child.file() {
+        let cache = open(&path, |b| b.disk_entries(4));
+        (3..=4).for_each(|second| put(&cache, second));
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b.disk_entries(2));
+        (1..=2).for_each(|second| put(&cache, second));
+        child.run(path);
+        cache.at(at(9)).get("2").unwrap();
+        cache.flush().unwrap();
+        assert_eq!(cache.len().unwrap(), 4);
+        put(&cache, 10);
+        assert_eq!((cache.len().unwrap(), cache.stats().disk_evictions), (2, 3));
+        assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
 // rule: F10
 #[test]
 fn two_processes_write_to_one_file_at_once() {
