@@ -363,7 +363,7 @@ mod tests {
             queue.sequence += size as u64;
             let row = |sequence| {
                 let (key, created) = (Key::from("a"), Timestamp::default());
-                Queued { key, encoded: Vec::new(), created, sequence }
+                Queued { key, encoded: Arc::default(), created, sequence }
             };
             let rows = (first..=queue.sequence).map(row).collect();
             queue.calls.push_back(Arc::new(Call { rows, bytes: 0 }));

@@ -34,7 +34,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Counts rows that cannot be read and removes them where that is right and possible. For each,
     /// `false` if it is not that row any more; then it is not counted.
     pub(super) async fn drop_bad(&self, met: &[Met<'_>], now: Timestamp) -> Vec<bool> {
-        let removals: Vec<_> = met.iter().filter_map(|met| self.removal_of(met, now)).collect();
+        let removals: Vec<_> = met.iter().filter_map(|met| self.removal_of(met)).collect();
         let mut removed = Vec::new();
         if !removals.is_empty() {
             match self.write(removals, self.impatient()).await {
@@ -96,12 +96,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    fn removal_of(&self, met: &Met<'_>, now: Timestamp) -> Option<Step<T>> {
+    fn removal_of(&self, met: &Met<'_>) -> Option<Step<T>> {
         if met.stays() {
             return None;
         }
         let judged = match met.bad {
-            Bad::Expired { judged } if now.age_of(judged) > self.options.lifetimes.disk => judged,
+            Bad::Expired { judged } => judged,
             // Whoever touches it meanwhile, it stays bad.
             _ => Timestamp::MAX,
         };

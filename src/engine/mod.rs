@@ -135,3 +135,6 @@ impl<T, S: fmt::Debug> fmt::Debug for Engine<T, S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

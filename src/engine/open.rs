@@ -106,7 +106,13 @@ fn join<T: Cacheable>(
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
-    fn new(store: S, options: Options, terms: Terms, version: Version, this: Weak<Self>) -> Self {
+    pub(super) fn new(
+        store: S,
+        options: Options,
+        terms: Terms,
+        version: Version,
+        this: Weak<Self>,
+    ) -> Self {
         let buffer = match options.durability {
             Durability::Buffered { max_delay, max_bytes } => {
                 Some(Buffer::new(max_delay, max_bytes))

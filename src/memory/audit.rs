@@ -123,7 +123,7 @@ mod tests {
         let new = Some(slot(5));
         let change =
             Change { key: Key::from("a"), revision: 2, previous: None, new, inherits: None };
-        memory.begin_write(["a"].into_iter()).end(vec![change]);
+        memory.begin_write([Key::from("a")].iter()).end(vec![change]);
         memory
     }
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_is_being_written_or_will_be_is_passed_over() {
         let memory = memory();
-        let write = memory.begin_write(["a"].into_iter());
+        let write = memory.begin_write([Key::from("a")].iter());
         expect(&audit(&memory, None, false), &[]);
         drop(write);
         memory.accept(Unwritten {
@@ -215,7 +215,7 @@ mod tests {
         pending.pending.store(1, Ordering::Relaxed);
         expect(&problems(&pending), &["0 touches pending, 1 counted"]);
         let touch = Touch { key: Key::from("b"), revision: 1, accessed: at(9) };
-        pending.keep_pending(&mut pending.shards[0].lock(), touch);
+        pending.keep_pending(&mut pending.shards.all[0].lock(), touch);
         expect(&problems(&pending), &["1 touches pending, 2 counted"]);
     }
 

@@ -46,7 +46,7 @@ fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> Rea
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
-    let write = memory.begin_write([key].into_iter());
+    let write = memory.begin_write([Key::from(key)].iter());
     let new = new_slot(revision.unsigned_abs(), time);
     write.end(vec![change(key, revision, Some(new))]);
 }
@@ -135,7 +135,7 @@ fn a_read_of_a_claimed_row_waits_for_the_write() {
     let memory = memory(10);
     let write = memory.begin_write(std::iter::empty());
     let seen = memory.begin_read("victim");
-    assert_eq!(write.claim("victim", 1, at(0)), Claim::Granted);
+    assert_eq!(write.claimer().claim("victim", 1, at(0)), Claim::Granted);
     let found = || row(1, 0, Some(1));
     assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
     drop(write);
@@ -151,8 +151,8 @@ fn a_touch_after_the_store_looked_refuses_the_claim() {
     put(&memory, "a", 1, 5);
     memory.hit("a", at(7)).unwrap();
     let write = memory.begin_write(std::iter::empty());
-    assert_eq!(write.claim("a", 1, at(5)), Claim::Younger(at(7)));
-    assert_eq!(write.claim("a", 1, at(7)), Claim::Granted);
+    assert_eq!(write.claimer().claim("a", 1, at(5)), Claim::Younger(at(7)));
+    assert_eq!(write.claimer().claim("a", 1, at(7)), Claim::Granted);
 }
 
 #[test]
@@ -173,14 +173,14 @@ fn what_a_slot_knew_of_recency_outlives_it() {
 #[test]
 fn writes_that_end_out_of_order_leave_the_last_commit() {
     let memory = memory(10);
-    let first = memory.begin_write(["a"].into_iter());
-    let second = memory.begin_write(["a"].into_iter());
+    let first = memory.begin_write([Key::from("a")].iter());
+    let second = memory.begin_write([Key::from("a")].iter());
     second.end(vec![change("a", 2, Some(new_slot(2, 2)))]);
     assert!(!holds(&memory, "a"), "a write on it is still under way");
     first.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
     assert_eq!(memory.peek("a", at(0)).as_deref(), Some(&2));
-    let third = memory.begin_write(["a"].into_iter());
-    let fourth = memory.begin_write(["a"].into_iter());
+    let third = memory.begin_write([Key::from("a")].iter());
+    let fourth = memory.begin_write([Key::from("a")].iter());
     fourth.end(vec![change("a", 4, None)]);
     third.end(vec![change("a", 3, Some(new_slot(3, 3)))]);
     assert!(!holds(&memory, "a"), "it was deleted after it was put");
@@ -190,7 +190,7 @@ fn writes_that_end_out_of_order_leave_the_last_commit() {
 #[test]
 fn a_clear_outruns_a_put_that_committed_before_it() {
     let memory = memory(10);
-    let put = memory.begin_write(["a"].into_iter());
+    let put = memory.begin_write([Key::from("a")].iter());
     let clear = memory.begin_clear();
     clear.end_clear(2);
     put.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
@@ -203,7 +203,7 @@ fn a_clear_outruns_a_put_that_committed_before_it() {
 fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
     for written_back in [false, true] {
         let memory = memory(10);
-        let write = memory.begin_write(["a"].into_iter());
+        let write = memory.begin_write([Key::from("a")].iter());
         let seen = memory.begin_read("a");
         let found = row(1, 5, Some(1));
         assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Done { .. }));
@@ -219,21 +219,20 @@ fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
 #[test]
 fn keys_spread_over_all_shards_and_epochs() {
     let memory = memory(10);
-    let count = memory.shards.len();
     let texts: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
     let keys = || texts.iter().map(|text| memory.hashed(text));
-    assert_eq!(keys().map(|key| key.shard(count)).collect::<BTreeSet<_>>().len(), count);
+    assert_eq!(keys().map(|key| key.shard()).collect::<BTreeSet<_>>().len(), super::SHARDS);
     assert_eq!(keys().map(|key| key.epoch()).collect::<BTreeSet<_>>().len(), super::EPOCHS);
 }
 
 #[test]
 fn a_write_hides_its_keys_and_no_others() {
     let memory = memory(2_000);
-    let keys: Vec<_> = (0..2_000).map(|number| number.to_string()).collect();
+    let keys: Vec<_> = (0..2_000).map(|number| Key::from(number.to_string())).collect();
     keys.iter().for_each(|key| put(&memory, key, 1, 0));
     let (written, others) = keys.split_at(1_000);
-    let write = memory.begin_write(written.iter().map(String::as_str));
-    let hit = |key: &String| memory.hit(key, at(1)).is_some();
+    let write = memory.begin_write(written.iter());
+    let hit = |key: &Key| memory.hit(key, at(1)).is_some();
     assert!(!written.iter().any(|key| hit(key) || holds(&memory, key)));
     assert!(others.iter().all(|key| hit(key) && holds(&memory, key)));
     drop(write);
@@ -245,7 +244,7 @@ fn a_read_waits_until_every_write_that_claimed_the_row_has_ended() {
     let memory = memory(10);
     let claiming = || {
         let write = memory.begin_write(std::iter::empty());
-        assert_eq!(write.claim("a", 1, at(0)), Claim::Granted);
+        assert_eq!(write.claimer().claim("a", 1, at(0)), Claim::Granted);
         write
     };
     let (first, second) = (claiming(), claiming());
@@ -268,7 +267,7 @@ fn a_rewritten_row_inherits_what_its_store_did_not_know() {
             let recency = if new.is_some() { Some(at(known.max(7))) } else { inherited };
             let rewritten = change("a", 2, new);
             let rewritten = Change { previous: Some(1), inherits: Some(at(7)), ..rewritten };
-            memory.begin_write(["a"].into_iter()).end(vec![rewritten]);
+            memory.begin_write([Key::from("a")].iter()).end(vec![rewritten]);
             assert_eq!(memory.recency("a", 2), recency);
             let unstored = memory.unstored(usize::MAX, true);
             assert_eq!(unstored.first().map(|touch| touch.accessed), inherited);
@@ -384,7 +383,7 @@ fn a_read_that_misses_a_touch_which_is_forgotten_reads_again() {
 #[test]
 fn all_shards_have_the_same_share() {
     let memory = memory(10);
-    let shards = memory.shards.len();
+    let shards = super::SHARDS;
     assert_eq!(
         [1, shards, shards + 1, 3 * shards].map(|total| memory.share_of(total)),
         [1, 1, 2, 3]

@@ -178,7 +178,7 @@ mod tests {
             let key = Key::from("a");
             Change { key, revision, previous: None, new: Some(new), inherits: None }
         });
-        memory.begin_write(["a"].into_iter()).end(changes.into_iter().collect());
+        memory.begin_write([Key::from("a")].iter()).end(changes.into_iter().collect());
         memory.accept(Unwritten {
             key: Key::from("a"),
             value: Arc::new(()),
@@ -222,13 +222,13 @@ mod tests {
         for held in [None, Some(2), Some(3)] {
             let memory = memory(held);
             let write = memory.begin_write(std::iter::empty());
-            assert_eq!(write.claim("a", 2, at(5)), Claim::Younger(at(9)));
+            assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Younger(at(9)));
             assert_eq!(memory.recency("a", 2), held.filter(|of| *of == 2).map(|_| at(9)));
             assert_eq!(memory.recency("a", 3), held.filter(|of| *of == 3).map(|_| at(5)));
         }
         let waiting = memory(None);
         waiting.note_commit("a", 1, false).unwrap();
         let write = waiting.begin_write(std::iter::empty());
-        assert_eq!(write.claim("a", 2, at(5)), Claim::Granted, "the row is an older one");
+        assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Granted, "the row is an older one");
     }
 }

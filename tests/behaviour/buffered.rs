@@ -86,7 +86,7 @@ fn a_flush_commits_all_in_one_transaction() {
 fn of_a_key_that_was_put_again_only_the_last_put_is_written() {
     for last in ["a", "b"] {
         on_both(|bench| {
-            let cache = bench.cache::<String>(|b| b.durability(PATIENT).disk_ttl(secs(10)));
+            let cache = bench.cache::<String>(|b| b.durability(PATIENT).max_age(secs(10)));
             cache.at(at(1)).put("a", text(5)).unwrap();
             cache.at(at(100)).put("a", text(6)).unwrap();
             cache.at(at(100)).put(last, text(6)).unwrap();
