@@ -91,7 +91,8 @@ fn table(results: &Results, contender: &str) -> String {
     let heads: Vec<&str> = costs().map(|cost| cost.head).collect();
     let mut table =
         format!("| entries | {} |\n|{}\n", heads.join(" | "), "---|".repeat(heads.len() + 1));
-    for (scenario, size) in measured(results) {
+    let is_measured = |scenario: &str| results.of(contender, scenario).is_some();
+    for (scenario, size) in measured(results).into_iter().filter(|(name, _)| is_measured(name)) {
         let figure = |cost: &Cost| figure(results, contender, scenario, cost.name);
         let cells: Vec<String> =
             costs().map(|cost| figure(cost).map_or_else(String::new, |v| shown(cost, v))).collect();
