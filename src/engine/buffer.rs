@@ -352,7 +352,9 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::engine;
     use super::*;
+    use crate::options::{Durability, Settings};
 
     /// With a call of so many rows for each of `sizes`.
     fn buffer(sizes: &[usize]) -> Buffer {
@@ -385,5 +387,16 @@ mod tests {
     fn a_commit_takes_no_call_that_is_not_due_as_a_whole() {
         let buffer = buffer(&[2, 2]);
         assert_eq!([0, 1, 2, 3, 4].map(|last| buffer.front(last).len()), [0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn of_a_key_that_is_given_twice_only_the_last_value_is_accepted() {
+        let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
+        let engine = engine(Settings { durability, ..Settings::default() });
+        let pairs = [("a", 1), ("b", 2), ("a", 3)].map(|(key, value)| (key, Arc::new(value)));
+        pollster::block_on(engine.put_many(&pairs, Timestamp::default())).unwrap();
+        let calls = engine.buffer.as_ref().unwrap().front(u64::MAX);
+        let accepted = calls[0].rows.iter().map(|row| (&*row.key, &*row.encoded));
+        assert_eq!(accepted.collect::<Vec<_>>(), [("b", &b"2"[..]), ("a", &b"3"[..])]);
     }
 }

@@ -21,7 +21,7 @@ type Read = Box<dyn FnOnce() -> Row + Send>;
 
 /// A store that nobody can write, and the reads that are expected of it.
 #[derive(Default)]
-struct Scripted {
+pub(super) struct Scripted {
     reads: Mutex<VecDeque<Read>>,
 }
 
@@ -80,7 +80,7 @@ impl Store for Scripted {
     }
 }
 
-fn engine(settings: Settings) -> Arc<Engine<u64, Scripted>> {
+pub(super) fn engine(settings: Settings) -> Arc<Engine<u64, Scripted>> {
     let options = settings.validate().unwrap();
     let (limits, durability) = (options.disk, Durability::Committed);
     let terms = Terms { limits, durability, busy_timeout: Duration::ZERO };
