@@ -34,7 +34,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Counts rows that cannot be read and removes them where that is right and possible. For each,
     /// `false` if it is not that row any more; then it is not counted.
     pub(super) async fn drop_bad(&self, met: &[Met<'_>], now: Timestamp) -> Vec<bool> {
-        let removals: Vec<_> = met.iter().filter_map(|met| self.removal_of(met)).collect();
+        let removals: Vec<_> = met.iter().filter_map(Met::removal).collect();
         let mut removed = Vec::new();
         if !removals.is_empty() {
             match self.write(removals, self.impatient()).await {
@@ -96,19 +96,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    fn removal_of(&self, met: &Met<'_>) -> Option<Step<T>> {
-        if met.stays() {
-            return None;
-        }
-        let judged = match met.bad {
-            Bad::Expired { judged } => judged,
-            // Whoever touches it meanwhile, it stays bad.
-            _ => Timestamp::MAX,
-        };
-        let op = Op::Remove { key: Key::from(met.key), revision: met.meta.revision, judged };
-        Some(op.into())
-    }
-
     fn count_bad(&self, met: &Met<'_>) {
         let counter = match met.bad {
             Bad::Expired { .. } => return self.counters.disk_expirations.add(1),
@@ -126,6 +113,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 }
 
 impl Met<'_> {
+    /// What removes the row, unless it is left alone.
+    fn removal<T>(&self) -> Option<Step<T>> {
+        if self.stays() {
+            return None;
+        }
+        let judged = match self.bad {
+            Bad::Expired { judged } => judged,
+            // Whoever touches it meanwhile, it stays bad.
+            _ => Timestamp::MAX,
+        };
+        let op = Op::Remove { key: Key::from(self.key), revision: self.meta.revision, judged };
+        Some(op.into())
+    }
+
     /// Whether the row is left alone: a newer program still wants it.
     fn stays(&self) -> bool {
         matches!(self.bad, Bad::Outdated { lower: false })
