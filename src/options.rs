@@ -123,13 +123,6 @@ impl Options {
         self.clock.as_ref().map_or_else(|| SystemClock::new().now(), |clock| clock.now())
     }
 
-    /// The time for a `get`.
-    #[inline]
-    pub fn now_for_get(&self) -> Timestamp {
-        let system = || SystemClock::new().now_for_get();
-        self.clock.as_ref().map_or_else(system, |clock| clock.now_for_get())
-    }
-
     /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.
     pub fn fits_memory(&self, size: u64) -> bool {
         size <= self.max_item_size

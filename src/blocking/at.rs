@@ -43,9 +43,15 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     /// As there.
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        if let Some(value) = self.engine.hit(key, self.now)? {
-            return Ok(Some(value));
+        match self.engine.hit(key, || self.now) {
+            Some(value) => Ok(Some(value)),
+            None => self.get_from_disk(key),
         }
+    }
+
+    // By itself, so that a hit does not pay for its frame.
+    #[inline(never)]
+    pub(super) fn get_from_disk(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
         block_on(self.engine.get(key, self.now))
     }
 

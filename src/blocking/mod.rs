@@ -74,7 +74,10 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// See the type; and if the disk cannot be read.
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        self.at(self.engine.now_for_get()).get(key)
+        match self.engine.hit_now(key) {
+            Ok(value) => Ok(Some(value)),
+            Err(now) => self.at(now).get_from_disk(key),
+        }
     }
 
     /// The objects stored under those of `keys` that have one, from memory and from one snapshot of

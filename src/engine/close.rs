@@ -28,16 +28,18 @@ pub(super) struct Operation<'l> {
 }
 
 impl Lifecycle {
-    /// Whether the cache is open.
+    /// Whether operations may begin.
     #[inline]
-    pub fn check(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    pub fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
     }
 
     /// Begins an operation that `close` must wait for.
     pub fn enter(&self) -> Result<Operation<'_>, Error> {
         let mut running = self.running.lock();
-        self.check()?;
+        if !self.is_open() {
+            return Err(Error::closed());
+        }
         *running += 1;
         Ok(Operation { lifecycle: self })
     }
@@ -86,7 +88,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.lifecycle.check().is_err()
+        !self.lifecycle.is_open()
     }
 }
 

@@ -7,6 +7,7 @@ use super::judge::{Bad, Live, Upgrade};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
+use crate::key;
 use crate::memory::{Promotion, ReadEnd, Seen};
 use crate::store::{Meta, Row, Store};
 use crate::time::Timestamp;
@@ -22,8 +23,9 @@ enum Attempt<T> {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        match self.settle(key, || self.memory.hit(key, now)).await {
+        match self.settle(key, || self.memory.hit(key, || Some(now))).await {
             Settled::Row => {}
             Settled::Hit(value) => {
                 event!(key, Memory, "hit");

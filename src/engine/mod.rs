@@ -23,13 +23,11 @@ pub(crate) use open::Guard;
 pub use verify::Report;
 
 use crate::cacheable::Cacheable;
-use crate::error::Error;
-use crate::key;
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
 use crate::store::{Store, Terms, Usage};
-use crate::time::Timestamp;
+use crate::time::{Clock, SystemClock, Timestamp};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
@@ -68,22 +66,29 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.options.now()
     }
 
-    /// The present time, for a get.
+    /// Answers a get from memory. `None` is no answer, be it that the key is none or the cache closed:
+    /// ask [`get`](Self::get).
     #[inline]
-    pub fn now_for_get(&self) -> Timestamp {
-        self.options.now_for_get()
+    pub fn hit(&self, key: &str, now: impl Fn() -> Timestamp) -> Option<Arc<T>> {
+        let value = self.memory.hit(key, || self.lifecycle.is_open().then(&now))?;
+        event!(key, Memory, "hit");
+        Some(value)
     }
 
-    /// Answers a get from memory. `None` is no answer: ask [`get`](Self::get).
+    /// Answers a get at the present time from memory, or says which time [`get`](Self::get) has.
     #[inline]
-    pub fn hit(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        key::check(key)?;
-        self.lifecycle.check()?;
-        let value = self.memory.hit(key, now);
-        if value.is_some() {
-            event!(key, Memory, "hit");
+    pub fn hit_now(&self, key: &str) -> Result<Arc<T>, Timestamp> {
+        match &self.options.clock {
+            None => {
+                let now = || SystemClock::new().now_for_get();
+                self.hit(key, now).ok_or_else(now)
+            }
+            // A user's clock is asked once, and without a lock.
+            Some(clock) => {
+                let now = clock.now_for_get();
+                self.hit(key, || now).ok_or(now)
+            }
         }
-        Ok(value)
     }
 
     /// Empties the memory tier.

@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_copy_may_be_ahead_of_its_row_if_that_is_to_be_written_back() {
         let memory = memory();
-        memory.hit("a", at(7)).unwrap();
+        memory.hit("a", || Some(at(7))).unwrap();
         expect(&audit(&memory, Some(ROW), false), &[]);
         let ahead = RowFacts { accessed: at(8), ..ROW };
         expect(&audit(&memory, Some(ahead), false), &["7 in memory, to be written back, and 8"]);

@@ -63,7 +63,7 @@ struct Shards<V> {
 
 /// On lines of its own, so that threads on different shards do not slow each other down.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(align(64))]
 struct Shard<V>(Mutex<State<V>>);
 
 /// What a shard's lock guards. What a hit needs comes first, on the lines of the lock.
@@ -71,11 +71,11 @@ struct Shard<V>(Mutex<State<V>>);
 #[repr(C)]
 struct State<V> {
     slots: HashTable<Slot<V>>,
+    hits: u64,
     /// Keys that a write under way will change or remove. Hits on them are answered from disk.
     writes: HashTable<InFlight>,
     /// Objects that hide slots and rows of their keys.
     unwritten: HashTable<Unwritten<V>>,
-    hits: u64,
     /// How many writes under way will empty the whole tier.
     frozen: u32,
     /// The revision of the last `clear`; older changes come too late.
@@ -141,18 +141,21 @@ impl<V> Memory<V> {
     }
 
     /// The hit path: an object that is alive in memory, touched and counted.
+    ///
+    /// `now` is asked with the lock held and the slot on its way from memory, so that its cost is
+    /// hidden behind that wait. It may say that there are no hits now, and must not come back here.
     #[inline]
-    pub fn hit(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
+    pub fn hit(&self, key: &str, now: impl Fn() -> Option<Timestamp>) -> Option<Arc<V>> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
         let state = &mut *state;
-        if let Some(answer) = state.hit_unwritten(key, &self.lifetimes, now) {
+        if state.has_writes()
+            && let Some(answer) = state.hit_beside_writes(key, &self.lifetimes, now()?)
+        {
             return answer;
         }
-        if state.is_written(key) {
-            return None;
-        }
         let slot = state.slot_mut(key)?;
+        let now = now()?;
         if !slot.alive(&self.lifetimes, now) {
             return None;
         }
@@ -261,7 +264,24 @@ impl<V> State<V> {
         if self.is_written(key) { None } else { self.slot(key) }
     }
 
+    /// Whether anything here is being written or still to be.
     #[inline]
+    fn has_writes(&self) -> bool {
+        self.writes.len() + self.unwritten.len() + self.frozen as usize > 0
+    }
+
+    /// A hit on a shard that has writes. The outer `None` says that they do not concern the key.
+    #[inline(never)]
+    fn hit_beside_writes(
+        &mut self,
+        key: Hashed<'_>,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> Option<Option<Arc<V>>> {
+        let unwritten = self.hit_unwritten(key, lifetimes, now);
+        unwritten.or_else(|| self.is_written(key).then_some(None))
+    }
+
     fn is_written(&self, key: Hashed<'_>) -> bool {
         self.frozen > 0 || (!self.writes.is_empty() && self.write_on(key).is_some())
     }

@@ -77,7 +77,7 @@ proptest! {
                 put(&memory, &key, time, time);
                 oracle.put(key, time.unsigned_abs());
             } else {
-                let hit = memory.hit(&key, at(time)).map(|value| *value);
+                let hit = memory.hit(&key, || Some(at(time))).map(|value| *value);
                 prop_assert_eq!(hit, oracle.get(&key).copied());
             }
         }
@@ -108,7 +108,7 @@ proptest! {
                     oracle.remove(&victim);
                 }
             } else {
-                let hit = memory.hit(&key, at(time)).is_some();
+                let hit = memory.hit(&key, || Some(at(time))).is_some();
                 prop_assert_eq!(hit, oracle.contains_key(&key));
                 oracle.entry(key).and_modify(|known| *known = (*known).max(time));
             }
@@ -127,7 +127,7 @@ fn a_promotion_that_raced_with_a_write_reads_again() {
     let seen = memory.begin_read("a");
     put(&memory, "a", 2, 5);
     assert!(matches!(memory.end_read("a", seen, row(1, 0, Some(1)), at(9)), ReadEnd::Again));
-    assert_eq!(memory.hit("a", at(9)).as_deref(), Some(&2));
+    assert_eq!(memory.hit("a", || Some(at(9))).as_deref(), Some(&2));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_read_of_a_claimed_row_waits_for_the_write() {
 fn a_touch_after_the_store_looked_refuses_the_claim() {
     let memory = memory(10);
     put(&memory, "a", 1, 5);
-    memory.hit("a", at(7)).unwrap();
+    memory.hit("a", || Some(at(7))).unwrap();
     let write = memory.begin_write(std::iter::empty());
     assert_eq!(write.claimer().claim("a", 1, at(5)), Claim::Younger(at(7)));
     assert_eq!(write.claimer().claim("a", 1, at(7)), Claim::Granted);
@@ -159,7 +159,7 @@ fn a_touch_after_the_store_looked_refuses_the_claim() {
 fn what_a_slot_knew_of_recency_outlives_it() {
     let memory = memory(10);
     put(&memory, "a", 1, 5);
-    memory.hit("a", at(7)).unwrap();
+    memory.hit("a", || Some(at(7))).unwrap();
     memory.evict_all();
     assert_eq!(memory.recency("a", 1), Some(at(7)));
     assert_eq!(memory.recency("a", 2), None);
@@ -232,7 +232,7 @@ fn a_write_hides_its_keys_and_no_others() {
     keys.iter().for_each(|key| put(&memory, key, 1, 0));
     let (written, others) = keys.split_at(1_000);
     let write = memory.begin_write(written.iter());
-    let hit = |key: &Key| memory.hit(key, at(1)).is_some();
+    let hit = |key: &Key| memory.hit(key, || Some(at(1))).is_some();
     assert!(!written.iter().any(|key| hit(key) || holds(&memory, key)));
     assert!(others.iter().all(|key| hit(key) && holds(&memory, key)));
     drop(write);
@@ -263,7 +263,7 @@ fn a_rewritten_row_inherits_what_its_store_did_not_know() {
         for new in [None, Some(new_slot(2, 7))] {
             let memory = memory(10);
             put(&memory, "a", 1, 5);
-            memory.hit("a", at(known)).unwrap();
+            memory.hit("a", || Some(at(known))).unwrap();
             let recency = if new.is_some() { Some(at(known.max(7))) } else { inherited };
             let rewritten = change("a", 2, new);
             let rewritten = Change { previous: Some(1), inherits: Some(at(7)), ..rewritten };
@@ -281,10 +281,10 @@ fn a_clear_hides_everything_until_it_has_ended() {
     let memory = memory(10);
     put(&memory, "a", 1, 0);
     let clear = memory.begin_clear();
-    assert_eq!(memory.hit("a", at(1)), None);
+    assert_eq!(memory.hit("a", || Some(at(1))), None);
     assert!(!holds(&memory, "a"));
     drop(clear);
-    assert!(memory.hit("a", at(1)).is_some(), "the clear came to nothing");
+    assert!(memory.hit("a", || Some(at(1))).is_some(), "the clear came to nothing");
 }
 
 /// A put may commit after a clear and end before it.
@@ -293,8 +293,8 @@ fn a_clear_keeps_what_is_known_of_younger_rows() {
     let memory = memory(10);
     put(&memory, "old", 1, 5);
     put(&memory, "new", 3, 5);
-    memory.hit("old", at(7)).unwrap();
-    memory.hit("new", at(7)).unwrap();
+    memory.hit("old", || Some(at(7))).unwrap();
+    memory.hit("new", || Some(at(7))).unwrap();
     memory.evict_all();
     assert_eq!(memory.pending(), 2);
     memory.begin_clear().end_clear(2);
@@ -308,7 +308,7 @@ fn what_was_known_before_a_look_outlives_its_writing_back() {
     for evicted in [false, true] {
         let memory = memory(10);
         put(&memory, "a", 1, 5);
-        memory.hit("a", at(7)).unwrap();
+        memory.hit("a", || Some(at(7))).unwrap();
         if evicted {
             memory.evict_all();
         }
@@ -326,9 +326,9 @@ fn a_touch_is_written_back_until_the_row_has_it() {
     let memory = memory(10);
     let unstored = || memory.unstored(usize::MAX, true);
     put(&memory, "a", 2, 5);
-    memory.hit("a", at(5)).unwrap();
+    memory.hit("a", || Some(at(5))).unwrap();
     assert_eq!(unstored(), [], "the row has it");
-    memory.hit("a", at(7)).unwrap();
+    memory.hit("a", || Some(at(7))).unwrap();
     let touch = |revision, time| Touch { key: Key::from("a"), revision, accessed: at(time) };
     memory.note_stored(&[touch(1, 7)]);
     memory.note_stored(&[touch(2, 6)]);

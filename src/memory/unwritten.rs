@@ -104,7 +104,6 @@ impl<V> Memory<V> {
 impl<V> State<V> {
     /// A hit on what is still to be written. The outer `None` says that there is nothing, the inner
     /// one that it has expired.
-    #[inline]
     pub(super) fn hit_unwritten(
         &mut self,
         key: Hashed<'_>,
@@ -188,7 +187,7 @@ mod tests {
             sequence: 1,
             committing: true,
         });
-        memory.hit("a", at(9)).unwrap();
+        memory.hit("a", || Some(at(9))).unwrap();
         memory
     }
 
