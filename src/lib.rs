@@ -108,7 +108,7 @@ mod engine;
 
 mod blocking;
 
-pub use blocking::{At, Builder, DiskBackedCache};
+pub use blocking::{At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder};
 pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]
 pub use codec::MessagePack;

@@ -2,7 +2,7 @@
 
 use crate::entry::CodecId;
 use crate::error::Error;
-use crate::time::{Clock, SystemClock, Timestamp, nanos_of};
+use crate::time::{Clock, SystemClock, Timestamp, When, nanos_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +121,13 @@ impl Options {
     #[inline]
     pub fn now(&self) -> Timestamp {
         self.clock.as_ref().map_or_else(|| SystemClock::new().now(), |clock| clock.now())
+    }
+
+    /// The present time for a `get`. A user's clock is asked now, because it must not run under a
+    /// lock.
+    #[inline]
+    pub fn when_of_get(&self) -> When {
+        self.clock.as_ref().map_or(When::System, |clock| When::Known(clock.now_for_get()))
     }
 
     /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.

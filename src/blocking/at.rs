@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::entry::{EntryInfo, Tier};
 use crate::error::Error;
 use crate::store::Store;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, When};
 use pollster::block_on;
 use std::collections::HashMap;
 use std::fmt;
@@ -43,7 +43,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     /// As there.
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        match self.engine.hit(key, || self.now) {
+        match self.engine.hit(key, When::Known(self.now)) {
             Some(value) => Ok(Some(value)),
             None => self.get_from_disk(key),
         }

@@ -5,9 +5,11 @@
 
 mod at;
 mod builder;
+mod memory_cache;
 
 pub use at::At;
 pub use builder::Builder;
+pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
 use crate::cacheable::Cacheable;
 use crate::engine::{Engine, Guard, Report};
@@ -74,9 +76,10 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// See the type; and if the disk cannot be read.
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        match self.engine.hit_now(key) {
-            Ok(value) => Ok(Some(value)),
-            Err(now) => self.at(now).get_from_disk(key),
+        let when = self.engine.when_of_get();
+        match self.engine.hit(key, when) {
+            Some(value) => Ok(Some(value)),
+            None => self.at(when.timestamp()).get_from_disk(key),
         }
     }
 

@@ -27,7 +27,7 @@ use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
 use crate::store::{Store, Terms, Usage};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
@@ -69,26 +69,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get from memory. `None` is no answer, be it that the key is none or the cache closed:
     /// ask [`get`](Self::get).
     #[inline]
-    pub fn hit(&self, key: &str, now: impl Fn() -> Timestamp) -> Option<Arc<T>> {
-        let value = self.memory.hit(key, || self.lifecycle.is_open().then(&now))?;
+    pub fn hit(&self, key: &str, when: When) -> Option<Arc<T>> {
+        let value = self.memory.hit(key, || self.lifecycle.is_open().then(|| when.timestamp()))?;
         event!(key, Memory, "hit");
         Some(value)
     }
 
-    /// Answers a get at the present time from memory, or says which time [`get`](Self::get) has.
+    /// The present time, for a get.
     #[inline]
-    pub fn hit_now(&self, key: &str) -> Result<Arc<T>, Timestamp> {
-        match &self.options.clock {
-            None => {
-                let now = || SystemClock::new().now_for_get();
-                self.hit(key, now).ok_or_else(now)
-            }
-            // A user's clock is asked once, and without a lock.
-            Some(clock) => {
-                let now = clock.now_for_get();
-                self.hit(key, || now).ok_or(now)
-            }
-        }
+    pub fn when_of_get(&self) -> When {
+        self.options.when_of_get()
     }
 
     /// Empties the memory tier.

@@ -12,6 +12,7 @@
 //!
 //! Lock order: `order`, then one shard at a time. Values are dropped after both are released.
 
+mod alone;
 mod audit;
 mod order;
 mod read;
@@ -200,7 +201,7 @@ impl<V> Memory<V> {
             let slots = std::mem::take(&mut state.slots);
             for slot in slots {
                 self.leave(&mut state, &mut order, &slot);
-                removed.push(slot);
+                removed.push(slot.into_value());
             }
         }
         self.publish(&order);

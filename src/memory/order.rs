@@ -18,7 +18,10 @@ use crate::key::Key;
 use crate::time::Timestamp;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use std::cmp::Reverse;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A place in the order: recency and key.
 type Place = (Timestamp, Key);
@@ -28,8 +31,8 @@ type Place = (Timestamp, Key);
 pub(super) struct Order {
     /// For each shard a place at or below that of its oldest object; `None` if the shard is empty.
     bounds: Box<[Option<Place>]>,
-    /// The same bounds with their shards, in order.
-    ordered: BTreeSet<(Place, usize)>,
+    /// The same bounds with their shards, the lowest on top, and some that were lowered since.
+    lowest: BinaryHeap<Reverse<(Place, usize)>>,
     shards: Box<[ShardOrder]>,
     entries: u64,
     bytes: u64,
@@ -49,7 +52,7 @@ impl Order {
     pub fn new(shards: usize) -> Self {
         Self {
             bounds: vec![None; shards].into(),
-            ordered: BTreeSet::new(),
+            lowest: BinaryHeap::new(),
             shards: std::iter::repeat_with(ShardOrder::default).take(shards).collect(),
             entries: 0,
             bytes: 0,
@@ -68,21 +71,34 @@ impl Order {
     pub fn inserted<V>(&mut self, shard: usize, slot: &Slot<V>) {
         self.entries += 1;
         self.bytes += slot.size();
-        let place = place_of(slot);
-        self.shards[shard].inserted(&place);
-        if self.bounds[shard].as_ref().is_none_or(|bound| place < *bound) {
-            self.set_bound(shard, Some(place));
+        self.shards[shard].inserted(slot);
+        if self.bounds[shard].as_ref().is_none_or(|bound| lies_before(slot, bound)) {
+            self.lower_bound(shard, place_of(slot));
         }
     }
 
-    fn set_bound(&mut self, shard: usize, bound: Option<Place>) {
-        if self.bounds[shard] == bound {
-            return;
+    /// Lowers the bound of any shard, or gives it its first.
+    fn lower_bound(&mut self, shard: usize, bound: Place) {
+        self.bounds[shard] = Some(bound.clone());
+        self.lowest.push(Reverse((bound, shard)));
+        if self.lowest.len() > self.bounds.len() * 4 {
+            let bounds = self.bounds.iter().enumerate();
+            self.lowest = bounds
+                .filter_map(|(shard, bound)| Some(Reverse((bound.clone()?, shard))))
+                .collect();
         }
-        self.ordered.extend(bound.clone().map(|bound| (bound, shard)));
-        if let Some(before) = std::mem::replace(&mut self.bounds[shard], bound) {
-            self.ordered.remove(&(before, shard));
+    }
+
+    /// Raises the bound of the shard that has the lowest.
+    fn raise_lowest(&mut self, bound: Option<Place>) {
+        let Some(mut top) = self.lowest.peek_mut() else { return };
+        let Reverse((lowest, shard)) = &mut *top;
+        let shard = *shard;
+        match &bound {
+            Some(bound) => lowest.clone_from(bound),
+            None => drop(PeekMut::pop(top)),
         }
+        self.bounds[shard] = bound;
     }
 
     /// Takes note of an object that left. Its place in a queue is skipped when its turn comes.
@@ -92,8 +108,15 @@ impl Order {
     }
 
     /// The shard with the lowest bound.
-    fn lowest(&self) -> Option<usize> {
-        self.ordered.first().map(|(_, index)| *index)
+    fn lowest(&mut self) -> Option<usize> {
+        loop {
+            let top = self.lowest.peek_mut()?;
+            let Reverse((bound, shard)) = &*top;
+            if self.bounds[*shard].as_ref() == Some(bound) {
+                return Some(*shard);
+            }
+            PeekMut::pop(top);
+        }
     }
 
     /// Whether every object of the shard lies where its queue and bound say.
@@ -112,10 +135,15 @@ impl Order {
 }
 
 impl ShardOrder {
-    fn inserted(&mut self, place: &Place) {
-        if self.horizon.as_ref().is_some_and(|horizon| place <= horizon) {
-            self.queue.insert(place.clone());
+    fn inserted<V>(&mut self, slot: &Slot<V>) {
+        if self.horizon.as_ref().is_some_and(|horizon| lies_before(slot, horizon)) {
+            self.queue.insert(place_of(slot));
         }
+    }
+
+    /// A place at or below that of every object, without looking at any.
+    fn bound(&self) -> Option<&Place> {
+        self.queue.first().or(self.horizon.as_ref())
     }
 
     /// The place of the shard's oldest object. The shard must be locked, so that no recency rises
@@ -156,6 +184,11 @@ impl ShardOrder {
     }
 }
 
+/// Whether the object's place is at most `place`.
+fn lies_before<V>(slot: &Slot<V>, place: &Place) -> bool {
+    (slot.accessed(), slot.key()) <= (place.0, &place.1)
+}
+
 fn place_of<V>(slot: &Slot<V>) -> Place {
     (slot.accessed(), slot.key().clone())
 }
@@ -169,9 +202,9 @@ impl<V> Memory<V> {
         state.slots.insert_unique(key.hash, slot, hash);
     }
 
-    /// Evicts one victim after the other until the limits hold. The victims are pushed to `removed`
-    /// so that the caller drops them once no lock is held. Returns their number.
-    pub(super) fn evict(&self, order: &mut Order, removed: &mut Vec<Slot<V>>) -> u64 {
+    /// Evicts one victim after the other until the limits hold. The victims' objects are pushed to
+    /// `removed` so that the caller drops them once no lock is held. Returns their number.
+    pub(super) fn evict(&self, order: &mut Order, removed: &mut Vec<Arc<V>>) -> u64 {
         let mut count = 0;
         while !self.limits.hold(order.entries, order.bytes) {
             let index = order
@@ -179,18 +212,22 @@ impl<V> Memory<V> {
                 .expect("a tier over its limits has objects, and their shards bounds");
             let mut state = self.shards.all[index].lock();
             let oldest = order.shards[index].oldest(&state, &self.shards.hasher);
-            order.set_bound(index, oldest);
-            if order.lowest() != Some(index) {
-                continue;
+            if order.bounds[index] != oldest {
+                order.raise_lowest(oldest);
+                if order.lowest() != Some(index) {
+                    continue;
+                }
             }
             let Some((_, key)) = order.shards[index].queue.pop_first() else {
                 continue;
             };
+            let bound = order.shards[index].bound().cloned();
+            order.raise_lowest(bound);
             let victim = state.take_slot(self.hashed(&key));
             let victim =
                 victim.expect("the oldest place was found to hold an object under this lock");
             self.leave(&mut state, order, &victim);
-            removed.push(victim);
+            removed.push(victim.into_value());
             count += 1;
         }
         self.publish(order);

@@ -131,7 +131,7 @@ impl<V> Memory<V> {
         key: Hashed<'_>,
         found: Promotion<V>,
         now: Timestamp,
-        removed: &mut Vec<Slot<V>>,
+        removed: &mut Vec<Arc<V>>,
     ) -> bool {
         let free = !state.is_written(key) || planted(Bug::PromotionWithoutLook);
         let mut expired_copy = false;
@@ -146,7 +146,7 @@ impl<V> Memory<V> {
                 let slot = state.take_slot(key).expect("it was just found under this lock");
                 expired_copy = !slot.alive(&self.lifetimes, now);
                 order.removed(slot.size());
-                removed.push(slot);
+                removed.push(slot.into_value());
             }
         }
         let known = state.recency(key, found.revision);

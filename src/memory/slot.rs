@@ -35,6 +35,9 @@ pub(super) struct Slot<V> {
     unstored: bool,
 }
 
+/// Instead of a row's revision; those begin with 1.
+const WITHOUT_ROW: i64 = 0;
+
 impl<V> Slot<V> {
     pub fn new(key: Key, revision: i64, new: NewSlot<V>) -> Self {
         Self {
@@ -46,6 +49,11 @@ impl<V> Slot<V> {
             size: u32::try_from(new.size).unwrap_or(u32::MAX),
             unstored: new.accessed > new.stored,
         }
+    }
+
+    /// An object that no row is behind.
+    pub fn without_row(key: Key, new: NewSlot<V>) -> Self {
+        Self::new(key, WITHOUT_ROW, new)
     }
 
     #[inline]
@@ -84,7 +92,7 @@ impl<V> Slot<V> {
 
     /// What this slot knows of its row's recency and the row does not.
     pub fn unstored_touch(&self) -> Option<Touch> {
-        self.unstored.then(|| Touch {
+        (self.unstored && self.revision != WITHOUT_ROW).then(|| Touch {
             key: self.key.clone(),
             revision: self.revision,
             accessed: self.accessed,
@@ -94,6 +102,11 @@ impl<V> Slot<V> {
     #[inline]
     pub fn value(&self) -> &Arc<V> {
         &self.value
+    }
+
+    /// The object, for those who drop it later.
+    pub fn into_value(self) -> Arc<V> {
+        self.value
     }
 
     pub fn key(&self) -> &Key {

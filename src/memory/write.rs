@@ -107,7 +107,7 @@ pub(crate) struct Finished<V> {
 /// Objects on their way out.
 #[derive(Debug)]
 pub(crate) struct Removed<V> {
-    _slots: Vec<Slot<V>>,
+    _values: Vec<Arc<V>>,
 }
 
 impl<V> Memory<V> {
@@ -165,7 +165,7 @@ impl<'m, V> Write<'m, V> {
             self.memory.drop_pending(&mut state, key);
             if let Some(slot) = state.take_slot(key) {
                 order.removed(slot.size());
-                removed.push(slot);
+                removed.push(slot.into_value());
             }
             let inherited =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
@@ -187,7 +187,7 @@ impl<'m, V> Write<'m, V> {
         self.unmark(true);
         let evicted = self.memory.evict(&mut order, &mut removed);
         drop(order);
-        Finished { before, evicted, removed: Removed { _slots: removed } }
+        Finished { before, evicted, removed: Removed { _values: removed } }
     }
 
     /// Ends a write that emptied the disk tier with the change `revision`.
@@ -199,13 +199,13 @@ impl<'m, V> Write<'m, V> {
             state.cleared = state.cleared.max(revision);
             for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
                 order.removed(slot.size());
-                removed.push(slot);
+                removed.push(slot.into_value());
             }
             self.memory.drop_cleared_pending(&mut state, revision);
         }
         self.memory.publish(&order);
         self.unfreeze();
-        Removed { _slots: removed }
+        Removed { _values: removed }
     }
 
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans

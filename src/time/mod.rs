@@ -83,6 +83,23 @@ pub(crate) fn nanos_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The time of a `get`: known, or to be asked of the system when it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    Known(Timestamp),
+    System,
+}
+
+impl When {
+    #[inline]
+    pub fn timestamp(self) -> Timestamp {
+        match self {
+            Self::Known(timestamp) => timestamp,
+            Self::System => SystemClock::new().now_for_get(),
+        }
+    }
+}
+
 /// Where a cache reads the time.
 ///
 /// An operation reads its clock once. The default is [`SystemClock`]; tests take a [`ManualClock`],

@@ -11,6 +11,7 @@ mod expiry_upkeep;
 mod file;
 mod keys;
 mod lifecycle;
+mod memory_cache;
 mod operations;
 mod processes;
 mod questions;

@@ -2,7 +2,7 @@
 
 use crate::contender::{Contender, Facts, Peer, Setup, Tiers};
 use crate::object::Customer;
-use disk_backed_cache::{Builder, DiskBackedCache, Durability, MessagePack};
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, MemoryCache, MessagePack};
 use std::sync::Arc;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,6 +34,19 @@ pub fn peers() -> Vec<Peer> {
             tiers: Tiers::Both,
             open: |setup| open(setup, |builder| builder),
             facts: FACTS,
+        },
+        Peer {
+            name: "ours-memory",
+            tiers: Tiers::Memory,
+            open: |setup| {
+                let builder = MemoryCache::builder().entries(setup.memory_entries as u64);
+                Box::new(builder.ttl(MEMORY_TTL).build().unwrap())
+            },
+            facts: Facts::memory(
+                "`disk_backed_cache::MemoryCache`: the memory tier with nothing beneath",
+                "exact LRU",
+                "sliding",
+            ),
         },
         Peer {
             name: "ours-synced",
@@ -86,12 +99,14 @@ fn open(
 
 fn builder(setup: &Setup<'_>) -> Builder<Customer> {
     let builder = DiskBackedCache::builder()
-        .memory_ttl(Duration::from_secs(1_800))
+        .memory_ttl(MEMORY_TTL)
         .disk_ttl(Duration::from_secs(3_600))
         .memory_entries(setup.memory_entries as u64)
         .memory_bytes(1 << 30);
     if setup.bounded { builder.disk_entries(setup.disk_entries as u64) } else { builder }
 }
+
+const MEMORY_TTL: Duration = Duration::from_secs(1_800);
 
 struct Ours(DiskBackedCache<Customer>);
 
@@ -110,6 +125,16 @@ impl Contender for Ours {
 
     fn settle(&self) {
         self.0.flush().unwrap();
+    }
+}
+
+impl Contender for MemoryCache<Customer> {
+    fn get(&self, key: &str) -> Option<Arc<Customer>> {
+        self.get(key)
+    }
+
+    fn put(&self, key: &str, value: Arc<Customer>) {
+        self.put(key, value);
     }
 }
 

@@ -1,0 +1,184 @@
+//! The memory tier by itself, for objects that nobody wants to find again in a later process.
+
+use crate::error::Error;
+use crate::memory::Memory;
+use crate::options::{Options, Settings};
+use crate::stats::{Counters, Stats};
+use crate::time::Clock;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A cache of `V` in memory alone: the memory tier of a [`DiskBackedCache`](crate::DiskBackedCache)
+/// with nothing beneath.
+///
+/// Exact LRU over all threads, sliding TTL, statistics; nothing is encoded, so `V` may be any type.
+/// A cheap handle: clones share one cache. What leaves it is gone.
+///
+/// ```
+/// use disk_backed_cache::MemoryCache;
+/// use std::time::Duration;
+///
+/// let cache = MemoryCache::builder().entries(2).ttl(Duration::from_secs(60)).build()?;
+/// cache.put("a", 1);
+/// cache.put("b", 2);
+/// assert_eq!(cache.get("a").as_deref(), Some(&1));
+/// cache.put("c", 3); // One must go: "b" is the oldest.
+/// assert_eq!(cache.get("b"), None);
+/// assert_eq!((cache.len(), cache.stats().memory_evictions), (2, 1));
+/// # Ok::<(), disk_backed_cache::Error>(())
+/// ```
+pub struct MemoryCache<V> {
+    shared: Arc<Shared<V>>,
+}
+
+struct Shared<V> {
+    memory: Memory<V>,
+    options: Options,
+    counters: Counters,
+}
+
+impl<V> MemoryCache<V> {
+    /// Begins to describe a cache.
+    pub fn builder() -> MemoryCacheBuilder<V> {
+        MemoryCacheBuilder { settings: Settings::default(), value: PhantomData }
+    }
+
+    /// The object stored under `key`, which becomes the most recent one.
+    #[inline]
+    pub fn get(&self, key: &str) -> Option<Arc<V>> {
+        let Shared { memory, options, counters } = &*self.shared;
+        let when = options.when_of_get();
+        let value = memory.hit(key, || Some(when.timestamp()));
+        if value.is_none() {
+            let expired = memory.drop_expired(key, when.timestamp());
+            counters.memory_expirations.add(u64::from(expired));
+            counters.misses.add(1);
+        }
+        value
+    }
+
+    /// Stores `value` under `key` in place of what was there. Objects above the limit are evicted
+    /// before this returns.
+    #[doc(alias = "insert")]
+    #[doc(alias = "set")]
+    pub fn put(&self, key: &str, value: impl Into<Arc<V>>) {
+        let Shared { memory, options, counters } = &*self.shared;
+        let evicted = memory.put_alone(key, value.into(), options.now());
+        counters.puts.add(1);
+        counters.memory_evictions.add(evicted);
+    }
+
+    /// Removes the object of `key` and says whether there was one alive.
+    #[doc(alias = "remove")]
+    pub fn delete(&self, key: &str) -> bool {
+        let Shared { memory, options, counters } = &*self.shared;
+        counters.deletes.add(1);
+        let removed = memory.remove_alone(key, options.now());
+        counters.memory_expirations.add(u64::from(removed == Some(false)));
+        removed == Some(true)
+    }
+
+    /// Whether a `get` would return an object. Changes and counts nothing.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.shared.memory.peek(key, self.shared.options.now()).is_some()
+    }
+
+    /// How many objects there are, expired ones that nobody met included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.shared.memory.gauges().0
+    }
+
+    /// Whether there are no objects.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes all objects and leaves the statistics.
+    pub fn clear(&self) {
+        self.shared.memory.evict_all();
+    }
+
+    /// A snapshot of the statistics. Those of the disk and of bytes are zero.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Shared { memory, counters, .. } = &*self.shared;
+        let (memory_hits, misses) = (memory.hits(), counters.misses.get());
+        Stats {
+            memory_hits,
+            misses,
+            gets: memory_hits + misses,
+            puts: counters.puts.get(),
+            deletes: counters.deletes.get(),
+            memory_evictions: counters.memory_evictions.get(),
+            memory_expirations: counters.memory_expirations.get(),
+            memory_entries: memory.gauges().0,
+            ..Stats::default()
+        }
+    }
+}
+
+impl<V> Clone for MemoryCache<V> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<V> fmt::Debug for MemoryCache<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryCache").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`MemoryCache`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MemoryCacheBuilder<V> {
+    settings: Settings,
+    value: PhantomData<fn() -> V>,
+}
+
+impl<V> MemoryCacheBuilder<V> {
+    /// At most this many objects. 0 keeps none. Default: 10,000.
+    pub fn entries(mut self, entries: u64) -> Self {
+        self.settings.memory_entries = entries;
+        self
+    }
+
+    /// Objects expire this long after they were last touched. Default: never.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.memory_ttl = Some(ttl);
+        self
+    }
+
+    /// Objects expire this long after they were put, however often they are touched. Default: never.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = Some(age);
+        self
+    }
+
+    /// Where the cache reads the time. Default: a [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: Arc<impl Clock>) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// Makes the cache.
+    ///
+    /// # Errors
+    /// If a duration is zero.
+    pub fn build(self) -> Result<MemoryCache<V>, Error> {
+        let options = self.settings.validate()?;
+        let (memory, counters) = (Memory::new(&options), Counters::default());
+        Ok(MemoryCache { shared: Arc::new(Shared { memory, options, counters }) })
+    }
+}
+
+impl<V> fmt::Debug for MemoryCacheBuilder<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryCacheBuilder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! Objects without rows: the tier by itself, with nothing beneath.
+
+use super::slot::Slot;
+use super::{Memory, NewSlot};
+use crate::key::Key;
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+impl<V> Memory<V> {
+    /// Stores an object that has no row, in place of an older one. Returns how many others had to go.
+    pub fn put_alone(&self, key: &str, value: Arc<V>, now: Timestamp) -> u64 {
+        let hashed = self.hashed(key);
+        let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now };
+        let slot = Slot::without_row(Key::from(key), new);
+        let mut removed = Vec::new();
+        let mut order = self.order.lock();
+        let mut state = self.shard(hashed).lock();
+        if let Some(slot) = state.take_slot(hashed) {
+            order.removed(slot.size());
+            removed.push(slot.into_value());
+        }
+        self.insert(&mut order, &mut state, slot);
+        drop(state);
+        let evicted = self.evict(&mut order, &mut removed);
+        drop(order);
+        drop(removed);
+        evicted
+    }
+
+    /// Removes the object of `key` and says whether it was alive; `None` if there is none.
+    pub fn remove_alone(&self, key: &str, now: Timestamp) -> Option<bool> {
+        let hashed = self.hashed(key);
+        let mut order = self.order.lock();
+        let slot = self.shard(hashed).lock().take_slot(hashed)?;
+        order.removed(slot.size());
+        self.publish(&order);
+        drop(order);
+        Some(slot.alive(&self.lifetimes, now))
+    }
+}

@@ -1,0 +1,182 @@
+//! The memory tier with nothing beneath.
+
+use disk_backed_cache::{ManualClock, MemoryCache, Timestamp};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at_zero() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_nanos(0)))
+}
+
+// rule: N1
+#[test]
+fn it_holds_values_of_any_type_under_any_key() {
+    struct NotSerializable(fn() -> u32);
+    let cache = MemoryCache::builder().build().unwrap();
+    for key in ["", "a", &"long".repeat(1_000)] {
+        cache.put(key, NotSerializable(|| 7));
+        assert_eq!((cache.get(key).unwrap().0)(), 7);
+        assert!(cache.delete(key) && !cache.delete(key) && !cache.contains_key(key));
+    }
+}
+
+// rule: N2
+#[test]
+fn the_oldest_goes_first_and_of_equals_the_alphabetically_first() {
+    let clock = at_zero();
+    let cache = MemoryCache::builder().entries(3).clock(clock.clone()).build().unwrap();
+    for key in ["b", "c", "a"] {
+        cache.put(key, ());
+    }
+    clock.advance(SECOND);
+    cache.get("a");
+    cache.put("d", ());
+    assert_eq!(["a", "b", "c", "d"].map(|key| cache.contains_key(key)), [true, false, true, true]);
+    assert_eq!(cache.stats().memory_evictions, 1);
+}
+
+// rule: N2
+#[test]
+fn a_cache_of_no_entries_keeps_nothing() {
+    let cache = MemoryCache::builder().entries(0).build().unwrap();
+    cache.put("a", 1);
+    assert!(cache.is_empty() && cache.get("a").is_none());
+}
+
+// rule: N3
+#[test]
+fn touched_objects_live_on_up_to_their_age() {
+    let clock = at_zero();
+    let builder = MemoryCache::builder().ttl(2 * SECOND).max_age(5 * SECOND).clock(clock.clone());
+    let cache = builder.build().unwrap();
+    cache.put("touched", ());
+    cache.put("idle", ());
+    for _ in 0..2 {
+        clock.advance(2 * SECOND);
+        assert!(cache.get("touched").is_some());
+    }
+    assert!(!cache.contains_key("idle"));
+    assert_eq!(cache.len(), 2, "nobody met it");
+    assert!(cache.get("idle").is_none());
+    clock.advance(2 * SECOND);
+    assert!(!cache.delete("touched"));
+    assert_eq!((cache.len(), cache.stats().memory_expirations), (0, 2));
+}
+
+// rule: N3
+#[test]
+fn a_duration_of_zero_is_refused() {
+    let builder = MemoryCache::<()>::builder().ttl(Duration::ZERO).max_age(Duration::ZERO);
+    assert_eq!(builder.build().unwrap_err().problems().len(), 2);
+}
+
+// rule: N4
+#[test]
+fn statistics_count_what_was_asked() {
+    let cache = MemoryCache::builder().build().unwrap();
+    cache.put("a", 1);
+    cache.put("a", 2);
+    cache.get("a");
+    cache.get("b");
+    cache.delete("b");
+    cache.clone().clear();
+    let stats = cache.stats();
+    assert_eq!((stats.puts, stats.gets, stats.deletes), (2, 2, 1));
+    assert_eq!((stats.memory_hits, stats.misses, stats.memory_entries), (1, 1, 0));
+    assert_eq!((stats.memory_evictions, stats.disk_entries), (0, 0));
+}
+
+static CACHE: OnceLock<MemoryCache<Nosy>> = OnceLock::new();
+
+/// Asks the cache as it goes.
+struct Nosy;
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        let cache = CACHE.get().unwrap();
+        let _ = cache.contains_key("a");
+        cache.delete("nothing");
+    }
+}
+
+// rule: N5
+#[test]
+fn values_are_dropped_without_a_lock() {
+    let cache = CACHE.get_or_init(|| MemoryCache::builder().entries(1).build().unwrap());
+    cache.put("a", Nosy);
+    cache.put("a", Nosy);
+    cache.put("b", Nosy);
+    assert!(cache.delete("b"));
+    cache.put("c", Nosy);
+    cache.clear();
+    assert_eq!(cache.stats().deletes, 5);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8),
+    Get(u8),
+    Delete(u8),
+    Pass,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..24_u8;
+    prop_oneof![
+        4 => key.clone().prop_map(Step::Put),
+        4 => key.clone().prop_map(Step::Get),
+        1 => key.prop_map(Step::Delete),
+        2 => Just(Step::Pass),
+    ]
+}
+
+proptest! {
+    // rule: N2, N3
+    #[test]
+    fn it_does_what_a_sorted_map_does(steps in prop::collection::vec(step(), 1..400)) {
+        let (limit, ttl) = (16, 6);
+        let clock = at_zero();
+        let ttl_nanos = Duration::from_nanos(ttl);
+        let builder = MemoryCache::builder().entries(limit).ttl(ttl_nanos).clock(clock.clone());
+        let cache = builder.build().unwrap();
+        let mut now = 0;
+        // By key, the time of the last touch.
+        let mut model = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Put(key) => {
+                    cache.put(&key.to_string(), key);
+                    model.insert(key.to_string(), now);
+                    if model.len() > limit as usize {
+                        let oldest = model.iter().min_by_key(|&(key, time)| (*time, key));
+                        let oldest = oldest.unwrap().0.clone();
+                        model.remove(&oldest);
+                    }
+                }
+                Step::Get(key) => {
+                    let alive = model.get(&key.to_string()).is_some_and(|time| now - time <= ttl);
+                    prop_assert_eq!(cache.get(&key.to_string()), alive.then_some(Arc::new(key)));
+                    if alive {
+                        model.insert(key.to_string(), now);
+                    } else {
+                        model.remove(&key.to_string());
+                    }
+                }
+                Step::Delete(key) => {
+                    let removed = model.remove(&key.to_string());
+                    let alive = removed.is_some_and(|time| now - time <= ttl);
+                    prop_assert_eq!(cache.delete(&key.to_string()), alive);
+                }
+                Step::Pass => {
+                    now += 1;
+                    clock.advance(Duration::from_nanos(1));
+                }
+            }
+            prop_assert_eq!(cache.len(), model.len() as u64);
+        }
+    }
+}
