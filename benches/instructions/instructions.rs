@@ -95,7 +95,7 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 #[library_benchmark]
-#[bench::memory(args = (in_memory()), config = limit(266_000))]
+#[bench::memory(args = (in_memory()), config = limit(230_800))]
 #[bench::disk(args = (on_disk()), config = limit(18_850_000))]
 #[bench::disk_packed(args = (on_disk_packed()), config = limit(17_230_000))]
 fn get(filled: Filled) -> Filled {
@@ -106,8 +106,8 @@ fn get(filled: Filled) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(82_190_000))]
-#[bench::evicting(args = (full(), "new", customer(0)), config = limit(100_500_000))]
+#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(81_230_000))]
+#[bench::evicting(args = (full(), "new", customer(0)), config = limit(98_640_000))]
 #[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_460_000))]
 fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
     let value = Arc::new(value);
@@ -118,7 +118,7 @@ fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::evicting(args = (full()), config = limit(48_440_000))]
+#[bench::evicting(args = (full()), config = limit(47_810_000))]
 fn put_many(filled: Filled) -> Filled {
     let new = |(key, id): (&String, u64)| (format!("new{key}"), customer(id));
     filled.cache.put_many(filled.keys.iter().zip(0..).map(new)).unwrap();

@@ -23,8 +23,9 @@ const WHOLE_BATCH: u32 = 8_192;
 /// The most rows one round looks at to find those past their `max_age`.
 const LOOKED_AT: u32 = 10_000;
 
-/// How many touches may be pending before they are written back out of turn.
-const PENDING: usize = 65_536;
+/// How many touches may be pending before they are written back out of turn; about 12 MB. Each commit
+/// that writes some of them makes other connections read their pages again.
+const PENDING: usize = 131_072;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes back all recency that the disk tier does not know.

@@ -69,21 +69,21 @@ fn hits_write_nothing_to_the_file() {
 #[test]
 fn the_reader_that_overflows_the_table_of_pending_recency_writes_its_coldest_part() {
     on_file(|bench, path| {
-        // The table holds 65,536 touches.
+        // The table holds 131,072 touches.
         let cache = bench.cache::<u32>(|b| b.memory_entries(0));
-        let keys: Vec<String> = (0..66_000).map(|number| format!("{number}")).collect();
+        let keys: Vec<String> = (0..132_000).map(|number| format!("{number}")).collect();
         cache.at(at(0)).put_many(keys.iter().map(|key| (key, 0))).unwrap();
         let outside = raw(path);
         let before = data_version(&outside);
         let get = |key: &String| assert!(cache.at(at(5)).get(key).unwrap().is_some());
-        keys[..65_000].iter().for_each(get);
+        keys[..131_000].iter().for_each(get);
         assert_eq!(data_version(&outside), before, "there is room");
-        keys[65_000..].iter().for_each(get);
+        keys[131_000..].iter().for_each(get);
         assert_ne!(data_version(&outside), before);
         assert_eq!(stored_recency(path, &keys[0]), at(5));
-        assert_eq!(stored_recency(path, &keys[65_000]), at(0), "the coldest part only");
-        assert_eq!(stored_recency(path, &keys[65_999]), at(0));
-        let known = cache.info(&keys[65_999]).unwrap().unwrap();
+        assert_eq!(stored_recency(path, &keys[131_000]), at(0), "the coldest part only");
+        assert_eq!(stored_recency(path, &keys[131_999]), at(0));
+        let known = cache.info(&keys[131_999]).unwrap().unwrap();
         assert_eq!(known.accessed, at(5), "nothing is forgotten");
     });
 }
@@ -95,7 +95,7 @@ fn where_a_thread_drains_the_table_of_pending_recency_its_readers_write_nothing(
         let cache = bench.cache::<u32>(|b| {
             b.memory_entries(0).background_maintenance(true).busy_timeout(Duration::ZERO)
         });
-        let keys: Vec<String> = (0..66_000).map(|number| format!("{number}")).collect();
+        let keys: Vec<String> = (0..132_000).map(|number| format!("{number}")).collect();
         cache.at(at(0)).put_many(keys.iter().map(|key| (key, 0))).unwrap();
         // Nobody can drain it, and what a reader cannot write is lost.
         let _lock = locked(path);
