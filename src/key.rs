@@ -10,7 +10,6 @@ pub type Key = SmolStr;
 pub const MAX_KEY_CHARS: usize = 256;
 
 /// Accepts UTF-8 text of 1 to [`MAX_KEY_CHARS`] characters, any character allowed.
-#[inline]
 pub(crate) fn check(key: &str) -> Result<(), Error> {
     // A character takes at least one byte, so a short text needs no counting.
     if !key.is_empty() && (key.len() <= MAX_KEY_CHARS || key.chars().count() <= MAX_KEY_CHARS) {

@@ -127,7 +127,7 @@ impl Options {
     /// lock.
     #[inline]
     pub fn when_of_get(&self) -> When {
-        self.clock.as_ref().map_or(When::System, |clock| When::Known(clock.now_for_get()))
+        self.clock.as_ref().map_or_else(When::system, |clock| When::known(clock.now_for_get()))
     }
 
     /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.

@@ -43,7 +43,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     /// As there.
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        match self.engine.hit(key, When::Known(self.now)) {
+        match self.engine.hit(key, &When::known(self.now)) {
             Some(value) => Ok(Some(value)),
             None => self.get_from_disk(key),
         }

@@ -77,7 +77,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     #[inline]
     pub fn get(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
         let when = self.engine.when_of_get();
-        match self.engine.hit(key, when) {
+        match self.engine.hit(key, &when) {
             Some(value) => Ok(Some(value)),
             None => self.at(when.timestamp()).get_from_disk(key),
         }

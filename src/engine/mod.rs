@@ -69,7 +69,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get from memory. `None` is no answer, be it that the key is none or the cache closed:
     /// ask [`get`](Self::get).
     #[inline]
-    pub fn hit(&self, key: &str, when: When) -> Option<Arc<T>> {
+    pub fn hit(&self, key: &str, when: &When) -> Option<Arc<T>> {
         let value = self.memory.hit(key, || self.lifecycle.is_open().then(|| when.timestamp()))?;
         event!(key, Memory, "hit");
         Some(value)

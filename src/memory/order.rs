@@ -72,7 +72,7 @@ impl Order {
         self.entries += 1;
         self.bytes += slot.size();
         self.shards[shard].inserted(slot);
-        if self.bounds[shard].as_ref().is_none_or(|bound| lies_before(slot, bound)) {
+        if self.bounds[shard].as_ref().is_none_or(|bound| is_within(slot, bound)) {
             self.lower_bound(shard, place_of(slot));
         }
     }
@@ -136,7 +136,7 @@ impl Order {
 
 impl ShardOrder {
     fn inserted<V>(&mut self, slot: &Slot<V>) {
-        if self.horizon.as_ref().is_some_and(|horizon| lies_before(slot, horizon)) {
+        if self.horizon.as_ref().is_some_and(|horizon| is_within(slot, horizon)) {
             self.queue.insert(place_of(slot));
         }
     }
@@ -185,7 +185,7 @@ impl ShardOrder {
 }
 
 /// Whether the object's place is at most `place`.
-fn lies_before<V>(slot: &Slot<V>, place: &Place) -> bool {
+fn is_within<V>(slot: &Slot<V>, place: &Place) -> bool {
     (slot.accessed(), slot.key()) <= (place.0, &place.1)
 }
 
@@ -266,6 +266,24 @@ mod tests {
             assert_eq!(times, (0..wanted).map(at).collect::<Vec<_>>());
             assert_eq!(order.horizon.map(|(time, _)| time), Some(at(wanted - 1)));
         }
+    }
+
+    #[test]
+    fn the_lowest_bound_is_found_among_some_that_were_lowered_since() {
+        let mut order = Order::new(2);
+        let place = |time: usize| (at(time), Key::from("a"));
+        for time in (10..1_000).rev() {
+            order.lower_bound(time % 2, place(time));
+        }
+        assert!(order.lowest.len() <= 8, "{}", order.lowest.len());
+        assert_eq!(order.lowest(), Some(0));
+        order.raise_lowest(Some(place(12)));
+        assert_eq!(order.lowest(), Some(1));
+        order.raise_lowest(None);
+        assert_eq!(order.lowest(), Some(0));
+        assert_eq!(order.bounds[..], [Some(place(12)), None]);
+        order.raise_lowest(None);
+        assert_eq!(order.lowest(), None);
     }
 
     #[test]

@@ -109,10 +109,17 @@ impl<V> Memory<V> {
     /// Removes the copy of `key` if it has expired; says whether it did.
     pub fn drop_expired(&self, key: &str, now: Timestamp) -> bool {
         let key = self.hashed(key);
+        let expired = |state: &State<V>| {
+            let slot = state.readable(key);
+            slot.is_some_and(|slot| !slot.alive(&self.lifetimes, now))
+        };
+        // Most misses need not wait for those who evict.
+        if !expired(&self.shard(key).lock()) {
+            return false;
+        }
         let mut order = self.order.lock();
         let mut state = self.shard(key).lock();
-        let expired = state.slot(key).is_some_and(|slot| !slot.alive(&self.lifetimes, now));
-        if !expired || state.is_written(key) {
+        if !expired(&state) {
             return false;
         }
         let slot = state.take_slot(key).expect("it was just found under this lock");

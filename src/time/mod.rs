@@ -4,6 +4,7 @@ mod system;
 
 pub use system::SystemClock;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,20 +84,26 @@ pub(crate) fn nanos_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The time of a `get`: known, or to be asked of the system when it is needed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum When {
-    Known(Timestamp),
-    System,
-}
+/// The time of a `get`: known, or asked of the system once, when it is needed.
+#[derive(Debug)]
+pub(crate) struct When(Cell<Option<Timestamp>>);
 
 impl When {
+    pub const fn known(timestamp: Timestamp) -> Self {
+        Self(Cell::new(Some(timestamp)))
+    }
+
+    pub const fn system() -> Self {
+        Self(Cell::new(None))
+    }
+
     #[inline]
-    pub fn timestamp(self) -> Timestamp {
-        match self {
-            Self::Known(timestamp) => timestamp,
-            Self::System => SystemClock::new().now_for_get(),
-        }
+    pub fn timestamp(&self) -> Timestamp {
+        self.0.get().unwrap_or_else(|| {
+            let now = SystemClock::new().now_for_get();
+            self.0.set(Some(now));
+            now
+        })
     }
 }
 

@@ -38,6 +38,12 @@ impl Results {
         }
     }
 
+    /// How often things were measured: the least and the most.
+    pub fn repetitions(&self) -> (usize, usize) {
+        let counts = || self.samples.values().flat_map(BTreeMap::values).map(Vec::len);
+        (counts().min().unwrap_or(0), counts().max().unwrap_or(0))
+    }
+
     pub fn store(&self) {
         fs::create_dir_all(target_folder()).unwrap();
         fs::write(path(), serde_json::to_vec_pretty(self).unwrap()).unwrap();

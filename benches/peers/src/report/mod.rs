@@ -19,7 +19,7 @@ pub fn write() {
     let folder = docs.join("performance");
     fs::create_dir_all(&folder).unwrap();
 
-    let mut page = head(&results.machine);
+    let mut page = head(&results.machine, results.repetitions());
     for section in SECTIONS.iter().filter(|section| section.is_measured(&results, &peers)) {
         page += &format!("\n## {}\n\n{}\n\n", section.title, wrapped(section.about));
         page += &tables::section(section, &results, &peers);
@@ -56,7 +56,7 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-fn head(machine: &Machine) -> String {
+fn head(machine: &Machine, (least, most): (usize, usize)) -> String {
     let Machine { cpu, cores, memory_gib, kernel, rustc } = machine;
     let machine = wrapped(&format!(
         "Measured on: {cpu}, {cores} cores, {memory_gib:.0} GiB of memory, {kernel}, {rustc}."
@@ -64,9 +64,9 @@ fn head(machine: &Machine) -> String {
     format!(
         "# Performance
 
-The cache beside other caches and stores. Every figure is the median of several processes, with the
-quartiles behind it; each process measures one contender in one scenario, and the contenders take
-turns. Less is better, unless a table says otherwise. Keys have 16 characters; memory holds
+The cache beside other caches and stores. Every figure is the median of {least} to {most}
+processes, with the quartiles behind it; each process measures one contender in one scenario, and the
+contenders take turns. Less is better, unless a table says otherwise. Keys have 16 characters; memory holds
 `Arc`s of separate objects, and disks hold their JSON, which is decoded at every get. Keys and their
 order are made before the clock runs.
 
