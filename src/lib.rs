@@ -95,6 +95,7 @@ mod time;
 
 mod entry;
 mod key;
+mod row;
 mod stats;
 
 mod cacheable;

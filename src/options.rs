@@ -103,6 +103,7 @@ pub(crate) struct Options {
     pub disk: Limits,
     pub lifetimes: Lifetimes,
     pub max_item_size: u64,
+    pub row_cache_bytes: u64,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -147,6 +148,7 @@ impl Options {
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
             && self.max_item_size == other.max_item_size
+            && self.row_cache_bytes == other.row_cache_bytes
             && self.busy_timeout == other.busy_timeout
             && self.verify_round_trip == other.verify_round_trip
             && self.durability == other.durability
@@ -168,6 +170,7 @@ pub(crate) struct Settings {
     pub disk_bytes: Option<u64>,
     pub disk_ttl: Option<Duration>,
     pub max_item_size: Option<u64>,
+    pub row_cache_bytes: u64,
     pub max_age: Option<Duration>,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
@@ -190,6 +193,7 @@ impl Default for Settings {
             disk_bytes: None,
             disk_ttl: None,
             max_item_size: None,
+            row_cache_bytes: 64 << 20,
             max_age: None,
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
@@ -230,6 +234,7 @@ impl Settings {
                 max_age: nanos(self.max_age),
             },
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
+            row_cache_bytes: self.row_cache_bytes,
             busy_timeout: self.busy_timeout,
             verify_round_trip: self.verify_round_trip,
             durability: self.durability,

@@ -12,6 +12,8 @@ pub(crate) enum Bug {
     CommitWithoutMarks,
     /// An upgraded row written back without the condition that the old one is still there.
     WriteBackWithoutCondition,
+    /// A row that was read stays in memory when its key is written.
+    RowKeptOverWrite,
 }
 
 #[cfg(not(planted_bugs))]
@@ -25,6 +27,7 @@ pub(crate) fn planted(bug: Bug) -> bool {
     let chosen = PLANTED.get_or_init(|| match std::env::var("PLANTED_BUG").as_deref() {
         Ok("promotion") => Some(Bug::PromotionWithoutLook),
         Ok("marks") => Some(Bug::CommitWithoutMarks),
+        Ok("row") => Some(Bug::RowKeptOverWrite),
         Ok("write-back") => Some(Bug::WriteBackWithoutCondition),
         _ => None,
     });

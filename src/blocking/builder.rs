@@ -78,9 +78,18 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
-    /// Values of more encoded bytes are kept on disk only. Default: `memory_bytes`.
+    /// Values of more encoded bytes are kept on disk only, as objects and as rows. Default: `memory_bytes`.
     pub fn max_item_size(mut self, bytes: u64) -> Self {
         self.settings.max_item_size = Some(bytes);
+        self
+    }
+
+    /// At most this many bytes of rows that were read from disk are kept in memory, still encoded: of
+    /// each its key, its value and 240. A `get` that no object in memory answers finds them there faster
+    /// than in the file. Whether there is a memory tier makes no difference. 0 keeps none. Default:
+    /// 64 MiB.
+    pub fn row_cache_bytes(mut self, bytes: u64) -> Self {
+        self.settings.row_cache_bytes = bytes;
         self
     }
 

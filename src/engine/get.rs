@@ -9,9 +9,17 @@ use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key;
 use crate::memory::{Promotion, ReadEnd, Seen};
-use crate::store::{Meta, Row, Store};
+use crate::row::{Meta, Row};
+use crate::store::Store;
 use crate::time::Timestamp;
 use std::sync::Arc;
+
+/// A row that was found.
+struct Found {
+    row: Row,
+    /// Whether it is one that memory keeps.
+    kept: bool,
+}
 
 /// How an attempt to answer ended.
 enum Attempt<T> {
@@ -36,10 +44,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 return Ok(None);
             }
         }
+        let keeps_rows = self.options.row_cache_bytes > 0;
+        let mut others_commits = if keeps_rows { self.store.others_commits() } else { None };
         let answer = loop {
-            let seen = self.memory.begin_read(key);
-            let attempt = match self.store.read(key).await? {
-                Some(row) => self.answer_from(key, seen, &row, now).await,
+            // Rows of earlier reads are asked once: what proves too old would be met again.
+            let (seen, kept) = self.memory.begin_read(key, others_commits.take());
+            let found = match kept {
+                Some(row) => Some(Found { row, kept: true }),
+                None => self.store.read(key).await?.map(|row| Found { row, kept: false }),
+            };
+            let attempt = match found {
+                Some(found) => self.answer_from(key, seen, found, now).await,
                 None => {
                     self.drop_expired_copy(key, now);
                     self.miss(key, "miss")
@@ -59,16 +74,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Attempt::Answer(None)
     }
 
-    async fn answer_from(&self, key: &str, seen: Seen, row: &Row, now: Timestamp) -> Attempt<T> {
+    async fn answer_from(&self, key: &str, seen: Seen, found: Found, now: Timestamp) -> Attempt<T> {
+        let Found { row, kept } = found;
         let meta = &row.meta;
-        match self.judge(key, &seen, row, now) {
+        match self.judge(key, &seen, &row, now) {
             Ok(Live { value, upgrade: Upgrade::None, .. }) => {
-                let fits = self.options.fits_memory(meta.size);
-                self.promote(key, seen, meta, value, fits, now).await
+                let promoted = self.options.fits_memory(meta.size).then(|| Arc::clone(&value));
+                let keeps = !kept && meta.size <= self.options.max_item_size;
+                let found = promotion(meta, promoted);
+                let found = Promotion { row: keeps.then_some(row), ..found };
+                self.promote(key, seen, found, value, now).await
             }
             // Memory holds only what the disk tier holds.
             Ok(Live { value, upgrade: Upgrade::Unwritable, .. }) => {
-                self.promote(key, seen, meta, value, false, now).await
+                self.promote(key, seen, promotion(meta, None), value, now).await
             }
             Ok(Live { value, upgrade: Upgrade::As { encoded, accessed } }) => {
                 let accessed = accessed.max(now);
@@ -86,23 +105,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    /// Touches the row, lets memory hold the object if it `fits`, and answers with it.
+    /// Touches the row that was found, lets memory hold what it may, and answers with the object.
     async fn promote(
         &self,
         key: &str,
         seen: Seen,
-        meta: &Meta,
+        found: Promotion<T>,
         value: Arc<T>,
-        fits: bool,
         now: Timestamp,
     ) -> Attempt<T> {
-        let found = Promotion {
-            revision: meta.revision,
-            created: meta.created,
-            stored: meta.accessed,
-            size: meta.size,
-            value: fits.then(|| Arc::clone(&value)),
-        };
         match self.memory.end_read(key, seen, found, now) {
             ReadEnd::Done { evicted, expired_copy } => {
                 self.counters.disk_hits.add(1);
@@ -136,7 +147,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Attempt::Answer(Some(value))
             }
             Some(_) => Attempt::Again,
-            None => self.promote(key, seen, meta, value, false, now).await,
+            None => self.promote(key, seen, promotion(meta, None), value, now).await,
         }
+    }
+}
+
+/// The promotion of a row that is not kept, with its object if that may lie in memory.
+fn promotion<T>(meta: &Meta, value: Option<Arc<T>>) -> Promotion<T> {
+    Promotion {
+        revision: meta.revision,
+        created: meta.created,
+        stored: meta.accessed,
+        size: meta.size,
+        value,
+        row: None,
     }
 }

@@ -6,7 +6,8 @@ use crate::entry::{EntryInfo, Tier};
 use crate::error::Error;
 use crate::key;
 use crate::memory::Unwritten;
-use crate::store::{Meta, Store, Usage};
+use crate::row::Meta;
+use crate::store::{Store, Usage};
 use crate::time::Timestamp;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {

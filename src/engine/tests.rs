@@ -5,11 +5,12 @@ use crate::cacheable::Cacheable;
 use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::memory::Touch;
+use crate::memory::{Change, Touch};
 use crate::options::{Durability, Settings};
+use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Meta, Row, Scanned, Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Scanned, Store, Task, Terms, Usage,
 };
 use crate::time::Timestamp;
 use parking_lot::Mutex;
@@ -23,6 +24,7 @@ type Read = Box<dyn FnOnce() -> Row + Send>;
 #[derive(Default)]
 pub(super) struct Scripted {
     reads: Mutex<VecDeque<Read>>,
+    others_commits: Mutex<Option<i64>>,
 }
 
 fn busy<T>() -> Result<T, Error> {
@@ -35,6 +37,10 @@ impl Store for Scripted {
     async fn read(&self, _: &str) -> Result<Option<Row>, Error> {
         let read = self.reads.lock().pop_front().expect("no further read is expected");
         Ok(Some(read()))
+    }
+
+    fn others_commits(&self) -> Option<i64> {
+        *self.others_commits.lock()
     }
 
     async fn read_many(&self, _: &[&str]) -> Result<Vec<Option<Row>>, Error> {
@@ -96,7 +102,7 @@ fn row(accessed: i64) -> Row {
     let version = u64::schema_version().to_string().into();
     let (created, accessed) = (at(0), at(accessed));
     let meta = Meta { revision: 1, size: 1, created, accessed, version, codec: CodecId::JSON };
-    Row { meta, value: b"7".to_vec(), intact: true }
+    Row { meta, value: b"7"[..].into(), intact: true }
 }
 
 /// The file could be written when the touch was, and cannot be when the row is to be removed.
@@ -115,4 +121,44 @@ fn a_row_that_looks_expired_is_read_again_if_its_touch_was_written_back_meanwhil
     let found = pollster::block_on(engine.get("a", at(15))).unwrap();
     assert_eq!(found.as_deref(), Some(&7));
     assert_eq!((engine.stats().disk_hits, engine.stats().misses), (1, 0));
+}
+
+/// How often the store was asked while a row was read so often, with a step before each read.
+fn reads(settings: Settings, steps: &[fn(&Engine<u64, Scripted>)]) -> usize {
+    let engine = engine(Settings { memory_entries: 0, ..settings });
+    let reads: VecDeque<Read> = steps.iter().map(|_| Box::new(|| row(0)) as Read).collect();
+    *engine.store.reads.lock() = reads;
+    *engine.store.others_commits.lock() = Some(0);
+    for step in steps {
+        step(&engine);
+        assert_eq!(pollster::block_on(engine.get("a", at(0))).unwrap().as_deref(), Some(&7));
+    }
+    assert_eq!(engine.stats().disk_hits, steps.len() as u64);
+    steps.len() - engine.store.reads.lock().len()
+}
+
+#[test]
+fn a_row_that_was_read_once_is_not_asked_for_again() {
+    type Step = fn(&Engine<u64, Scripted>);
+    let nothing: Step = |_| ();
+    let others: Step = |engine| *engine.store.others_commits.lock() = Some(1);
+    let unknown: Step = |engine| *engine.store.others_commits.lock() = None;
+    let write: Step = |engine| {
+        let key = Key::from("a");
+        let change =
+            Change { key: key.clone(), revision: 2, previous: None, new: None, inherits: None };
+        drop(engine.memory.begin_write([key].iter()).end(vec![change]));
+    };
+    let clear: Step = |engine| drop(engine.memory.begin_clear().end_clear(2));
+    let close: Step = |engine| engine.memory.evict_all();
+    let settings = Settings::default;
+    assert_eq!(reads(settings(), &[nothing; 3]), 1);
+    assert_eq!(reads(settings(), &[nothing, others, nothing]), 2, "another process committed");
+    assert_eq!(reads(settings(), &[nothing, unknown, unknown]), 3, "it may have");
+    assert_eq!(reads(settings(), &[nothing, write, nothing]), 2);
+    assert_eq!(reads(settings(), &[nothing, clear, nothing]), 2);
+    assert_eq!(reads(settings(), &[nothing, close, nothing]), 2);
+    assert_eq!(reads(Settings { row_cache_bytes: 0, ..settings() }, &[nothing; 3]), 3);
+    assert_eq!(reads(Settings { max_item_size: Some(0), ..settings() }, &[nothing; 3]), 3);
+    assert_eq!(reads(Settings { row_cache_bytes: 64 * 200, ..settings() }, &[nothing; 3]), 3);
 }

@@ -5,7 +5,8 @@ use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key::Key;
 use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
-use crate::store::{Applied, Batch, Claims, Evicted, Meta, NewRow, Op, Outcome, Store, Terms};
+use crate::row::Meta;
+use crate::store::{Applied, Batch, Claims, Evicted, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
 

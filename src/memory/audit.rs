@@ -65,6 +65,7 @@ impl<V> Memory<V> {
                 problems.push(format!("memory: the order of shard {index} misses an entry"));
             }
             self.audit_slots(&state, found, &mut problems);
+            self.audit_rows(&state, found, &mut problems);
         }
         self.audit_sums(&order, (entries, bytes), &mut problems);
         if pending != self.pending() {
@@ -84,6 +85,19 @@ impl<V> Memory<V> {
         if !self.limits.hold(found.0, found.1) {
             problems
                 .push(format!("memory: {found:?} entries and bytes are above {:?}", self.limits));
+        }
+    }
+
+    fn audit_rows(&self, state: &State<V>, found: &Found<'_>, problems: &mut Vec<String>) {
+        if !state.rows.is_exact() {
+            problems.push("memory: the bytes of the rows that are kept are miscounted".to_owned());
+        }
+        for (key, kept) in state.rows.iter().filter(|_| !found.shared) {
+            let (revision, accessed) = (kept.meta.revision, kept.meta.accessed);
+            let same = |row: RowFacts| row.revision == revision && row.accessed >= accessed;
+            if !state.is_written(self.hashed(key)) && !(found.row)(key).is_some_and(same) {
+                problems.push(format!("memory keeps a row of {key:?} that the disk tier has not"));
+            }
         }
     }
 

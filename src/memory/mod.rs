@@ -17,6 +17,7 @@ mod audit;
 mod order;
 mod read;
 mod recency;
+mod rows;
 mod slot;
 mod unwritten;
 mod write;
@@ -35,6 +36,7 @@ use hashbrown::HashTable;
 use order::Order;
 use parking_lot::{Mutex, MutexGuard};
 use recency::Pending;
+use rows::Rows;
 use slot::Slot;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ struct State<V> {
     /// Moves with every write that ends, so that a read can tell whether one ended meanwhile.
     epochs: [u32; EPOCHS],
     pending: Pending,
+    rows: Rows,
 }
 
 /// Enough for threads to meet seldom. A power of two.
@@ -118,6 +121,7 @@ impl<'a> Hashed<'a> {
 impl<V> Memory<V> {
     pub fn new(options: &Options) -> Self {
         let hasher = RandomState::default();
+        let rows_bytes = usize::try_from(options.row_cache_bytes).unwrap_or(usize::MAX) / SHARDS;
         let shard = || {
             Shard(Mutex::new(State {
                 slots: HashTable::new(),
@@ -128,6 +132,7 @@ impl<V> Memory<V> {
                 cleared: 0,
                 epochs: [0; EPOCHS],
                 pending: Pending::new(hasher.clone()),
+                rows: Rows::new(rows_bytes, hasher.clone()),
             }))
         };
         Self {
@@ -192,13 +197,14 @@ impl<V> Memory<V> {
         (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// Empties the tier. What it knew of recency stays in the pending tables.
+    /// Empties the tier, and forgets rows. What it knew of recency stays in the pending tables.
     pub fn evict_all(&self) {
         let mut order = self.order.lock();
         let mut removed = Vec::new();
         for shard in &*self.shards.all {
             let mut state = shard.lock();
             let slots = std::mem::take(&mut state.slots);
+            state.rows.clear();
             for slot in slots {
                 self.leave(&mut state, &mut order, &slot);
                 removed.push(slot.into_value());

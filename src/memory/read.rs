@@ -11,6 +11,7 @@ use super::{Hashed, Memory, NewSlot, State, Touch};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
+use crate::row::Row;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     epoch: u32,
+    /// How often other processes had committed, if that could be told.
+    others_commits: Option<i64>,
     /// What was known of the recency of the key's row: revision and recency, of the slot and of the
     /// pending touch. By the time the row has been read this may be written back and forgotten. Not
     /// noted by reads that are ended.
@@ -42,6 +45,8 @@ pub(crate) struct Promotion<V> {
     pub size: u64,
     /// The object, if it may lie in memory.
     pub value: Option<Arc<V>>,
+    /// The row, if it is to be kept for the next read.
+    pub row: Option<Row>,
 }
 
 /// How a read ended.
@@ -61,11 +66,13 @@ pub(crate) enum ReadEnd {
 }
 
 impl<V> Memory<V> {
-    /// Begins a read of the disk tier that is to be ended.
-    pub fn begin_read(&self, key: &str) -> Seen {
+    /// Begins a read of the disk tier that is to be ended. Other processes have committed so often, if
+    /// that could be told; then the row may be known from an earlier read.
+    pub fn begin_read(&self, key: &str, others_commits: Option<i64>) -> (Seen, Option<Row>) {
         let key = self.hashed(key);
         let state = self.shard(key).lock();
-        Seen { epoch: state.epochs[key.epoch()], known: [None, None] }
+        let seen = Seen { epoch: state.epochs[key.epoch()], others_commits, known: [None, None] };
+        (seen, others_commits.and_then(|others_commits| state.kept_row(key, others_commits)))
     }
 
     /// Whether something has ended on the key since then, be it only that its recency was written
@@ -80,11 +87,18 @@ impl<V> Memory<V> {
         let key = self.hashed(key);
         let state = self.shard(key).lock();
         let slot = state.slot(key).map(|slot| (slot.revision(), slot.accessed()));
-        Seen { epoch: state.epochs[key.epoch()], known: [slot, state.pending_touch(key)] }
+        let known = [slot, state.pending_touch(key)];
+        Seen { epoch: state.epochs[key.epoch()], others_commits: None, known }
     }
 
     /// Ends a read that found a live row: raises its recency to `now` and promotes it.
-    pub fn end_read(&self, key: &str, seen: Seen, found: Promotion<V>, now: Timestamp) -> ReadEnd {
+    pub fn end_read(
+        &self,
+        key: &str,
+        seen: Seen,
+        mut found: Promotion<V>,
+        now: Timestamp,
+    ) -> ReadEnd {
         let key = self.hashed(key);
         let mut removed = Vec::new();
         let mut order = self.order.lock();
@@ -96,6 +110,9 @@ impl<V> Memory<V> {
             if state.epochs[key.epoch()] != seen.epoch {
                 return ReadEnd::Again;
             }
+        }
+        if let Some((row, others_commits)) = found.row.take().zip(seen.others_commits) {
+            state.rows.keep(key.text, row, others_commits);
         }
         let expired_copy =
             self.touch_or_insert(&mut order, &mut state, key, found, now, &mut removed);

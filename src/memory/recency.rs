@@ -97,6 +97,7 @@ impl<V> Memory<V> {
             {
                 slot.note_stored(touch.accessed);
             }
+            state.rows.note_stored(touch);
             let known = state.pending.touches.peek(key.text);
             let forget = known.is_some_and(|known| *known <= (touch.revision, touch.accessed));
             // A write that is about to end takes the touches of its row into the slot.
@@ -104,6 +105,13 @@ impl<V> Memory<V> {
                 self.drop_pending(&mut state, key);
             }
             state.end_epoch(key);
+        }
+    }
+
+    /// Forgets the rows that were touched: the store has them, and not these touches.
+    pub fn forget_rows(&self, touches: &[Touch]) {
+        for touch in touches {
+            self.shard(self.hashed(&touch.key)).lock().rows.forget(&touch.key);
         }
     }
 

@@ -38,11 +38,11 @@ fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
 /// in memory.
 fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
     let value = value.map(Arc::new);
-    Promotion { revision, created: at(0), stored: at(stored), size: 1, value }
+    Promotion { revision, created: at(0), stored: at(stored), size: 1, value, row: None }
 }
 
 fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd {
-    memory.end_read(key, memory.begin_read(key), found, at(now))
+    memory.end_read(key, memory.begin_read(key, None).0, found, at(now))
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn a_promotion_that_raced_with_a_write_reads_again() {
     let memory = memory(10);
-    let seen = memory.begin_read("a");
+    let seen = memory.begin_read("a", None).0;
     put(&memory, "a", 2, 5);
     assert!(matches!(memory.end_read("a", seen, row(1, 0, Some(1)), at(9)), ReadEnd::Again));
     assert_eq!(memory.hit("a", || Some(at(9))).as_deref(), Some(&2));
@@ -134,7 +134,7 @@ fn a_promotion_that_raced_with_a_write_reads_again() {
 fn a_read_of_a_claimed_row_waits_for_the_write() {
     let memory = memory(10);
     let write = memory.begin_write(std::iter::empty());
-    let seen = memory.begin_read("victim");
+    let seen = memory.begin_read("victim", None).0;
     assert_eq!(write.claimer().claim("victim", 1, at(0)), Claim::Granted);
     let found = || row(1, 0, Some(1));
     assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
@@ -204,7 +204,7 @@ fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
     for written_back in [false, true] {
         let memory = memory(10);
         let write = memory.begin_write([Key::from("a")].iter());
-        let seen = memory.begin_read("a");
+        let seen = memory.begin_read("a", None).0;
         let found = row(1, 5, Some(1));
         assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Done { .. }));
         if written_back {
@@ -371,7 +371,7 @@ fn a_read_that_misses_a_touch_which_is_forgotten_reads_again() {
     for (stored, moved) in [(7, true), (6, false)] {
         let memory = memory(10);
         read(&memory, "a", row(1, 0, None), 7);
-        let early = memory.begin_read("a");
+        let early = memory.begin_read("a", None).0;
         read(&memory, "a", row(1, stored, Some(1)), 6);
         let end = memory.end_read("a", early, row(1, 0, Some(1)), at(6));
         assert_eq!(matches!(end, ReadEnd::Again), moved);

@@ -163,6 +163,9 @@ impl<'m, V> Write<'m, V> {
             // Whoever read the row between its commit and now has touched it.
             let touched = state.pending_recency(key, change.revision);
             self.memory.drop_pending(&mut state, key);
+            if !planted(Bug::RowKeptOverWrite) {
+                state.rows.forget(key.text);
+            }
             if let Some(slot) = state.take_slot(key) {
                 order.removed(slot.size());
                 removed.push(slot.into_value());
@@ -202,6 +205,7 @@ impl<'m, V> Write<'m, V> {
                 removed.push(slot.into_value());
             }
             self.memory.drop_cleared_pending(&mut state, revision);
+            state.rows.clear();
         }
         self.memory.publish(&order);
         self.unfreeze();

@@ -6,6 +6,7 @@ use crate::entry::CodecId;
 use crate::error::Error;
 use crate::key::Key;
 use crate::options::{Durability, Limits};
+use crate::row::{Meta, Row};
 use crate::time::Timestamp;
 use smol_str::SmolStr;
 use std::future::Future;
@@ -20,6 +21,12 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// The row of `key`.
     #[doc(hidden)]
     fn read(&self, key: &str) -> impl Future<Output = Result<Option<Row>, Error>> + Send;
+
+    /// A number that moves with the commits of other processes, as it was no longer than `staleness`
+    /// ago: a row that was read after a look at this number is the present one while the number stays
+    /// and this process does not write it. `None` if it cannot be told without waiting.
+    #[doc(hidden)]
+    fn others_commits(&self) -> Option<i64>;
 
     /// The rows of `keys`, in their order, all from one snapshot.
     #[doc(hidden)]
@@ -89,28 +96,6 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
 pub(crate) mod sealed {
     #[expect(unnameable_types, reason = "that is how a trait is sealed")]
     pub trait Sealed {}
-}
-
-/// Everything about a row but its key and value.
-#[derive(Clone, Debug)]
-pub struct Meta {
-    pub revision: i64,
-    pub size: u64,
-    pub created: Timestamp,
-    /// As stored: at or below the true recency.
-    pub accessed: Timestamp,
-    /// Of the type that wrote the row, as text: nothing in a file is believed before it is parsed.
-    pub version: SmolStr,
-    pub codec: CodecId,
-}
-
-/// A row as read.
-#[derive(Debug)]
-pub struct Row {
-    pub meta: Meta,
-    pub value: Vec<u8>,
-    /// Whether the checksum is right.
-    pub intact: bool,
 }
 
 /// A row without its value, with what finds it again.

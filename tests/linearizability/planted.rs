@@ -1,4 +1,4 @@
-//! The check finds bugs that are there: three planted ones, each in a process of its own.
+//! The check finds bugs that are there: four planted ones, each in a process of its own.
 //!
 //! `RUSTFLAGS="--cfg planted_bugs" cargo test --test linearizability`
 
@@ -47,6 +47,11 @@ fn a_promotion_that_does_not_look_for_newer_writes_is_found() {
 #[test]
 fn a_commit_that_marks_nothing_is_found() {
     assert!(finds_violation(PLAIN, Some("marks"), ROUNDS));
+}
+
+#[test]
+fn a_row_that_stays_when_its_key_is_written_is_found() {
+    assert!(finds_violation(PLAIN, Some("row"), ROUNDS));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     // words
     "error",
     "gate",
@@ -15,6 +15,7 @@ const ORDER: [&str; 14] = [
     "time",
     "key",
     "entry",
+    "row",
     "stats",
     // contracts
     "options",

@@ -6,9 +6,8 @@ use super::transaction::Transaction;
 use super::writer::Done;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
-use crate::store::{
-    Applied, Batch, Claims, Cleared, Evicted, Meta, NewRow, Op, Outcome, Scanned, Usage,
-};
+use crate::row::Meta;
+use crate::store::{Applied, Batch, Claims, Cleared, Evicted, NewRow, Op, Outcome, Scanned, Usage};
 use crate::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, ToSql};
 

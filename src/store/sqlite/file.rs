@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A cache file that several collections share.
 ///
@@ -125,8 +125,17 @@ pub(super) struct FileInner {
     writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
+    others: Mutex<Others>,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
+}
+
+/// What is known of the commits of other processes.
+#[derive(Debug, Default)]
+struct Others {
+    commits: i64,
+    /// When they were counted; `None` before the first time.
+    counted: Option<Instant>,
 }
 
 /// How long a snapshot is kept at most while nobody reads.
@@ -141,6 +150,7 @@ impl FileInner {
             writers,
             collections: Mutex::default(),
             background: Background::default(),
+            others: Mutex::default(),
             watched: AtomicBool::new(false),
         })
     }
@@ -173,11 +183,9 @@ impl FileInner {
             let writer = self.writers.alone().map_err(|error| self.error(error))?;
             return read(&writer.session.connection).map_err(|error| self.error(error));
         };
-        // A snapshot is only kept where somebody will end it.
-        let staleness = if self.background.is_running() { staleness } else { Duration::ZERO };
+        let staleness = self.allowed(staleness);
         let commits = self.writers.commits();
-        // The writer's pages need not be read again after a write.
-        let writer = if long { None } else { self.writers.idle() };
+        let writer = if long { None } else { self.writers.lend() };
         let (result, kept) = if let Some(mut writer) = writer {
             (writer.session.read(commits, staleness, read), writer.session.keeps_snapshot())
         } else {
@@ -193,6 +201,37 @@ impl FileInner {
             self.background.run_once(this, staleness.min(LONGEST_KEPT));
         }
         result.map_err(|error| self.error(error))
+    }
+
+    /// A snapshot is only kept where somebody will end it.
+    fn allowed(&self, staleness: Duration) -> Duration {
+        if self.background.is_running() { staleness } else { Duration::ZERO }
+    }
+
+    /// Counts the commits of other processes, as they were `staleness` ago or later. `None` if that
+    /// must be asked and the writing connection, which alone can tell them from ours, is not free.
+    pub fn others_commits(&self, staleness: Duration) -> Option<i64> {
+        if self.path.is_none() {
+            return Some(0);
+        }
+        let staleness = self.allowed(staleness);
+        if staleness.is_zero() {
+            return None;
+        }
+        let mut others = self.others.lock();
+        let now = Instant::now();
+        if others.counted.is_some_and(|counted| now - counted < staleness) {
+            return Some(others.commits);
+        }
+        let counted = self.writers.idle()?.count_others().map_err(|error| self.error(error));
+        let commits =
+            counted.inspect_err(|error| tracing::debug!(%error, "others cannot be seen")).ok()?;
+        if others.counted.is_none() || others.commits != commits {
+            // No row of an older snapshot is taken for one that was read after those commits.
+            self.writers.committed();
+        }
+        *others = Others { commits, counted: Some(now) };
+        Some(commits)
     }
 
     /// The writing connection for oneself, set to what the handle asked for.
@@ -232,5 +271,59 @@ impl Upkeep for FileInner {
         {
             tracing::warn!(%error, "a snapshot could not be ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Durability, Limits};
+
+    const LONG: Duration = Duration::from_secs(3_600);
+    const SHORT: Duration = Duration::from_nanos(1);
+
+    fn version(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0))
+    }
+
+    #[test]
+    fn a_snapshot_that_is_older_than_the_count_of_the_others_commits_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let file = CacheFile::open(&path).unwrap();
+        super::open::use_wal(file.inner.exclusive(&terms()).unwrap().connection()).unwrap();
+        file.start_background().unwrap();
+        let other = Connection::open(&path).unwrap();
+        let commit = |number: i64| other.pragma_update(None, "user_version", number).unwrap();
+        let read = || file.inner.read(LONG, true, version).unwrap();
+
+        let before = read();
+        commit(7);
+        assert_eq!(read(), before, "the snapshot is kept");
+        let first = file.inner.others_commits(LONG).unwrap();
+        assert_eq!(read(), 7, "it may not be taken for one that was read after the count");
+        commit(8);
+        assert_eq!((file.inner.others_commits(LONG), read()), (Some(first), 7));
+        assert_ne!(file.inner.others_commits(SHORT), Some(first));
+        assert_eq!(read(), 8);
+        assert_eq!(file.inner.others_commits(Duration::ZERO), None);
+    }
+
+    fn terms() -> Terms {
+        let (durability, limits) = (Durability::Committed, Limits::UNLIMITED);
+        Terms { limits, durability, busy_timeout: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_others_are_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CacheFile::open(folder.path().join("cache.db")).unwrap();
+        assert_eq!(file.inner.others_commits(LONG), None, "nobody ends snapshots");
+        file.start_background().unwrap();
+        let writer = file.inner.exclusive(&terms()).unwrap();
+        assert_eq!(file.inner.others_commits(LONG), None, "the connection is not free");
+        drop(writer);
+        assert!(file.inner.others_commits(LONG).is_some());
+        assert_eq!(CacheFile::open_in_memory().unwrap().inner.others_commits(SHORT), Some(0));
     }
 }

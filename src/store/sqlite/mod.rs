@@ -22,10 +22,10 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Meta, Row, Scanned, Store, Task, Terms, Usage,
-    sealed,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Scanned, Store, Task, Terms, Usage, sealed,
 };
 use crate::error::Error;
+use crate::row::{Meta, Row};
 use crate::time::Timestamp;
 use file::FileInner;
 use parking_lot::RwLock;
@@ -54,6 +54,10 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached(&self.sql.read)?;
             statement.query_row([key], |columns| row::row(columns, key)).optional()
         })
+    }
+
+    fn others_commits(&self) -> Option<i64> {
+        self.file.read().as_ref()?.others_commits(self.staleness)
     }
 
     async fn read_many(&self, keys: &[&str]) -> Result<Vec<Option<Row>>, Error> {

@@ -32,9 +32,13 @@ const LOOKS: u32 = 5;
 /// Statements a connection keeps prepared; a collection has about twenty.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// Of each connection, at most. SQLite's own default, 2 MB, does not hold the inner pages and the key
-/// index of a hundred thousand rows; this holds them all, if they are small.
-const PAGE_CACHE_KIB: i64 = 64 * 1024;
+/// Pages that a connection for reading keeps, at most. SQLite's own default, 2 MB, does not hold the
+/// inner pages and the key index of a hundred thousand rows; this holds them all, if they are small.
+const READERS_CACHE_KIB: i64 = 16 * 1024;
+
+/// Pages that the connection for writing keeps. Whenever a commit has split a page, SQLite goes
+/// through all of them (`pcache1TruncateUnsafe`): with 64 MiB that is a fifth of a put.
+const WRITERS_CACHE_KIB: i64 = 8 * 1024;
 
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
 /// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
@@ -58,7 +62,7 @@ pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
 pub(super) fn open_in_memory() -> Result<Connection, Error> {
     let memory = || -> rusqlite::Result<Connection> {
         let mut connection = Connection::open_in_memory()?;
-        configure(&connection)?;
+        configure(&connection, WRITERS_CACHE_KIB)?;
         create_tables(&mut connection)?;
         Ok(connection)
     };
@@ -70,7 +74,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
-        configure(&connection)?;
+        configure(&connection, READERS_CACHE_KIB)?;
         Ok(connection)
     };
     open().map_err(|error| fault::of_sqlite(error, Some(path)))
@@ -356,7 +360,7 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
     }
     let judged = judge(application_id(connection)?, format_version(connection)?);
     if judged.is_ok() {
-        configure(connection)?;
+        configure(connection, WRITERS_CACHE_KIB)?;
     }
     Ok(judged)
 }
@@ -373,14 +377,14 @@ fn write_schema(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", FORMAT_VERSION)
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     connection.busy_timeout(OPEN_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "synchronous", "normal")
 }
 

@@ -2,7 +2,8 @@
 
 use crate::entry::CodecId;
 use crate::key::Key;
-use crate::store::{Meta, NewRow, Row, Scanned};
+use crate::row::{Meta, Row};
+use crate::store::{NewRow, Scanned};
 use crate::time::Timestamp;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -45,7 +46,7 @@ pub(super) fn row(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Row> {
     };
     let sealed = seal(key, &meta.version, meta.codec, meta.created, value);
     let intact = stored == Some(sealed) && meta.size == value.len() as u64;
-    Ok(Row { meta, value: value.to_vec(), intact })
+    Ok(Row { meta, value: value.into(), intact })
 }
 
 /// A row without its value: meta columns, then id and key.

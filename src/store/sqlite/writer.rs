@@ -18,10 +18,13 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
+
+/// After a commit so many reads use the writing connection; later ones a reader.
+const MOST_LOANS: u32 = 256;
 
 /// The most turns that share a transaction, so that none waits long.
 const MOST_TURNS: usize = 64;
@@ -35,6 +38,8 @@ pub(super) struct Writers {
     writer: Mutex<Writer>,
     line: Mutex<Line>,
     commits: AtomicU64,
+    /// How many reads the writing connection was lent to since the last commit.
+    loans: AtomicU32,
 }
 
 /// Those who wait for their turn.
@@ -79,6 +84,15 @@ pub(super) struct Writer {
     company: usize,
     /// SQLite's count of the commits of others, as it was when the file was opened.
     others_commits: i64,
+}
+
+impl Writer {
+    /// Counts the commits of other processes until now.
+    pub fn count_others(&mut self) -> rusqlite::Result<i64> {
+        // It would count those before its snapshot.
+        self.session.release()?;
+        others_commits(&self.session.connection)
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +142,7 @@ impl Writers {
             writer: Mutex::new(writer),
             line: Mutex::default(),
             commits: AtomicU64::new(0),
+            loans: AtomicU32::new(0),
         })
     }
 
@@ -137,9 +152,26 @@ impl Writers {
         self.commits.load(Ordering::Acquire)
     }
 
-    /// The connection for reading, if it is free.
+    /// The connection, if it is free.
     pub fn idle(&self) -> Option<MutexGuard<'_, Writer>> {
         self.writer.try_lock()
+    }
+
+    /// The connection for a read, if it is free and this is one of the first reads after a commit: its
+    /// pages need not be read again, as those of the readers. It keeps fewer pages than they do.
+    pub fn lend(&self) -> Option<MutexGuard<'_, Writer>> {
+        if self.loans.load(Ordering::Relaxed) >= MOST_LOANS {
+            return None;
+        }
+        let writer = self.idle()?;
+        self.loans.fetch_add(1, Ordering::Relaxed);
+        Some(writer)
+    }
+
+    /// Ends the time of all snapshots that were taken before.
+    pub fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Release);
+        self.loans.store(0, Ordering::Relaxed);
     }
 
     /// The connection for somebody who ends what he begins. For private databases, also for reading.
@@ -329,7 +361,7 @@ impl Group<'_> {
         // A commit may complete the log, as far as nobody reads what lies before.
         self.writers.readers.release();
         let committed = commit(&self.writer.session.connection);
-        self.writers.commits.fetch_add(1, Ordering::Release);
+        self.writers.committed();
         committed
     }
 
@@ -401,7 +433,7 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        self.writers.commits.fetch_add(1, Ordering::Release);
+        self.writers.committed();
     }
 }
 
