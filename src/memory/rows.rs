@@ -48,13 +48,14 @@ impl Rows {
 
     /// Keeps a row that was read after other processes had committed so often.
     pub fn keep(&mut self, key: &str, row: Row, others_commits: i64) {
-        self.forget(key);
         let kept = Kept { row, others_commits };
         let bytes = kept.bytes(key);
         if bytes > self.limit {
-            return;
+            return self.forget(key);
         }
-        self.kept.push(Key::from(key), kept);
+        if let Some(older) = self.kept.put(Key::from(key), kept) {
+            self.bytes -= older.bytes(key);
+        }
         self.bytes += bytes;
         while self.bytes > self.limit
             && let Some((key, kept)) = self.kept.pop_lru()
