@@ -85,9 +85,9 @@ impl<T: Cacheable> Builder<T> {
     }
 
     /// At most this many bytes of rows that were read from disk are kept in memory, still encoded: of
-    /// each its key, its value and 240. A `get` that no object in memory answers finds them there faster
-    /// than in the file. Whether there is a memory tier makes no difference. 0 keeps none. Default:
-    /// 64 MiB.
+    /// each its key, its value, of 16 KiB at most, and 240. A `get` that no object in memory answers
+    /// finds them there faster than in the file. Whether there is a memory tier makes no difference. 0
+    /// keeps none. Default: 64 MiB.
     pub fn row_cache_bytes(mut self, bytes: u64) -> Self {
         self.settings.row_cache_bytes = bytes;
         self

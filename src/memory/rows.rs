@@ -6,8 +6,7 @@
 //! slot, and is not asked for while one is under way; touches that are written back raise its
 //! recency; and it names how often other processes had committed when it was read.
 //!
-//! The row that was read the longest time ago goes first. A row that memory's limits displaced is
-//! found here, and so is one that is too large for them.
+//! The row that was read the longest time ago goes first.
 
 use super::{Hashed, State, Touch};
 use crate::key::Key;
@@ -17,6 +16,9 @@ use lru::LruCache;
 
 /// What a row takes beside its key and value, at most.
 const OVERHEAD: usize = 240;
+
+/// Larger values are not kept: decoding them costs many times what finding them does.
+const LARGEST_VALUE: usize = 16 << 10;
 
 /// The rows of one shard.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Rows {
     pub fn keep(&mut self, key: &str, row: Row, others_commits: i64) {
         let kept = Kept { row, others_commits };
         let bytes = kept.bytes(key);
-        if bytes > self.limit {
+        if bytes > self.limit || kept.row.value.len() > LARGEST_VALUE {
             return self.forget(key);
         }
         if let Some(older) = self.kept.put(Key::from(key), kept) {
@@ -150,6 +152,14 @@ mod tests {
         );
         rows.clear();
         assert_eq!((keys(&rows).len(), rows.is_exact()), (0, true));
+    }
+
+    #[test]
+    fn large_values_are_not_kept() {
+        let mut rows = Rows::new(usize::MAX, RandomState::default());
+        rows.keep("a", row(1, LARGEST_VALUE), 0);
+        rows.keep("b", row(2, LARGEST_VALUE + 1), 0);
+        assert_eq!(keys(&rows), ["a"]);
     }
 
     #[test]
