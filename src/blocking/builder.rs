@@ -78,7 +78,7 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
-    /// Values of more encoded bytes are kept on disk only, as objects and as rows. Default: `memory_bytes`.
+    /// Values of more encoded bytes are kept on disk only, as objects and as rows. Default: no limit.
     pub fn max_item_size(mut self, bytes: u64) -> Self {
         self.settings.max_item_size = Some(bytes);
         self

@@ -45,11 +45,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         }
         let keeps_rows = self.options.row_cache_bytes > 0;
-        let mut others_commits = if keeps_rows { self.store.others_commits() } else { None };
+        let others_commits = if keeps_rows { self.store.others_commits() } else { None };
+        let mut asks_rows = true;
         let answer = loop {
-            // Rows of earlier reads are asked once: what proves too old would be met again.
-            let (seen, kept) = self.memory.begin_read(key, others_commits.take());
-            let found = match kept {
+            let (seen, kept) = self.memory.begin_read(key, others_commits);
+            // Only once: a row that proves too old would be met again.
+            let found = match kept.filter(|_| std::mem::take(&mut asks_rows)) {
                 Some(row) => Some(Found { row, kept: true }),
                 None => self.store.read(key).await?.map(|row| Found { row, kept: false }),
             };

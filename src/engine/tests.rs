@@ -149,6 +149,9 @@ fn a_row_that_was_read_once_is_not_asked_for_again() {
             Change { key: key.clone(), revision: 2, previous: None, new: None, inherits: None };
         drop(engine.memory.begin_write([key].iter()).end(vec![change]));
     };
+    let vain: Step = |engine| {
+        drop(engine.memory.begin_write([Key::from("a")].iter()).end(Vec::new()));
+    };
     let clear: Step = |engine| drop(engine.memory.begin_clear().end_clear(2));
     let close: Step = |engine| engine.memory.evict_all();
     let settings = Settings::default;
@@ -156,8 +159,10 @@ fn a_row_that_was_read_once_is_not_asked_for_again() {
     assert_eq!(reads(settings(), &[nothing, others, nothing]), 2, "another process committed");
     assert_eq!(reads(settings(), &[nothing, unknown, unknown]), 3, "it may have");
     assert_eq!(reads(settings(), &[nothing, write, nothing]), 2);
+    assert_eq!(reads(settings(), &[nothing, vain, nothing]), 2, "it found another row, or none");
     assert_eq!(reads(settings(), &[nothing, clear, nothing]), 2);
     assert_eq!(reads(settings(), &[nothing, close, nothing]), 2);
+    assert_eq!(reads(Settings { memory_bytes: 0, ..settings() }, &[nothing; 3]), 1);
     assert_eq!(reads(Settings { row_cache_bytes: 0, ..settings() }, &[nothing; 3]), 3);
     assert_eq!(reads(Settings { max_item_size: Some(0), ..settings() }, &[nothing; 3]), 3);
     assert_eq!(reads(Settings { row_cache_bytes: 64 * 200, ..settings() }, &[nothing; 3]), 3);

@@ -75,8 +75,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if let Err(error) = self.write_back(coldest.clone(), BATCH).await {
             let touches = coldest.len();
             tracing::warn!(%error, touches, "recency is lost: it could not be written back");
-            self.memory.forget_rows(&coldest);
-            self.memory.note_stored(&coldest);
+            self.memory.note_lost(&coldest);
         }
     }
 

@@ -98,21 +98,27 @@ impl<V> Memory<V> {
                 slot.note_stored(touch.accessed);
             }
             state.rows.note_stored(touch);
-            let known = state.pending.touches.peek(key.text);
-            let forget = known.is_some_and(|known| *known <= (touch.revision, touch.accessed));
-            // A write that is about to end takes the touches of its row into the slot.
-            if forget && !state.is_written(key) {
-                self.drop_pending(&mut state, key);
-            }
-            state.end_epoch(key);
+            self.settle_touch(&mut state, key, touch);
         }
     }
 
-    /// Forgets the rows that were touched: the store has them, and not these touches.
-    pub fn forget_rows(&self, touches: &[Touch]) {
+    /// Gives up touches that the store could not be told.
+    pub fn note_lost(&self, touches: &[Touch]) {
         for touch in touches {
-            self.shard(self.hashed(&touch.key)).lock().rows.forget(&touch.key);
+            let key = self.hashed(&touch.key);
+            self.settle_touch(&mut self.shard(key).lock(), key, touch);
         }
+    }
+
+    /// Lets a touch wait no longer, unless it was followed by a later one.
+    fn settle_touch(&self, state: &mut State<V>, key: Hashed<'_>, touch: &Touch) {
+        let known = state.pending.touches.peek(key.text);
+        let settled = known.is_some_and(|known| *known <= (touch.revision, touch.accessed));
+        // A write that is about to end takes the touches of its row into the slot.
+        if settled && !state.is_written(key) {
+            self.drop_pending(state, key);
+        }
+        state.end_epoch(key);
     }
 
     /// How many touches each shard's table holds when together they hold `total`.

@@ -4,9 +4,10 @@
 //! read once is kept here, so that the next read of it costs little more than decoding it. What is
 //! kept must be what the store would answer. So a row leaves when a write on its key ends, like a
 //! slot, and is not asked for while one is under way; touches that are written back raise its
-//! recency; and it names how often other processes had committed when it was read.
+//! recency; and it names how often other processes had committed before it was read.
 //!
-//! The row that was read the longest time ago goes first.
+//! The row that was read from the store the longest time ago goes first, however often it was found
+//! here since: a list that every read reorders would cost as much again.
 
 use super::{Hashed, State, Touch};
 use crate::key::Key;
@@ -23,7 +24,7 @@ const LARGEST_VALUE: usize = 16 << 10;
 /// The rows of one shard.
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// In the order in which they were read.
+    /// In the order in which they were read from the store.
     kept: LruCache<Key, Kept, RandomState>,
     bytes: usize,
     limit: usize,

@@ -163,9 +163,6 @@ impl<'m, V> Write<'m, V> {
             // Whoever read the row between its commit and now has touched it.
             let touched = state.pending_recency(key, change.revision);
             self.memory.drop_pending(&mut state, key);
-            if !planted(Bug::RowKeptOverWrite) {
-                state.rows.forget(key.text);
-            }
             if let Some(slot) = state.take_slot(key) {
                 order.removed(slot.size());
                 removed.push(slot.into_value());
@@ -213,7 +210,8 @@ impl<'m, V> Write<'m, V> {
     }
 
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans
-    /// one that came to nothing has missed nothing.
+    /// one that came to nothing has missed nothing. Its rows go whether it changed them or found others
+    /// than were kept. (A read that ends keeps none meanwhile: it takes the order lock.)
     fn unmark(&mut self, changed: bool) {
         let own = self.keys.drain(..).map(|key| (key, None));
         let claimed = std::mem::take(&mut *self.claimer.claimed.lock());
@@ -224,6 +222,9 @@ impl<'m, V> Write<'m, V> {
             state.unmark(hashed, claim);
             if changed {
                 state.end_epoch(hashed);
+                if !planted(Bug::RowKeptOverWrite) {
+                    state.rows.forget(&key);
+                }
             }
         }
     }

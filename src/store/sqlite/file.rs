@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,8 @@ pub(super) struct FileInner {
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
     others: Mutex<Others>,
+    /// How many handles were closed. One that closes may write while its successor reads already.
+    closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
 }
@@ -151,6 +153,7 @@ impl FileInner {
             collections: Mutex::default(),
             background: Background::default(),
             others: Mutex::default(),
+            closed: AtomicI64::new(0),
             watched: AtomicBool::new(false),
         })
     }
@@ -208,11 +211,13 @@ impl FileInner {
         if self.background.is_running() { staleness } else { Duration::ZERO }
     }
 
-    /// Counts the commits of other processes, as they were `staleness` ago or later. `None` if that
-    /// must be asked and the writing connection, which alone can tell them from ours, is not free.
+    /// Counts the commits of other processes, as they were `staleness` ago or later, and the handles of
+    /// this one that were closed. `None` if no staleness is allowed, or if the commits must be asked for
+    /// and the writing connection, which alone can tell them from ours, is not free.
     pub fn others_commits(&self, staleness: Duration) -> Option<i64> {
+        let closed = self.closed.load(Ordering::Acquire);
         if self.path.is_none() {
-            return Some(0);
+            return Some(closed);
         }
         let staleness = self.allowed(staleness);
         if staleness.is_zero() {
@@ -221,17 +226,17 @@ impl FileInner {
         let mut others = self.others.lock();
         let now = Instant::now();
         if others.counted.is_some_and(|counted| now - counted < staleness) {
-            return Some(others.commits);
+            return Some(others.commits.wrapping_add(closed));
         }
         let counted = self.writers.idle()?.count_others().map_err(|error| self.error(error));
         let commits =
             counted.inspect_err(|error| tracing::debug!(%error, "others cannot be seen")).ok()?;
         if others.counted.is_none() || others.commits != commits {
             // No row of an older snapshot is taken for one that was read after those commits.
-            self.writers.committed();
+            self.writers.end_snapshots();
         }
         *others = Others { commits, counted: Some(now) };
-        Some(commits)
+        Some(commits.wrapping_add(closed))
     }
 
     /// The writing connection for oneself, set to what the handle asked for.
@@ -251,6 +256,7 @@ impl FileInner {
 
     /// Closes the file if this was its last reference.
     pub fn close(this: Arc<Self>) -> Result<(), Error> {
+        this.closed.fetch_add(1, Ordering::Release);
         // Otherwise the thread might hold a reference just now.
         let shared = this.background.shared();
         let last = shared.without_errands(|| Arc::into_inner(this));
@@ -312,6 +318,33 @@ mod tests {
     fn terms() -> Terms {
         let (durability, limits) = (Durability::Committed, Limits::UNLIMITED);
         Terms { limits, durability, busy_timeout: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_handle_that_was_closed_counts() {
+        let file = CacheFile::open_in_memory().unwrap();
+        FileInner::close(Arc::clone(&file.inner)).unwrap();
+        assert_eq!(file.inner.others_commits(SHORT), Some(1));
+    }
+
+    #[test]
+    fn no_snapshot_is_kept_while_a_commit_is_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CacheFile::open(folder.path().join("cache.db")).unwrap();
+        super::open::use_wal(file.inner.exclusive(&terms()).unwrap().connection()).unwrap();
+        file.start_background().unwrap();
+        let keeps = || {
+            file.inner.read(LONG, true, version).unwrap();
+            let reader = file.inner.writers.readers.take().unwrap();
+            let keeps = reader.keeps_snapshot();
+            file.inner.writers.readers.give_back(reader);
+            keeps
+        };
+        assert!(keeps());
+        let writer = file.inner.exclusive(&terms()).unwrap();
+        assert!(!keeps());
+        drop(writer);
+        assert!(keeps());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Session {
 
 #[derive(Clone, Copy, Debug)]
 struct Snapshot {
-    /// How many commits this process had made when it was taken.
+    /// The number of this process's commits when it was taken.
     commits: u64,
     taken: Instant,
 }
@@ -28,15 +28,16 @@ impl Session {
         Self { connection, kept: None }
     }
 
-    /// Reads what was committed by this process before `commits` was counted, and by others at most
-    /// `staleness` ago. If that is zero, no snapshot is kept.
+    /// Reads what was committed by this process before a look at `commits`, and by others at most
+    /// `staleness` ago. If that is zero, or a commit under way, no snapshot is kept.
     pub fn read<R>(
         &mut self,
         commits: u64,
         staleness: Duration,
         read: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> rusqlite::Result<R> {
-        if staleness.is_zero() {
+        let committing = commits % 2 == 1;
+        if staleness.is_zero() || committing {
             self.release()?;
             return read(&self.connection);
         }

@@ -146,8 +146,9 @@ impl Writers {
         })
     }
 
-    /// How many transactions this process has ended. A snapshot taken after a look at this number
-    /// has all of them.
+    /// A number that is odd while this process commits, and has moved when it has. A snapshot taken after
+    /// a look at it has all that was committed before; one that is kept is for reads that find the same
+    /// even number. (SQLite shows others a commit before it has ended here.)
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Acquire)
     }
@@ -169,7 +170,16 @@ impl Writers {
     }
 
     /// Ends the time of all snapshots that were taken before.
-    pub fn committed(&self) {
+    pub fn end_snapshots(&self) {
+        self.commits.fetch_add(2, Ordering::Release);
+    }
+
+    /// Whoever holds the connection is about to commit.
+    fn begin_commit(&self) {
+        self.commits.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn end_commit(&self) {
         self.commits.fetch_add(1, Ordering::Release);
         self.loans.store(0, Ordering::Relaxed);
     }
@@ -192,6 +202,7 @@ impl Writers {
         let mut writer = self.alone()?;
         let Writer { session, settings, .. } = &mut *writer;
         settings.follow(terms, &session.connection)?;
+        self.begin_commit();
         Ok(Exclusive { writers: self, writer })
     }
 
@@ -360,8 +371,9 @@ impl Group<'_> {
         self.writer.company = self.turns.len();
         // A commit may complete the log, as far as nobody reads what lies before.
         self.writers.readers.release();
+        self.writers.begin_commit();
         let committed = commit(&self.writer.session.connection);
-        self.writers.committed();
+        self.writers.end_commit();
         committed
     }
 
@@ -433,7 +445,7 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        self.writers.committed();
+        self.writers.end_commit();
     }
 }
 
