@@ -123,8 +123,8 @@ fn get(filled: Filled) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(81_230_000))]
-#[bench::evicting(args = (full(), "new", customer(0)), config = limit(98_640_000))]
+#[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(94_260_000))]
+#[bench::evicting(args = (full(), "new", customer(0)), config = limit(118_230_000))]
 #[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_460_000))]
 fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
     let value = Arc::new(value);
