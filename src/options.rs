@@ -233,7 +233,7 @@ impl Settings {
                 disk: nanos(self.disk_ttl),
                 max_age: nanos(self.max_age),
             },
-            max_item_size: self.max_item_size.unwrap_or(u64::MAX),
+            max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
             busy_timeout: self.busy_timeout,
             verify_round_trip: self.verify_round_trip,

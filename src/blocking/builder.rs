@@ -78,7 +78,8 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
-    /// Values of more encoded bytes are kept on disk only, as objects and as rows. Default: no limit.
+    /// Values of more encoded bytes are on disk only, neither objects nor rows in memory. Default:
+    /// `memory_bytes`.
     pub fn max_item_size(mut self, bytes: u64) -> Self {
         self.settings.max_item_size = Some(bytes);
         self
@@ -86,8 +87,8 @@ impl<T: Cacheable> Builder<T> {
 
     /// At most this many bytes of rows that were read from disk are kept in memory, still encoded: of
     /// each its key, its value, of 16 KiB at most, and 240. A `get` that no object in memory answers
-    /// finds them there faster than in the file. Whether there is a memory tier makes no difference. 0
-    /// keeps none. Default: 64 MiB.
+    /// finds them there faster than in the file, with `memory_entries` of 0 too. 0 keeps none. Default:
+    /// 64 MiB.
     pub fn row_cache_bytes(mut self, bytes: u64) -> Self {
         self.settings.row_cache_bytes = bytes;
         self

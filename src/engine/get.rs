@@ -81,9 +81,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match self.judge(key, &seen, &row, now) {
             Ok(Live { value, upgrade: Upgrade::None, .. }) => {
                 let promoted = self.options.fits_memory(meta.size).then(|| Arc::clone(&value));
-                let keeps = !kept && meta.size <= self.options.max_item_size;
                 let found = promotion(meta, promoted);
-                let found = Promotion { row: keeps.then_some(row), ..found };
+                let found = Promotion { row: (!kept).then_some(row), ..found };
                 self.promote(key, seen, found, value, now).await
             }
             // Memory holds only what the disk tier holds.

@@ -12,17 +12,15 @@ impl<V> Memory<V> {
         let hashed = self.hashed(key);
         let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now };
         let slot = Slot::without_row(Key::from(key), new);
-        let mut removed = Vec::new();
-        let mut order = self.order.lock();
         let mut state = self.shard(hashed).lock();
-        if let Some(slot) = state.take_slot(hashed) {
-            order.removed(slot.size());
-            removed.push(slot.into_value());
+        let replaced = self.replace(&mut state, hashed, Some(slot));
+        if replaced.is_none() {
+            self.sums.came(1, 0);
         }
-        self.insert(&mut order, &mut state, slot);
         drop(state);
-        let evicted = self.evict(&mut order, &mut removed);
-        drop(order);
+        drop(replaced);
+        let mut removed = Vec::new();
+        let evicted = self.evict(&mut removed);
         drop(removed);
         evicted
     }
@@ -30,11 +28,10 @@ impl<V> Memory<V> {
     /// Removes the object of `key` and says whether it was alive; `None` if there is none.
     pub fn remove_alone(&self, key: &str, now: Timestamp) -> Option<bool> {
         let hashed = self.hashed(key);
-        let mut order = self.order.lock();
-        let slot = self.shard(hashed).lock().take_slot(hashed)?;
-        order.removed(slot.size());
-        self.publish(&order);
-        drop(order);
+        let mut state = self.shard(hashed).lock();
+        let slot = state.take_slot(hashed)?;
+        self.sums.went(1, slot.size());
+        drop(state);
         Some(slot.alive(&self.lifetimes, now))
     }
 }

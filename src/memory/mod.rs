@@ -2,23 +2,26 @@
 //!
 //! Keys are spread over shards. A hit takes one shard's lock, stores the time into the slot and
 //! clones the `Arc`; nothing else is touched. (The lock is exclusive: readers that share one must
-//! count and touch with atomic instructions, which cost more than they save.) Everything that changes
-//! which slots exist takes the [`Order`] lock first, then shards one at a time. So while the order
-//! lock is held recencies can only rise, and that is what makes victims exact (see `order`).
+//! count and touch with atomic instructions, which cost more than they save.) Objects come and go under
+//! their shards' locks alone; only those who evict take turns, and what makes victims exact all the
+//! same is told in `order`.
 //!
 //! A shard also holds what must be decided together with its slots: the writes under way on its
 //! keys (see `write`), and the recency of rows that memory does not hold and the store does not
 //! know yet (see `recency`).
 //!
-//! Lock order: `order`, then one shard at a time. Values are dropped after both are released.
+//! Lock order: `order`, then one shard at a time (an audit: all of them, in their order). Values are
+//! dropped after both are released.
 
 mod alone;
 mod audit;
+mod candidates;
 mod order;
 mod read;
 mod recency;
 mod rows;
 mod slot;
+mod sums;
 mod unwritten;
 mod write;
 
@@ -31,6 +34,7 @@ pub(crate) use write::{Before, Change, Claim, Claimer, Removed};
 
 use crate::options::{Lifetimes, Limits, Options};
 use crate::time::Timestamp;
+use candidates::ShardOrder;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use order::Order;
@@ -40,7 +44,8 @@ use rows::Rows;
 use slot::Slot;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
+use sums::{Lowered, Sums};
 use write::InFlight;
 
 /// The memory tier of one collection.
@@ -50,9 +55,8 @@ pub(crate) struct Memory<V> {
     limits: Limits,
     lifetimes: Lifetimes,
     order: Mutex<Order>,
-    /// Copies of the order's sums, for statistics.
-    entries: AtomicU64,
-    bytes: AtomicU64,
+    lowered: Lowered,
+    sums: Sums,
     /// How many touches all shards' pending tables hold.
     pending: AtomicUsize,
 }
@@ -87,10 +91,24 @@ struct State<V> {
     epochs: [u32; EPOCHS],
     pending: Pending,
     rows: Rows,
+    order: ShardOrder,
 }
 
-/// Enough for threads to meet seldom. A power of two.
-const SHARDS: usize = 64;
+/// Enough for threads to meet seldom.
+const LEAST_SHARDS: usize = 64;
+const MOST_SHARDS: usize = 2 * LEAST_SHARDS;
+
+/// How many shards a tier of so many entries has: so many that their tables, whose sizes are powers of
+/// two, are well filled when the tier is full. A table that overflows takes twice the room for good.
+fn shards_for(entries: u64) -> usize {
+    // Of a table's buckets seven eighths may be filled. A part of them is kept from it by what was
+    // removed, and shards differ in size by the square root of it: five times that is enough for all.
+    let room = |buckets: u64| (buckets / 32 * 27).saturating_sub(5 * (buckets * 4 / 5).isqrt());
+    let tables = (4..40).map(|power| 1 << power).map(room).filter(|room| *room > 0);
+    let shards =
+        tables.map(|room| entries.div_ceil(room)).find(|shards| *shards <= MOST_SHARDS as u64);
+    shards.map_or(LEAST_SHARDS, |shards| (shards as usize).max(LEAST_SHARDS))
+}
 
 /// Keys of a shard share epochs; two that share one only make a rare promotion read again.
 const EPOCHS: usize = 64;
@@ -108,20 +126,17 @@ impl<'a> Hashed<'a> {
         Self { hash: hasher.hash_one(text), text }
     }
 
-    /// From bits that the table inside the shard uses neither for its buckets nor for its tags.
-    const fn shard(self) -> usize {
-        (self.hash >> 40) as usize % SHARDS
-    }
-
+    /// The shard is chosen by higher bits, the place in its tables by lower ones.
     const fn epoch(self) -> usize {
-        (self.hash >> 32) as usize % EPOCHS
+        (self.hash >> 24) as usize % EPOCHS
     }
 }
 
 impl<V> Memory<V> {
     pub fn new(options: &Options) -> Self {
         let hasher = RandomState::default();
-        let rows_bytes = usize::try_from(options.row_cache_bytes).unwrap_or(usize::MAX) / SHARDS;
+        let shards = shards_for(options.memory.entries);
+        let rows_bytes = options.row_cache_bytes / shards as u64;
         let shard = || {
             Shard(Mutex::new(State {
                 slots: HashTable::new(),
@@ -132,16 +147,17 @@ impl<V> Memory<V> {
                 cleared: 0,
                 epochs: [0; EPOCHS],
                 pending: Pending::new(hasher.clone()),
-                rows: Rows::new(rows_bytes, hasher.clone()),
+                rows: Rows::new(rows_bytes, options.max_item_size, hasher.clone()),
+                order: ShardOrder::default(),
             }))
         };
         Self {
-            shards: Shards { all: std::iter::repeat_with(shard).take(SHARDS).collect(), hasher },
+            shards: Shards { all: std::iter::repeat_with(shard).take(shards).collect(), hasher },
             limits: options.memory,
             lifetimes: options.lifetimes,
-            order: Mutex::new(Order::new(SHARDS)),
-            entries: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            order: Mutex::new(Order::new(shards)),
+            lowered: Lowered::default(),
+            sums: Sums::default(),
             pending: AtomicUsize::new(0),
         }
     }
@@ -194,39 +210,31 @@ impl<V> Memory<V> {
 
     /// Entries and bytes in memory.
     pub fn gauges(&self) -> (u64, u64) {
-        (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+        (self.sums.entries(), self.sums.bytes())
     }
 
     /// Empties the tier, and forgets rows. What it knew of recency stays in the pending tables.
     pub fn evict_all(&self) {
-        let mut order = self.order.lock();
         let mut removed = Vec::new();
         for shard in &*self.shards.all {
             let mut state = shard.lock();
             let slots = std::mem::take(&mut state.slots);
+            state.order.clear();
             state.rows.clear();
             for slot in slots {
-                self.leave(&mut state, &mut order, &slot);
+                self.leave(&mut state, &slot);
                 removed.push(slot.into_value());
             }
         }
-        self.publish(&order);
-        drop(order);
         drop(removed);
     }
 
     /// Keeps what a leaving slot knows of its row's recency, and takes it off the sums.
-    fn leave(&self, state: &mut State<V>, order: &mut Order, slot: &Slot<V>) {
-        order.removed(slot.size());
+    fn leave(&self, state: &mut State<V>, slot: &Slot<V>) {
+        self.sums.went(1, slot.size());
         if let Some(touch) = slot.unstored_touch() {
             self.keep_pending(state, touch);
         }
-    }
-
-    /// Publishes the order's sums for statistics.
-    fn publish(&self, order: &Order) {
-        self.entries.store(order.entries(), Ordering::Relaxed);
-        self.bytes.store(order.bytes(), Ordering::Relaxed);
     }
 
     #[inline]
@@ -246,9 +254,16 @@ impl<V> Shards<V> {
         Hashed::new(text, &self.hasher)
     }
 
+    /// From bits that the table inside the shard uses neither for its buckets nor for its tags.
+    #[inline]
+    fn index(&self, key: Hashed<'_>) -> usize {
+        let bits = (key.hash >> 25) & u64::from(u32::MAX);
+        ((bits * self.all.len() as u64) >> 32) as usize
+    }
+
     #[inline]
     fn of(&self, key: Hashed<'_>) -> &Shard<V> {
-        &self.all[key.shard()]
+        &self.all[self.index(key)]
     }
 }
 

@@ -5,7 +5,6 @@
 //! if no write on the key ended meanwhile, and otherwise reads again. A row that an eviction under
 //! way has claimed cannot be touched any more; the reader waits for that write to end.
 
-use super::order::Order;
 use super::slot::Slot;
 use super::{Hashed, Memory, NewSlot, State, Touch};
 use crate::gate::Gate;
@@ -100,8 +99,6 @@ impl<V> Memory<V> {
         now: Timestamp,
     ) -> ReadEnd {
         let key = self.hashed(key);
-        let mut removed = Vec::new();
-        let mut order = self.order.lock();
         let mut state = self.shard(key).lock();
         if !planted(Bug::PromotionWithoutLook) {
             if let Some(gate) = state.write_on(key).and_then(super::InFlight::claim) {
@@ -114,11 +111,10 @@ impl<V> Memory<V> {
         if let Some((row, others_commits)) = found.row.take().zip(seen.others_commits) {
             state.rows.keep(key.text, row, others_commits);
         }
-        let expired_copy =
-            self.touch_or_insert(&mut order, &mut state, key, found, now, &mut removed);
+        let mut removed = Vec::new();
+        let expired_copy = self.touch_or_insert(&mut state, key, found, now, &mut removed);
         drop(state);
-        let evicted = self.evict(&mut order, &mut removed);
-        drop(order);
+        let evicted = self.evict(&mut removed);
         drop(removed);
         ReadEnd::Done { evicted, expired_copy }
     }
@@ -126,31 +122,20 @@ impl<V> Memory<V> {
     /// Removes the copy of `key` if it has expired; says whether it did.
     pub fn drop_expired(&self, key: &str, now: Timestamp) -> bool {
         let key = self.hashed(key);
-        let expired = |state: &State<V>| {
-            let slot = state.readable(key);
-            slot.is_some_and(|slot| !slot.alive(&self.lifetimes, now))
-        };
-        // Most misses need not wait for those who evict.
-        if !expired(&self.shard(key).lock()) {
-            return false;
-        }
-        let mut order = self.order.lock();
         let mut state = self.shard(key).lock();
-        if !expired(&state) {
+        let slot = state.readable(key);
+        if slot.is_none_or(|slot| slot.alive(&self.lifetimes, now)) {
             return false;
         }
         let slot = state.take_slot(key).expect("it was just found under this lock");
-        self.leave(&mut state, &mut order, &slot);
-        self.publish(&order);
+        self.leave(&mut state, &slot);
         drop(state);
-        drop(order);
         drop(slot);
         true
     }
 
     fn touch_or_insert(
         &self,
-        order: &mut Order,
         state: &mut State<V>,
         key: Hashed<'_>,
         found: Promotion<V>,
@@ -169,7 +154,7 @@ impl<V> Memory<V> {
                 // Another process replaced the row that this was a copy of.
                 let slot = state.take_slot(key).expect("it was just found under this lock");
                 expired_copy = !slot.alive(&self.lifetimes, now);
-                order.removed(slot.size());
+                self.sums.went(1, slot.size());
                 removed.push(slot.into_value());
             }
         }
@@ -185,7 +170,10 @@ impl<V> Memory<V> {
                 self.drop_pending(state, key);
                 let Promotion { created, stored, size, revision, .. } = found;
                 let new = NewSlot { value, size, created, accessed, stored };
-                self.insert(order, state, Slot::new(Key::from(key.text), revision, new));
+                let slot = Slot::new(Key::from(key.text), revision, new);
+                // What lay there went above.
+                let _nothing = self.replace(state, key, Some(slot));
+                self.sums.came(1, size);
             }
             _ if accessed > found.stored => {
                 let touch = Touch { key: Key::from(key.text), revision: found.revision, accessed };

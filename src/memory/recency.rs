@@ -123,7 +123,7 @@ impl<V> Memory<V> {
 
     /// How many touches each shard's table holds when together they hold `total`.
     pub fn share_of(&self, total: usize) -> usize {
-        total.div_ceil(super::SHARDS)
+        total.div_ceil(self.shards.all.len())
     }
 
     pub(super) fn keep_pending(&self, state: &mut State<V>, touch: Touch) {

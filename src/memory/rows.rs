@@ -18,7 +18,7 @@ use lru::LruCache;
 /// What a row takes beside its key and value, at most.
 const OVERHEAD: usize = 240;
 
-/// Larger values are not kept: decoding them costs many times what finding them does.
+/// Larger values are never kept: decoding them costs many times what finding them does.
 const LARGEST_VALUE: usize = 16 << 10;
 
 /// The rows of one shard.
@@ -28,6 +28,8 @@ pub(super) struct Rows {
     kept: LruCache<Key, Kept, RandomState>,
     bytes: usize,
     limit: usize,
+    /// Larger values are not kept.
+    largest: usize,
 }
 
 #[derive(Debug)]
@@ -44,16 +46,19 @@ impl Kept {
 }
 
 impl Rows {
-    /// At most `limit` bytes of rows.
-    pub fn new(limit: usize, hasher: RandomState) -> Self {
-        Self { kept: LruCache::unbounded_with_hasher(hasher), bytes: 0, limit }
+    /// At most `limit` bytes of rows, with values of at most `largest`.
+    pub fn new(limit: u64, largest: u64, hasher: RandomState) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let largest =
+            usize::try_from(largest).map_or(LARGEST_VALUE, |most| most.min(LARGEST_VALUE));
+        Self { kept: LruCache::unbounded_with_hasher(hasher), bytes: 0, limit, largest }
     }
 
     /// Keeps a row that was read after other processes had committed so often.
     pub fn keep(&mut self, key: &str, row: Row, others_commits: i64) {
         let kept = Kept { row, others_commits };
         let bytes = kept.bytes(key);
-        if bytes > self.limit || kept.row.value.len() > LARGEST_VALUE {
+        if bytes > self.limit || kept.row.value.len() > self.largest {
             return self.forget(key);
         }
         if let Some(older) = self.kept.put(Key::from(key), kept) {
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_row_that_was_read_first_goes_first() {
-        let mut rows = Rows::new(3 * (OVERHEAD + 1), RandomState::default());
+        let mut rows = Rows::new(3 * (OVERHEAD as u64 + 1), u64::MAX, RandomState::default());
         for (revision, key) in (1..).zip(["a", "b", "c", "a", "d"]) {
             rows.keep(key, row(revision, 0), 0);
             assert!(rows.is_exact());
@@ -157,15 +162,17 @@ mod tests {
 
     #[test]
     fn large_values_are_not_kept() {
-        let mut rows = Rows::new(usize::MAX, RandomState::default());
-        rows.keep("a", row(1, LARGEST_VALUE), 0);
-        rows.keep("b", row(2, LARGEST_VALUE + 1), 0);
-        assert_eq!(keys(&rows), ["a"]);
+        for (largest, most) in [(u64::MAX, LARGEST_VALUE), (5, 5)] {
+            let mut rows = Rows::new(u64::MAX, largest, RandomState::default());
+            rows.keep("a", row(1, most), 0);
+            rows.keep("b", row(2, most + 1), 0);
+            assert_eq!(keys(&rows), ["a"]);
+        }
     }
 
     #[test]
     fn a_touch_that_was_stored_raises_the_recency_of_its_own_row() {
-        let mut rows = Rows::new(usize::MAX, RandomState::default());
+        let mut rows = Rows::new(u64::MAX, u64::MAX, RandomState::default());
         rows.keep("a", row(5, 0), 0);
         let mut accessed_after = |revision, accessed| {
             let accessed = Timestamp::from_nanos(accessed);

@@ -221,7 +221,8 @@ fn keys_spread_over_all_shards_and_epochs() {
     let memory = memory(10);
     let texts: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
     let keys = || texts.iter().map(|text| memory.hashed(text));
-    assert_eq!(keys().map(|key| key.shard()).collect::<BTreeSet<_>>().len(), super::SHARDS);
+    let shards = keys().map(|key| memory.shards.index(key)).collect::<BTreeSet<_>>();
+    assert_eq!(shards.len(), memory.shards.all.len());
     assert_eq!(keys().map(|key| key.epoch()).collect::<BTreeSet<_>>().len(), super::EPOCHS);
 }
 
@@ -383,9 +384,52 @@ fn a_read_that_misses_a_touch_which_is_forgotten_reads_again() {
 #[test]
 fn all_shards_have_the_same_share() {
     let memory = memory(10);
-    let shards = super::SHARDS;
+    let shards = memory.shards.all.len();
     assert_eq!(
         [1, shards, shards + 1, 3 * shards].map(|total| memory.share_of(total)),
         [1, 1, 2, 3]
     );
+}
+
+#[test]
+fn tables_of_a_full_tier_are_well_filled_and_do_not_overflow() {
+    for entries in [10_000, 100_000, 500_000, 1_000_000, 77_777_777] {
+        let shards = super::shards_for(entries);
+        assert!((super::LEAST_SHARDS..=super::MOST_SHARDS).contains(&shards));
+        let each = entries as f64 / shards as f64;
+        let buckets = (each / 0.875).log2().ceil().exp2();
+        let load = (each + 5.0 * each.sqrt()) / buckets;
+        assert!(load < 0.875, "{entries} in {shards} shards: {load}");
+        assert!(each / buckets > 0.5, "{entries} in {shards} shards: {}", each / buckets);
+    }
+    let few_or_unlimited = [0, 1, 100, 1_000, u64::MAX].map(super::shards_for);
+    assert_eq!(few_or_unlimited, [super::LEAST_SHARDS; 5]);
+}
+
+/// Objects come, go and are evicted under their shards' locks alone. What is left must be within the
+/// limits, counted right, and where the order says it is.
+#[test]
+fn threads_that_put_and_evict_leave_a_sound_tier() {
+    let memory = memory(300);
+    let evicted: u64 = std::thread::scope(|scope| {
+        let work = |thread: i64| {
+            let memory = &memory;
+            move || {
+                (0..4_000).fold(0, |evicted, round: i64| {
+                    let key = format!("{}", (round * 7 + thread * 131) % 997);
+                    // Times that repeat and go backwards now and then.
+                    let time = at(if round % 5 == 0 { round - 900 } else { round });
+                    if round % 11 == 10 {
+                        memory.remove_alone(&key, time);
+                    }
+                    evicted + memory.put_alone(&key, Arc::new(0), time)
+                })
+            }
+        };
+        let threads = [0, 1, 2, 3].map(|thread| scope.spawn(work(thread)));
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(evicted > 1_000, "{evicted}");
+    assert_eq!(memory.gauges().0, 300);
+    assert_sound(&memory);
 }

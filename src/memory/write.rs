@@ -151,7 +151,7 @@ impl<'m, V> Write<'m, V> {
     pub fn end(mut self, changes: Vec<Change<V>>) -> Finished<V> {
         let mut removed = Vec::new();
         let mut before = Vec::with_capacity(changes.len());
-        let mut order = self.memory.order.lock();
+        let (mut came, mut came_bytes) = (0, 0);
         for change in changes {
             let key = self.memory.hashed(&change.key);
             let mut state = self.memory.shard(key).lock();
@@ -163,55 +163,58 @@ impl<'m, V> Write<'m, V> {
             // Whoever read the row between its commit and now has touched it.
             let touched = state.pending_recency(key, change.revision);
             self.memory.drop_pending(&mut state, key);
-            if let Some(slot) = state.take_slot(key) {
-                order.removed(slot.size());
-                removed.push(slot.into_value());
-            }
             let inherited =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
             let later = inherited.max(touched);
             let key_text = change.key.clone();
-            match (change.new, later) {
+            let new = match (change.new, later) {
                 (Some(mut new), later) => {
                     new.accessed = later.map_or(new.accessed, |later| later.max(new.accessed));
-                    let slot = Slot::new(key_text, change.revision, new);
-                    self.memory.insert(&mut order, &mut state, slot);
+                    Some(Slot::new(key_text, change.revision, new))
                 }
                 (None, Some(accessed)) => {
                     let touch = Touch { key: key_text, revision: change.revision, accessed };
                     self.memory.keep_pending(&mut state, touch);
+                    None
                 }
-                (None, None) => {}
+                (None, None) => None,
+            };
+            if let Some(new) = &new {
+                came += 1;
+                came_bytes += new.size();
+            }
+            if let Some(slot) = self.memory.replace(&mut state, key, new) {
+                self.memory.sums.went(1, slot.size());
+                removed.push(slot.into_value());
             }
         }
+        // Not before: the victims of the disk tier have made room.
+        self.memory.sums.came(came, came_bytes);
         self.unmark(true);
-        let evicted = self.memory.evict(&mut order, &mut removed);
-        drop(order);
+        let evicted = self.memory.evict(&mut removed);
         Finished { before, evicted, removed: Removed { _values: removed } }
     }
 
     /// Ends a write that emptied the disk tier with the change `revision`.
     pub fn end_clear(mut self, revision: i64) -> Removed<V> {
         let mut removed = Vec::new();
-        let mut order = self.memory.order.lock();
         for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
-                order.removed(slot.size());
+                self.memory.sums.went(1, slot.size());
                 removed.push(slot.into_value());
             }
             self.memory.drop_cleared_pending(&mut state, revision);
             state.rows.clear();
         }
-        self.memory.publish(&order);
         self.unfreeze();
         Removed { _values: removed }
     }
 
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans
     /// one that came to nothing has missed nothing. Its rows go whether it changed them or found others
-    /// than were kept. (A read that ends keeps none meanwhile: it takes the order lock.)
+    /// than were kept. (What a read keeps until then goes too, and one that ends later reads again.)
     fn unmark(&mut self, changed: bool) {
         let own = self.keys.drain(..).map(|key| (key, None));
         let claimed = std::mem::take(&mut *self.claimer.claimed.lock());

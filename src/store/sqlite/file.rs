@@ -125,19 +125,21 @@ pub(super) struct FileInner {
     writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
-    others: Mutex<Others>,
+    /// `None` before they are counted first.
+    others: Mutex<Option<Others>>,
     /// How many handles were closed. One that closes may write while its successor reads already.
     closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
 }
 
-/// What is known of the commits of other processes.
-#[derive(Debug, Default)]
+/// The commits of other processes, as they were counted last.
+#[derive(Clone, Copy, Debug)]
 struct Others {
     commits: i64,
-    /// When they were counted; `None` before the first time.
-    counted: Option<Instant>,
+    counted: Instant,
+    /// The number of this process's commits then.
+    own_commits: u64,
 }
 
 /// How long a snapshot is kept at most while nobody reads.
@@ -211,9 +213,10 @@ impl FileInner {
         if self.background.is_running() { staleness } else { Duration::ZERO }
     }
 
-    /// Counts the commits of other processes, as they were `staleness` ago or later, and the handles of
-    /// this one that were closed. `None` if no staleness is allowed, or if the commits must be asked for
-    /// and the writing connection, which alone can tell them from ours, is not free.
+    /// Counts the commits of other processes, as they were `staleness` ago or later and after our last
+    /// commit, and the handles of this process that were closed. `None` if no staleness is allowed, or if
+    /// the commits must be asked for and the writing connection, which alone can tell them from ours, is
+    /// not free.
     pub fn others_commits(&self, staleness: Duration) -> Option<i64> {
         let closed = self.closed.load(Ordering::Acquire);
         if self.path.is_none() {
@@ -224,18 +227,23 @@ impl FileInner {
             return None;
         }
         let mut others = self.others.lock();
-        let now = Instant::now();
-        if others.counted.is_some_and(|counted| now - counted < staleness) {
-            return Some(others.commits.wrapping_add(closed));
+        let (now, own_commits) = (Instant::now(), self.writers.commits());
+        let fresh =
+            |known: &Others| known.own_commits == own_commits && now - known.counted < staleness;
+        if let Some(known) = others.filter(fresh) {
+            return Some(known.commits.wrapping_add(closed));
         }
-        let counted = self.writers.idle()?.count_others().map_err(|error| self.error(error));
+        let mut writer = self.writers.idle()?;
+        let counted = writer.count_others().map_err(|error| self.error(error));
         let commits =
             counted.inspect_err(|error| tracing::debug!(%error, "others cannot be seen")).ok()?;
-        if others.counted.is_none() || others.commits != commits {
+        if others.is_none_or(|known| known.commits != commits) {
             // No row of an older snapshot is taken for one that was read after those commits.
             self.writers.end_snapshots();
         }
-        *others = Others { commits, counted: Some(now) };
+        // Nobody commits meanwhile: the connection is ours.
+        let own_commits = self.writers.commits();
+        *others = Some(Others { commits, counted: now, own_commits });
         Some(commits.wrapping_add(closed))
     }
 
@@ -312,6 +320,11 @@ mod tests {
         assert_eq!((file.inner.others_commits(LONG), read()), (Some(first), 7));
         assert_ne!(file.inner.others_commits(SHORT), Some(first));
         assert_eq!(read(), 8);
+        let second = file.inner.others_commits(LONG);
+        commit(9);
+        assert_eq!(file.inner.others_commits(LONG), second);
+        drop(file.inner.exclusive(&terms()).unwrap());
+        assert_ne!(file.inner.others_commits(LONG), second, "a commit of our own asks again");
         assert_eq!(file.inner.others_commits(Duration::ZERO), None);
     }
 

@@ -104,8 +104,9 @@ pub const SECTIONS: [Section; 12] = [
         about: "By how much a process grows for an entry besides its object: key and bookkeeping. \
                 The entries share one object. The first 500,000 contain what a contender needs \
                 however many there are: buffers of those with a disk tier (the pages that SQLite keeps \
-                for ours, 8 MiB or 17 bytes of an entry, and the index of its log), and tables that are made for as many as there will be. All of that is there \
-                when the next 500,000 come, which show what one more costs.",
+                for ours, 8 MiB or 17 bytes of an entry, and the index of its log), and tables that \
+                are made for as many as there will be. All of that is there when the next 500,000 \
+                come, which show what one more costs.",
         file: "resident",
         columns: &[("resident", "of 500,000"), ("resident-further", "of 500,000 more")],
         beside: Beside::Semantics,
@@ -118,7 +119,8 @@ pub const SECTIONS: [Section; 12] = [
                 of 64 KiB, of folders of files at most as many as the last table says. Tiers of objects \
                 in memory are switched off; what a contender keeps of blocks, pages or rows it has read \
                 stays on (of ours up to 64 MiB of rows and as many of pages). A quarter of the gets \
-                comes before the measurement. foyer is asynchronous and is waited for from outside its runtime.",
+                comes before the measurement. foyer is asynchronous and is waited for from outside \
+                its runtime.",
         file: "disk-hits",
         columns: &[
             ("disk-hit-250b", "250 bytes"),

@@ -1,0 +1,88 @@
+//! What those who put and those who evict tell each other without a lock.
+
+use crate::options::Limits;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the limits speak of, over all shards. What comes is counted when it is there, what goes before it
+/// is gone, both under the shard's lock. On a line of its own, away from what hits read.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Sums {
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// The shards into which something came at or below their bounds.
+#[derive(Debug, Default)]
+pub(super) struct Lowered([AtomicU64; WORDS]);
+
+const WORDS: usize = super::MOST_SHARDS.div_ceil(64);
+
+impl Sums {
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::SeqCst)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    pub fn hold(&self, limits: Limits) -> bool {
+        limits.hold(self.entries(), self.bytes())
+    }
+
+    /// Takes note of objects that came.
+    pub fn came(&self, entries: u64, bytes: u64) {
+        self.entries.fetch_add(entries, Ordering::SeqCst);
+        if bytes > 0 {
+            self.bytes.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes note of objects that go.
+    pub fn went(&self, entries: u64, bytes: u64) {
+        self.entries.fetch_sub(entries, Ordering::SeqCst);
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Lowered {
+    pub fn add(&self, shard: usize) {
+        self.0[shard / 64].fetch_or(1 << (shard % 64), Ordering::SeqCst);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| word.load(Ordering::SeqCst) == 0)
+    }
+
+    /// The shards there are, and none from here on.
+    pub fn take(&self) -> impl Iterator<Item = usize> {
+        let words = self.0.iter().map(|word| match word.load(Ordering::SeqCst) {
+            0 => 0,
+            _ => word.swap(0, Ordering::SeqCst),
+        });
+        words.enumerate().flat_map(|(index, word)| {
+            let rest = |bits: &u64| Some(bits & (bits - 1)).filter(|rest| *rest != 0);
+            let bits = std::iter::successors(Some(word).filter(|word| *word != 0), rest);
+            bits.map(move |bits| index * 64 + bits.trailing_zeros() as usize)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_that_were_lowered_are_taken_once() {
+        let lowered = Lowered::default();
+        assert!(lowered.is_empty());
+        [0, 63, 64, 127, 63].iter().for_each(|shard| lowered.add(*shard));
+        assert!(!lowered.is_empty());
+        assert_eq!(lowered.take().collect::<Vec<_>>(), [0, 63, 64, 127]);
+        assert!(lowered.is_empty());
+        assert_eq!(lowered.take().count(), 0);
+    }
+}
