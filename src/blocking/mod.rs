@@ -221,7 +221,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     }
 
     /// Writes recency back and reclaims a bounded number of expired entries. The background thread
-    /// calls this, where one runs.
+    /// does so too, where one runs, and writes back no more often than `recency_lag` requires.
     ///
     /// # Errors
     /// See the type; and if the disk cannot be written.

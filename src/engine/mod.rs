@@ -37,6 +37,7 @@ use smol_str::SmolStr;
 use std::fmt;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 /// One opened collection.
 pub(crate) struct Engine<T, S> {
@@ -55,6 +56,8 @@ pub(crate) struct Engine<T, S> {
     /// The newest usage the store told, for statistics.
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
+    /// When all recency was last written back, or the collection opened.
+    written_back: Mutex<Instant>,
     /// Where the search for rows past their `max_age` goes on.
     cursor: AtomicI64,
 }

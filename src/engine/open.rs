@@ -15,7 +15,7 @@ use semver::Version;
 use std::any::Any;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What all clones of a handle share. Dropping it closes the cache.
 pub(crate) struct Guard<T: Cacheable, S: Store> {
@@ -35,8 +35,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
 /// And at most this often.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Twice in the time by which stored recency may lag.
-fn interval(recency_lag: Duration) -> Duration {
+/// The background thread runs at least twice in the time by which stored recency may lag.
+pub(super) fn interval(recency_lag: Duration) -> Duration {
     (recency_lag / 2).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
@@ -130,6 +130,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             counters: Counters::default(),
             usage: Mutex::new(Usage::default()),
             lifecycle: Lifecycle::default(),
+            written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),
             options,
         }

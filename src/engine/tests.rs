@@ -1,6 +1,7 @@
 //! The engine over a store that does what a test says, at moments that no caller can choose.
 
 use super::Engine;
+use super::upkeep::PENDING;
 use crate::cacheable::Cacheable;
 use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
@@ -10,21 +11,32 @@ use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Scanned, Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Outcome, Scanned, Store, Task, Terms, Usage,
 };
 use crate::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 type Read = Box<dyn FnOnce() -> Row + Send>;
 
-/// A store that nobody can write, and the reads that are expected of it.
+/// A store without rows, and the reads that are expected of it.
 #[derive(Default)]
 pub(super) struct Scripted {
     reads: Mutex<VecDeque<Read>>,
     others_commits: Mutex<Option<i64>>,
+    /// `None` for a store that nobody can write.
+    log: Mutex<Option<Log>>,
+}
+
+/// What was asked of a store that can be written, and has a thread.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Log {
+    /// How many steps each batch had.
+    batches: Vec<usize>,
+    /// How often the oldest rows were looked for.
+    searches: usize,
 }
 
 fn busy<T>() -> Result<T, Error> {
@@ -51,8 +63,17 @@ impl Store for Scripted {
         busy()
     }
 
-    async fn apply(&self, _: Arc<Batch>, _: Arc<dyn Claims>) -> Result<Applied, Error> {
-        busy()
+    async fn apply(&self, batch: Arc<Batch>, _: Arc<dyn Claims>) -> Result<Applied, Error> {
+        let mut log = self.log.lock();
+        let Some(log) = log.as_mut() else { return busy() };
+        log.batches.push(batch.ops.len());
+        Ok(Applied {
+            outcomes: batch.ops.iter().map(|_| Outcome::Touched).collect(),
+            evicted: Vec::new(),
+            corrected: Vec::new(),
+            usage: Usage::default(),
+            excess: false,
+        })
     }
 
     async fn clear(&self, _: &Terms) -> Result<Cleared, Error> {
@@ -68,7 +89,10 @@ impl Store for Scripted {
     }
 
     async fn oldest(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {
-        busy()
+        let mut log = self.log.lock();
+        let Some(log) = log.as_mut() else { return busy() };
+        log.searches += 1;
+        Ok(Vec::new())
     }
 
     async fn audit(&self, _: &Terms, _: &Inspect<'_>) -> Result<Audit, Error> {
@@ -78,7 +102,7 @@ impl Store for Scripted {
     fn run_later(&self, _: Duration, _: Task) {}
 
     fn nudge(&self) -> bool {
-        false
+        self.log.lock().is_some()
     }
 
     async fn close(&self) -> Result<(), Error> {
@@ -167,4 +191,87 @@ fn a_row_that_was_read_once_is_not_asked_for_again() {
     assert_eq!(reads(Settings { row_cache_bytes: 0, ..settings() }, &[nothing; 3]), 3);
     assert_eq!(reads(Settings { max_item_size: Some(0), ..settings() }, &[nothing; 3]), 3);
     assert_eq!(reads(Settings { row_cache_bytes: 64 * 200, ..settings() }, &[nothing; 3]), 3);
+}
+
+/// An engine whose store can be written, and whose hits leave touches.
+fn touching(recency_lag: Duration) -> Arc<Engine<u64, Scripted>> {
+    let disk_ttl = Some(Duration::from_secs(3_600));
+    let recency_lag = Some(recency_lag);
+    let settings = Settings { memory_entries: 0, disk_ttl, recency_lag, ..Settings::default() };
+    let engine = engine(settings);
+    *engine.store.log.lock() = Some(Log::default());
+    engine
+}
+
+fn touch(engine: &Engine<u64, Scripted>, key: &str) {
+    engine.store.reads.lock().push_back(Box::new(|| row(0)));
+    assert!(pollster::block_on(engine.get(key, at(1))).unwrap().is_some());
+}
+
+/// What is asked of the store by a round of the background thread in so many seconds.
+fn round(engine: &Engine<u64, Scripted>, seconds: u64) -> Log {
+    let moment = Instant::now() + Duration::from_secs(seconds);
+    *engine.store.log.lock() = Some(Log::default());
+    pollster::block_on(engine.run_round(at(2), moment)).unwrap();
+    engine.store.log.lock().take().unwrap_or_default()
+}
+
+// rule: D6, O23
+#[test]
+fn a_round_writes_back_when_half_of_the_lag_has_passed_and_reclaims_always() {
+    type Door = fn(&Engine<u64, Scripted>);
+    let engine = touching(Duration::from_secs(60));
+    let nothing = || Log { batches: vec![], searches: 1 };
+    let all = || Log { batches: vec![1], searches: 1 };
+    touch(&engine, "a");
+    assert_eq!(
+        [round(&engine, 1), round(&engine, 30), round(&engine, 30)],
+        [nothing(), all(), nothing()]
+    );
+
+    let doors: [Door; 2] = [
+        |engine| pollster::block_on(engine.flush()).unwrap(),
+        |engine| pollster::block_on(engine.run_maintenance(at(2))).unwrap(),
+    ];
+    for door in doors {
+        touch(&engine, "a");
+        *engine.store.log.lock() = Some(Log::default());
+        let before = *engine.written_back.lock();
+        door(&engine);
+        assert_eq!(engine.store.log.lock().take().unwrap_or_default().batches, [1], "at once");
+        assert!(*engine.written_back.lock() > before);
+        touch(&engine, "a");
+        assert_eq!([round(&engine, 1), round(&engine, 30)], [nothing(), all()]);
+    }
+}
+
+// rule: D6
+#[test]
+fn a_round_that_comes_early_is_not_passed_over_if_the_next_one_were_late() {
+    let engine = touching(Duration::from_secs(20));
+    touch(&engine, "a");
+    assert_eq!(round(&engine, 9).batches, [1]);
+}
+
+// rule: D6
+#[test]
+fn what_could_not_be_written_back_is_due_still() {
+    let engine = touching(Duration::from_secs(60));
+    touch(&engine, "a");
+    let before = *engine.written_back.lock();
+    *engine.store.log.lock() = None;
+    let late = Instant::now() + Duration::from_secs(30);
+    assert!(pollster::block_on(engine.run_round(at(2), late)).is_err());
+    assert_eq!(*engine.written_back.lock(), before);
+    assert_eq!(round(&engine, 30).batches, [1]);
+}
+
+#[test]
+fn too_many_touches_are_written_back_in_the_next_round() {
+    let engine = touching(Duration::from_secs(60));
+    (0..PENDING).for_each(|key| touch(&engine, &key.to_string()));
+    assert_eq!(round(&engine, 1).batches, [0; 0]);
+    *engine.store.log.lock() = Some(Log::default());
+    touch(&engine, "one too many");
+    assert_eq!(round(&engine, 1).batches.iter().sum::<usize>(), PENDING + 1);
 }

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::events::whole;
 use super::judge::Bad;
+use super::open::interval;
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::store::{Batch, Claims, Op, Scanned, Store, Terms};
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The most rows one transaction touches or reclaims in passing, so that nobody waits long for it.
 const BATCH: u32 = 1_000;
@@ -25,7 +27,7 @@ const LOOKED_AT: u32 = 10_000;
 
 /// How many touches may be pending before they are written back out of turn; about 12 MB. Each commit
 /// that writes some of them makes other connections read their pages again.
-const PENDING: usize = 131_072;
+pub(super) const PENDING: usize = 131_072;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes back all recency that the disk tier does not know.
@@ -39,6 +41,30 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn run_maintenance(&self, now: Timestamp) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.write_back_all(BATCH).await?;
+        self.reclaim_expired(now).await
+    }
+
+    /// A round of the background thread at that `moment`: it writes recency back only as often as must
+    /// be, since every commit makes readers read their pages again.
+    pub(super) async fn run_round(&self, now: Timestamp, moment: Instant) -> Result<(), Error> {
+        let _operation = self.lifecycle.enter()?;
+        if self.is_write_back_due(moment) {
+            self.write_back_all(BATCH).await?;
+        }
+        self.reclaim_expired(now).await
+    }
+
+    /// Whether too many touches wait, or half of the time has passed by which they may.
+    fn is_write_back_due(&self, moment: Instant) -> bool {
+        let lag = self.options.recency_lag;
+        // To the nearest round: if one that comes a little early were passed over, the next one could
+        // be too late.
+        let due = (lag / 2).saturating_sub(interval(lag) / 2);
+        let passed = moment.saturating_duration_since(*self.written_back.lock());
+        passed >= due || self.memory.pending() > PENDING
+    }
+
+    async fn reclaim_expired(&self, now: Timestamp) -> Result<(), Error> {
         let reclaimed = self.reclaim_idle(now).await?;
         self.reclaim_aged(now, BATCH.saturating_sub(reclaimed)).await?;
         whole!(Disk, "maintained");
@@ -85,7 +111,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn write_back_all(&self, batch: u32) -> Result<(), Error> {
-        self.write_back(self.memory.unstored(usize::MAX, true), batch).await
+        // Later touches may miss this time.
+        let began = Instant::now();
+        self.write_back(self.memory.unstored(usize::MAX, true), batch).await?;
+        let mut last = self.written_back.lock();
+        *last = began.max(*last);
+        Ok(())
     }
 
     async fn write_back(&self, mut touches: Vec<Touch>, batch: u32) -> Result<(), Error> {
@@ -178,7 +209,7 @@ impl Claims for NothingKnown {
 
 impl<T: Cacheable, S: Store> Upkeep for Engine<T, S> {
     fn run(&self) {
-        let maintained = pollster::block_on(self.run_maintenance(self.now()));
+        let maintained = pollster::block_on(self.run_round(self.now(), Instant::now()));
         match maintained {
             Err(error) if !error.is_closed() => {
                 tracing::warn!(%error, "maintenance failed; it will be tried again");

@@ -19,7 +19,7 @@ use lru::LruCache;
 const OVERHEAD: usize = 240;
 
 /// Larger values are never kept: decoding them costs many times what finding them does.
-const LARGEST_VALUE: usize = 16 << 10;
+const LARGEST_VALUE: usize = crate::row::LARGEST_KEPT;
 
 /// The rows of one shard.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A cache file that several collections share.
 ///
@@ -125,21 +125,10 @@ pub(super) struct FileInner {
     writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
-    /// `None` before they are counted first.
-    others: Mutex<Option<Others>>,
     /// How many handles were closed. One that closes may write while its successor reads already.
     closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
-}
-
-/// The commits of other processes, as they were counted last.
-#[derive(Clone, Copy, Debug)]
-struct Others {
-    commits: i64,
-    counted: Instant,
-    /// The number of this process's commits then.
-    own_commits: u64,
 }
 
 /// How long a snapshot is kept at most while nobody reads.
@@ -154,7 +143,6 @@ impl FileInner {
             writers,
             collections: Mutex::default(),
             background: Background::default(),
-            others: Mutex::default(),
             closed: AtomicI64::new(0),
             watched: AtomicBool::new(false),
         })
@@ -215,8 +203,7 @@ impl FileInner {
 
     /// Counts the commits of other processes, as they were `staleness` ago or later and after our last
     /// commit, and the handles of this process that were closed. `None` if no staleness is allowed, or if
-    /// the commits must be asked for and the writing connection, which alone can tell them from ours, is
-    /// not free.
+    /// the commits must be asked for and the writing connection is not free.
     pub fn others_commits(&self, staleness: Duration) -> Option<i64> {
         let closed = self.closed.load(Ordering::Acquire);
         if self.path.is_none() {
@@ -226,24 +213,10 @@ impl FileInner {
         if staleness.is_zero() {
             return None;
         }
-        let mut others = self.others.lock();
-        let (now, own_commits) = (Instant::now(), self.writers.commits());
-        let fresh =
-            |known: &Others| known.own_commits == own_commits && now - known.counted < staleness;
-        if let Some(known) = others.filter(fresh) {
-            return Some(known.commits.wrapping_add(closed));
-        }
-        let mut writer = self.writers.idle()?;
-        let counted = writer.count_others().map_err(|error| self.error(error));
+        let counted = self.writers.others.commits(&self.writers, staleness)?;
+        let counted = counted.map_err(|error| self.error(error));
         let commits =
             counted.inspect_err(|error| tracing::debug!(%error, "others cannot be seen")).ok()?;
-        if others.is_none_or(|known| known.commits != commits) {
-            // No row of an older snapshot is taken for one that was read after those commits.
-            self.writers.end_snapshots();
-        }
-        // Nobody commits meanwhile: the connection is ours.
-        let own_commits = self.writers.commits();
-        *others = Some(Others { commits, counted: now, own_commits });
         Some(commits.wrapping_add(closed))
     }
 
@@ -300,14 +273,20 @@ mod tests {
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
     }
 
-    #[test]
-    fn a_snapshot_that_is_older_than_the_count_of_the_others_commits_is_not_read() {
+    /// A file with a thread, and another's connection to it.
+    fn shared() -> (tempfile::TempDir, CacheFile, Connection) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.db");
         let file = CacheFile::open(&path).unwrap();
         super::open::use_wal(file.inner.exclusive(&terms()).unwrap().connection()).unwrap();
         file.start_background().unwrap();
         let other = Connection::open(&path).unwrap();
+        (folder, file, other)
+    }
+
+    #[test]
+    fn a_snapshot_that_is_older_than_the_count_of_the_others_commits_is_not_read() {
+        let (_folder, file, other) = shared();
         let commit = |number: i64| other.pragma_update(None, "user_version", number).unwrap();
         let read = || file.inner.read(LONG, true, version).unwrap();
 
@@ -324,8 +303,79 @@ mod tests {
         commit(9);
         assert_eq!(file.inner.others_commits(LONG), second);
         drop(file.inner.exclusive(&terms()).unwrap());
-        assert_ne!(file.inner.others_commits(LONG), second, "a commit of our own asks again");
+        assert_ne!(
+            file.inner.others_commits(LONG),
+            second,
+            "one who is alone counts nobody: ask again"
+        );
         assert_eq!(file.inner.others_commits(Duration::ZERO), None);
+    }
+
+    /// Writes, and keeps what was written or not.
+    fn turn(file: &CacheFile, keep: bool) {
+        let write = move |connection: &Connection| {
+            connection.pragma_update(None, "user_version", 1)?;
+            Ok(if keep { Done::Keep(()) } else { Done::Undo(()) })
+        };
+        pollster::block_on(file.inner.take_turn(terms(), write)).unwrap();
+    }
+
+    #[test]
+    fn a_commit_of_our_own_counts_the_others_in_passing() {
+        let (_folder, file, other) = shared();
+        let others_commit = || other.pragma_update(None, "user_version", 7).unwrap();
+        // Nobody can ask the connection, so only what is known is told.
+        let known = || {
+            let _writer = file.inner.writers.alone().unwrap();
+            file.inner.others_commits(LONG)
+        };
+
+        turn(&file, true);
+        assert_eq!(known(), None, "nobody wanted to know");
+        let first = file.inner.others_commits(LONG);
+        turn(&file, true);
+        assert_eq!((first.is_some(), known()), (true, first), "nobody committed but we");
+        assert_eq!(file.inner.others_commits(SHORT), first, "as the connection says outside");
+
+        // Its snapshot is from before the others' commit.
+        file.inner.read(LONG, false, version).unwrap();
+        others_commit();
+        assert_eq!(known(), first, "it is not looked for");
+        turn(&file, true);
+        let second = known();
+        assert!(second.is_some() && second != first);
+        assert_eq!(file.inner.read(LONG, false, version).unwrap(), 1);
+        assert_eq!(file.inner.others_commits(SHORT), second);
+
+        others_commit();
+        turn(&file, false);
+        assert_eq!(known(), second, "no commit, and no snapshot that ended");
+        turn(&file, true);
+        assert!(known().is_some_and(|third| Some(third) != second));
+        turn(&file, true);
+        turn(&file, true);
+        assert_eq!(known(), None, "nobody wanted to know since the last time");
+    }
+
+    #[test]
+    fn a_snapshot_from_before_a_commit_that_counted_is_not_read() {
+        let (_folder, file, other) = shared();
+        let first = file.inner.others_commits(LONG);
+        // A reader that is at work during the commit keeps its snapshot.
+        let read = |reader: &mut Session| {
+            let commits = file.inner.writers.commits();
+            let id = |connection: &Connection| {
+                connection.pragma_query_value(None, "application_id", |row| row.get::<_, i64>(0))
+            };
+            reader.read(commits, LONG, id).unwrap()
+        };
+        let mut reader = Session::new(open::open_reader(file.path().unwrap()).unwrap());
+        let before = read(&mut reader);
+        other.pragma_update(None, "application_id", before + 1).unwrap();
+        assert_eq!(read(&mut reader), before);
+        turn(&file, true);
+        assert_ne!(file.inner.others_commits(LONG), first);
+        assert_eq!(read(&mut reader), before + 1);
     }
 
     fn terms() -> Terms {
@@ -342,10 +392,7 @@ mod tests {
 
     #[test]
     fn no_snapshot_is_kept_while_a_commit_is_under_way() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = CacheFile::open(folder.path().join("cache.db")).unwrap();
-        super::open::use_wal(file.inner.exclusive(&terms()).unwrap().connection()).unwrap();
-        file.start_background().unwrap();
+        let (_folder, file, _other) = shared();
         let keeps = || {
             file.inner.read(LONG, true, version).unwrap();
             let reader = file.inner.writers.readers.take().unwrap();

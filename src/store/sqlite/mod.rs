@@ -10,6 +10,7 @@ mod collection;
 mod fault;
 mod file;
 mod open;
+mod others;
 mod row;
 mod session;
 mod sql;

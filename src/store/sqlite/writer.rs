@@ -8,6 +8,7 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
+use super::others::{self, Count, Others};
 use super::session::Session;
 use super::transaction::{begin_immediate, commit, roll_back};
 use crate::gate::Gate;
@@ -35,6 +36,7 @@ pub(super) struct Writers {
     /// Idle connections for reading. Before `writer`, so that the writing one is the last to be
     /// closed, which completes the log.
     pub readers: Readers,
+    pub others: Others,
     writer: Mutex<Writer>,
     line: Mutex<Line>,
     commits: AtomicU64,
@@ -91,7 +93,7 @@ impl Writer {
     pub fn count_others(&mut self) -> rusqlite::Result<i64> {
         // It would count those before its snapshot.
         self.session.release()?;
-        others_commits(&self.session.connection)
+        others::count(&self.session.connection)
     }
 }
 
@@ -132,13 +134,14 @@ pub(super) enum Done<R> {
 impl Writers {
     pub fn new(connection: Connection) -> rusqlite::Result<Self> {
         let writer = Writer {
-            others_commits: others_commits(&connection)?,
+            others_commits: others::count(&connection)?,
             session: Session::new(connection),
             settings: Settings { durability: Durability::Committed, busy_timeout: None },
             company: 0,
         };
         Ok(Self {
             readers: Readers::default(),
+            others: Others::default(),
             writer: Mutex::new(writer),
             line: Mutex::default(),
             commits: AtomicU64::new(0),
@@ -256,8 +259,8 @@ impl Writers {
         let _lead = Lead(self);
         let writer = self.writer.lock();
         let first = self.next(None);
-        Group { writers: self, writer, turns: first.into_iter().collect(), ended: &mut ended }
-            .run();
+        let turns = first.into_iter().collect();
+        Group { writers: self, writer, turns, others: None, ended: &mut ended }.run();
     }
 
     /// Takes the first turn out of the line, if it can share a transaction of those `terms`.
@@ -299,6 +302,8 @@ struct Group<'w> {
     writers: &'w Writers,
     writer: MutexGuard<'w, Writer>,
     turns: Vec<Arc<Turn>>,
+    /// The commits of other processes, if they were counted in this transaction.
+    others: Option<Count>,
     ended: &'w mut Ended,
 }
 
@@ -364,7 +369,9 @@ impl Group<'_> {
         self.writers.readers.release();
         session.release()?;
         settings.follow(terms, &session.connection)?;
-        begin_immediate(&session.connection)
+        begin_immediate(&session.connection)?;
+        self.others = self.writers.others.count_within(&session.connection)?;
+        Ok(())
     }
 
     fn commit(&mut self) -> rusqlite::Result<()> {
@@ -374,6 +381,10 @@ impl Group<'_> {
         self.writers.begin_commit();
         let committed = commit(&self.writer.session.connection);
         self.writers.end_commit();
+        if let Some(count) = self.others {
+            // Also if the commit failed: its number has moved all the same, and the count was right.
+            self.writers.others.note(count, self.writers.commits());
+        }
         committed
     }
 
@@ -439,7 +450,7 @@ impl Exclusive<'_> {
 
     /// Whether another process has changed the file since this one opened it.
     pub fn is_shared(&self) -> rusqlite::Result<bool> {
-        Ok(others_commits(self.connection())? != self.writer.others_commits)
+        Ok(others::count(self.connection())? != self.writer.others_commits)
     }
 }
 
@@ -475,10 +486,6 @@ fn given_up() -> rusqlite::Error {
     let message = "a writer that shared the transaction gave it up".to_owned();
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT);
     rusqlite::Error::SqliteFailure(code, Some(message))
-}
-
-fn others_commits(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 #[cfg(test)]

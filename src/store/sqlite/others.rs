@@ -1,0 +1,80 @@
+//! The count of other processes' commits.
+//!
+//! SQLite counts them for the connection that writes, which alone can tell them from ours. Asking costs a
+//! read's two locks, but for a look inside a transaction that writes: so a commit of ours counts in
+//! passing, if anybody wants to know.
+
+use super::writer::Writers;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use std::time::{Duration, Instant};
+
+/// What is known of them; `None` before they are counted first.
+#[derive(Debug, Default)]
+pub(super) struct Others(Mutex<Option<Known>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    count: Count,
+    /// The number of this process's commits then.
+    own_commits: u64,
+    /// Whether somebody asked since then.
+    wanted: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    commits: i64,
+    taken: Instant,
+}
+
+impl Others {
+    /// How often others had committed `staleness` ago or later and after the last commit of `writers`.
+    /// `None` if they must be counted and the writing connection is not free.
+    pub fn commits(&self, writers: &Writers, staleness: Duration) -> Option<rusqlite::Result<i64>> {
+        let mut known = self.0.lock();
+        let (taken, own_commits) = (Instant::now(), writers.commits());
+        if let Some(known) = known.as_mut() {
+            known.wanted = true;
+            if known.own_commits == own_commits && taken - known.count.taken < staleness {
+                return Some(Ok(known.count.commits));
+            }
+        }
+        // Only tried: who writes asks for this lock.
+        let mut writer = writers.idle()?;
+        let commits = match writer.count_others() {
+            Ok(commits) => commits,
+            Err(error) => return Some(Err(error)),
+        };
+        if known.is_none_or(|known| known.count.commits != commits) {
+            // No row of an older snapshot is taken for one that was read after those commits.
+            writers.end_snapshots();
+        }
+        // Nobody commits meanwhile: the connection is ours.
+        let own_commits = writers.commits();
+        *known = Some(Known { count: Count { commits, taken }, own_commits, wanted: true });
+        Some(Ok(commits))
+    }
+
+    /// Counts inside a transaction that writes, if anybody asked since the last time. While it lasts no
+    /// other process commits, so the count still holds when it ends.
+    pub fn count_within(&self, transaction: &Connection) -> rusqlite::Result<Option<Count>> {
+        if !self.0.lock().is_some_and(|known| known.wanted) {
+            return Ok(None);
+        }
+        let taken = Instant::now();
+        Ok(Some(Count { commits: count(transaction)?, taken }))
+    }
+
+    /// Takes note of a count made within the transaction that became this process's commit
+    /// `own_commits`. Whoever finds that number reads no snapshot from before the commit, so none has to
+    /// be ended where the count has moved.
+    pub fn note(&self, count: Count, own_commits: u64) {
+        *self.0.lock() = Some(Known { count, own_commits, wanted: false });
+    }
+}
+
+/// Inside a transaction: up to its beginning.
+pub(super) fn count(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
