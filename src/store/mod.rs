@@ -22,7 +22,8 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn read(&self, key: &str) -> impl Future<Output = Result<Option<Row>, Error>> + Send;
 
-    /// A number that moves with the commits of other processes, as late as a read may see them: a row that was read after a look at this number is the present one while the number stays and
+    /// A number that moves with the commits of other processes, as late as a read may see them: a row that
+    /// was read after a look at this number is the present one while the number stays and
     /// this handle does not write it. `None` if it cannot be told, or not without waiting.
     #[doc(hidden)]
     fn others_commits(&self) -> Option<i64>;
