@@ -65,6 +65,8 @@ pub enum ErrorKind {
     DiskFull,
     /// Another process held the file's write lock for longer than `busy_timeout`.
     Busy,
+    /// Another process has the file for itself, or was to be kept off a file that it has open.
+    InUse,
     /// The operating system reported an I/O error.
     Io,
     /// The cache was closed.
@@ -113,6 +115,12 @@ impl Error {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.kind() == ErrorKind::Closed
+    }
+
+    /// Whether another process has the file for itself, or has a file open that was wanted alone.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.kind() == ErrorKind::InUse
     }
 
     /// Whether the file's write lock could not be had in time. Trying again may succeed.

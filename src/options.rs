@@ -44,6 +44,18 @@ impl Durability {
 }
 
 /// How much a tier may hold. Exactly at a limit is within it.
+/// How this process uses a file, beside others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// As others do.
+    #[default]
+    Shared,
+    /// Alone.
+    Exclusive,
+    /// Without changing it.
+    ReadOnly,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub entries: u64,
@@ -115,7 +127,11 @@ pub(crate) struct Options {
     /// `None` is the system clock, which is asked without a detour.
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
+    pub access: Access,
 }
+
+/// Larger objects never lie in memory: a slot has no room for the size. Rows of SQLite are smaller.
+pub(crate) const LARGEST_IN_MEMORY: u64 = (1 << 31) - 1;
 
 impl Options {
     /// The present time.
@@ -135,7 +151,7 @@ impl Options {
     pub fn fits_memory(&self, size: u64) -> bool {
         size <= self.max_item_size
             && size <= self.memory.bytes
-            && u32::try_from(size).is_ok()
+            && size <= LARGEST_IN_MEMORY
             && self.memory.entries > 0
             && self.memory.bytes > 0
     }
@@ -157,6 +173,7 @@ impl Options {
             && self.background_maintenance == other.background_maintenance
             && self.codec == other.codec
             && self.collection == other.collection
+            && self.access == other.access
     }
 }
 
@@ -181,6 +198,8 @@ pub(crate) struct Settings {
     pub codec: CodecId,
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
+    pub exclusive: bool,
+    pub read_only: bool,
 }
 
 impl Default for Settings {
@@ -204,6 +223,8 @@ impl Default for Settings {
             codec: CodecId::JSON,
             clock: None,
             collection: "default".to_owned(),
+            exclusive: false,
+            read_only: false,
         }
     }
 }
@@ -221,6 +242,7 @@ impl Settings {
         if !problems.is_empty() {
             return Err(Error::invalid_options(problems));
         }
+        let access = self.access();
         let nanos = |ttl: Option<Duration>| ttl.map_or(i64::MAX, nanos_of);
         Ok(Options {
             memory: Limits { entries: self.memory_entries, bytes: self.memory_bytes },
@@ -243,6 +265,7 @@ impl Settings {
             background_maintenance: self.background_maintenance,
             codec: self.codec,
             clock: self.clock,
+            access,
             collection: self.collection,
         })
     }
@@ -274,6 +297,7 @@ impl Settings {
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
             self.misnamed_collection(),
+            self.contradictory_access(),
         ]
         .into_iter()
         .flatten()
@@ -297,6 +321,20 @@ impl Settings {
                  more than zero of both, or use Committed"
             )
         })
+    }
+
+    fn access(&self) -> Access {
+        match (self.exclusive, self.read_only) {
+            (_, true) => Access::ReadOnly,
+            (true, false) => Access::Exclusive,
+            (false, false) => Access::Shared,
+        }
+    }
+
+    /// Whoever changes nothing keeps nobody away.
+    fn contradictory_access(&self) -> Option<String> {
+        (self.exclusive && self.read_only)
+            .then(|| "exclusive and read_only contradict each other; choose one".to_owned())
     }
 
     fn misnamed_collection(&self) -> Option<String> {

@@ -127,12 +127,10 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
-    /// How long a read from disk may miss what another process committed. Reads keep their snapshot of
-    /// the file that long, which makes them faster; what this process wrote they always see. Zero asks
-    /// the file at every read. Default: 100 ms. Without a background thread no snapshot is kept.
-    ///
-    /// Copies in memory are not compared with the file: while an object lies there, another process's
-    /// change of it is not seen.
+    /// How long a read may miss what another process committed; what this process wrote it always sees.
+    /// So long reads keep their snapshot of the file, and hits in memory ask nobody, which makes both
+    /// faster. Zero asks the file at every read. Default: 100 ms. Without a background thread no snapshot
+    /// is kept.
     pub fn staleness(mut self, staleness: Duration) -> Self {
         self.settings.staleness = staleness;
         self
@@ -166,6 +164,26 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Keeps other processes off the file, read-only ones too, and saves what looking for their commits
+    /// costs. All reads of the file go through one connection then, one after the other. Opening fails
+    /// with [`InUse`](crate::ErrorKind::InUse) while another process has the file open, and so does
+    /// another process's opening while this one has.
+    pub fn exclusive(mut self) -> Self {
+        self.settings.exclusive = true;
+        self
+    }
+
+    /// Never changes the file, which must exist with the collection in it: whatever would write is
+    /// [`ReadOnly`](crate::ErrorKind::ReadOnly), limits of the disk tier are not enforced, what has expired
+    /// stays, and recency is not written back. Works beside processes that write.
+    ///
+    /// SQLite needs two files beside it to read a file that others may write to. Where they cannot be
+    /// made, opening fails with [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    pub fn read_only(mut self) -> Self {
+        self.settings.read_only = true;
+        self
+    }
+
     /// Opens the cache in the file at `path`, which is created, with its parent directories, if it
     /// is missing. The path `:memory:` is a private database in memory. `~` is not expanded.
     ///
@@ -176,7 +194,7 @@ impl<T: Cacheable> Builder<T> {
     /// collection holds another type, or if it is open in this process with other options.
     pub fn open(self, path: impl AsRef<Path>) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Self::handle(&CacheFile::open(path)?, options)
+        Self::handle(&CacheFile::open_as(path.as_ref(), options.access)?, options)
     }
 
     /// Opens a private cache whose disk tier is an SQLite database in memory. It is gone with its

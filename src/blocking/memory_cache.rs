@@ -1,7 +1,7 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
 use crate::error::Error;
-use crate::memory::Memory;
+use crate::memory::{Answer, Asked, Memory};
 use crate::options::{Options, Settings};
 use crate::stats::{Counters, Stats};
 use crate::time::Clock;
@@ -83,7 +83,8 @@ impl<V> MemoryCache<V> {
     /// Whether a `get` would return an object. Changes and counts nothing.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        self.shared.memory.peek(key, self.shared.options.now()).is_some()
+        let asked = Asked { now: self.shared.options.now(), hits: false, fresh: true };
+        matches!(self.shared.memory.copy(key, asked), Answer::Live(_))
     }
 
     /// How many objects there are, expired ones that nobody met included.

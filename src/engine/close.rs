@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Counts the operations under way, so that `close` can wait for them.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
-    /// Set before `running` is waited for; a memory hit looks at nothing else.
+    /// Set before `running` is waited for. Hits learn of it by the end of their trust.
     closed: AtomicBool,
     running: Mutex<usize>,
     /// Opens when nothing runs any more after `closed` was set.
@@ -74,6 +74,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             self.lifecycle.released.opened().await;
             return Ok(());
         }
+        self.trust.end();
         let released = Released(&self.lifecycle.released);
         self.lifecycle.idle.opened().await;
         let committed = self.commit_buffered().await;

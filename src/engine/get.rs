@@ -34,7 +34,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         match self.settle(key, || self.memory.hit(key, || Some(now))).await {
-            Settled::Row => {}
+            Settled::Row => {
+                if let Some(value) = self.trusted_hit(key, now).await? {
+                    event!(key, Memory, "hit");
+                    return Ok(Some(value));
+                }
+            }
             Settled::Hit(value) => {
                 event!(key, Memory, "hit");
                 return Ok(Some(value));

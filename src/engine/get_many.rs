@@ -32,7 +32,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         for &key in keys {
             if let Some(repeats) = absent.get_mut(key) {
                 *repeats += 1;
-            } else if let Some(value) = self.memory.peek(key, now) {
+            } else if let Some(value) = self.peek(key, now).await? {
                 memory_hits += 1;
                 event!(key, Memory, "hit");
                 found.insert(key.to_owned(), value);
@@ -69,7 +69,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Vec<&'k str> {
         let mut unsettled = Vec::with_capacity(keys.len());
         for key in keys {
-            match self.settle(key, || self.memory.peek(key, now)).await {
+            match self.settle(key, || self.memory.peek_unwritten(key, now)).await {
                 Settled::Row => unsettled.push(key),
                 Settled::Hit(value) => {
                     self.memory.count_hits(asked[key]);

@@ -37,7 +37,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        if self.memory.peek(key, now).is_some() {
+        if self.peek(key, now).await?.is_some() {
             return Ok(Some(Tier::Memory));
         }
         if let Some(unwritten) = self.memory.unwritten(key) {

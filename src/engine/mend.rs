@@ -62,6 +62,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes upgraded rows in place of the old ones, as one thing. For each row, `false` if the old
     /// one is gone. `None` if they cannot be written.
     pub(super) async fn rewrite(&self, rewrites: &[Rewrite<'_, T>]) -> Option<Vec<bool>> {
+        self.writable().ok()?;
         let mut steps = Vec::with_capacity(rewrites.len());
         for rewrite in rewrites {
             let row = self.rewritten(rewrite);

@@ -15,6 +15,7 @@ mod mend;
 mod open;
 mod put;
 mod remove;
+mod trust;
 mod upkeep;
 mod verify;
 mod write;
@@ -38,6 +39,7 @@ use std::fmt;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
+use trust::Trust;
 
 /// One opened collection.
 pub(crate) struct Engine<T, S> {
@@ -56,6 +58,7 @@ pub(crate) struct Engine<T, S> {
     /// The newest usage the store told, for statistics.
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
+    trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,
     /// Where the search for rows past their `max_age` goes on.
@@ -73,7 +76,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// ask [`get`](Self::get).
     #[inline]
     pub fn hit(&self, key: &str, when: &When) -> Option<Arc<T>> {
-        let value = self.memory.hit(key, || self.lifecycle.is_open().then(|| when.timestamp()))?;
+        let value = self.memory.hit(key, || {
+            let (now, coarse) = when.with_coarse();
+            self.trust.holds(coarse).then_some(now)
+        })?;
         event!(key, Memory, "hit");
         Some(value)
     }

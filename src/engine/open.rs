@@ -3,10 +3,11 @@
 use super::Engine;
 use super::buffer::Buffer;
 use super::close::Lifecycle;
+use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
-use crate::options::{Durability, Options};
+use crate::options::{Access, Durability, Options};
 use crate::stats::Counters;
 use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
@@ -43,6 +44,7 @@ pub(super) fn interval(recency_lag: Duration) -> Duration {
 impl<T: Cacheable> Guard<T, SqliteStore> {
     /// Opens the collection that `options` name, or joins whoever has it open in this process.
     pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
+        file.check(options.access)?;
         let (type_name, version) = (T::type_name(), T::schema_version());
         // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
         let other;
@@ -61,11 +63,13 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
         let engine =
             Arc::new_cyclic(|this| Engine::new(store, options, terms, version, this.clone()));
+        engine.renew_trust();
+        let changes = engine.options.access != Access::ReadOnly;
         pollster::block_on(engine.trim())?;
-        if engine.buffer.is_some() {
+        if engine.buffer.is_some() || engine.options.background_maintenance {
             file.start_background()?;
         }
-        if engine.options.background_maintenance {
+        if engine.options.background_maintenance && changes {
             let ward: Arc<dyn Upkeep> = Arc::clone(&engine) as _;
             file.look_after(Arc::downgrade(&ward), interval(engine.options.recency_lag))?;
         }
@@ -130,6 +134,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             counters: Counters::default(),
             usage: Mutex::new(Usage::default()),
             lifecycle: Lifecycle::default(),
+            trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),
             options,
@@ -140,7 +145,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn trim(&self) -> Result<(), Error> {
         let usage = self.store.usage().await?;
         self.note_usage(usage);
-        if self.options.disk.hold(usage.entries, usage.bytes) {
+        if self.writable().is_err() || self.options.disk.hold(usage.entries, usage.bytes) {
             return Ok(());
         }
         while self.write(Vec::new(), self.terms).await?.excess {}

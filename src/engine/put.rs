@@ -24,6 +24,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn put_many(&self, pairs: &[(&str, Arc<T>)], now: Timestamp) -> Result<(), Error> {
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
+        self.writable()?;
         let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
         let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         if pairs.is_empty() {

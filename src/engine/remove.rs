@@ -13,6 +13,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn delete_many(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
         keys.iter().try_for_each(|key| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
+        self.writable()?;
         if keys.is_empty() {
             return Ok(0);
         }
@@ -36,6 +37,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Empties both tiers.
     pub async fn clear(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
+        self.writable()?;
         let held = self.commit_before().await?;
         let write = self.memory.begin_clear();
         let cleared = self.store.clear(&self.terms).await?;

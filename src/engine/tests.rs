@@ -11,7 +11,8 @@ use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Outcome, Scanned, Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Outcome, Scanned, Store, Task, Terms,
+    Usage,
 };
 use crate::time::Timestamp;
 use parking_lot::Mutex;
@@ -53,6 +54,11 @@ impl Store for Scripted {
 
     fn others_commits(&self) -> Option<i64> {
         *self.others_commits.lock()
+    }
+
+    fn count_others(&self, _: Duration) -> Option<Count> {
+        let commits = self.others_commits.lock().unwrap_or(0);
+        Some(Count { commits, age: Duration::ZERO })
     }
 
     async fn read_many(&self, _: &[&str]) -> Result<Vec<Option<Row>>, Error> {

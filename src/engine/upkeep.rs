@@ -30,7 +30,8 @@ const LOOKED_AT: u32 = 10_000;
 pub(super) const PENDING: usize = 131_072;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
-    /// Writes back all recency that the disk tier does not know.
+    /// Writes back all recency that the disk tier does not know. A file that is not to be changed is told
+    /// nothing, here and below.
     pub async fn flush(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.commit_buffered().await?;
@@ -65,6 +66,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn reclaim_expired(&self, now: Timestamp) -> Result<(), Error> {
+        if self.writable().is_err() {
+            return Ok(());
+        }
         let reclaimed = self.reclaim_idle(now).await?;
         self.reclaim_aged(now, BATCH.saturating_sub(reclaimed)).await?;
         whole!(Disk, "maintained");
@@ -74,6 +78,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of versions below the type's own that the type discards.
     pub async fn purge_outdated(&self) -> Result<usize, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.writable()?;
         self.commit_buffered().await?;
         let mut purged = 0;
         let mut after = i64::MIN;
@@ -94,10 +99,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// there is one; where there is none, or it falls far behind, the caller does.
     pub(super) async fn relieve(&self) {
         let pending = self.memory.pending();
-        if pending <= PENDING || (pending <= 2 * PENDING && self.store.nudge()) {
+        let read_only = self.writable().is_err();
+        if pending <= PENDING || (!read_only && pending <= 2 * PENDING && self.store.nudge()) {
             return;
         }
         let coldest = self.memory.unstored(self.memory.share_of(PENDING / 2), false);
+        if read_only {
+            return self.memory.note_lost(&coldest);
+        }
         if let Err(error) = self.write_back(coldest.clone(), BATCH).await {
             let touches = coldest.len();
             tracing::warn!(%error, touches, "recency is lost: it could not be written back");
@@ -111,6 +120,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn write_back_all(&self, batch: u32) -> Result<(), Error> {
+        if self.writable().is_err() {
+            return Ok(());
+        }
         // Later touches may miss this time.
         let began = Instant::now();
         self.write_back(self.memory.unstored(usize::MAX, true), batch).await?;

@@ -2,9 +2,10 @@
 
 use super::Engine;
 use crate::cacheable::Cacheable;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
+use crate::options::Access;
 use crate::row::Meta;
 use crate::store::{Applied, Batch, Claims, Evicted, NewRow, Op, Outcome, Store, Terms};
 use crate::time::Timestamp;
@@ -60,6 +61,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         steps: Vec<Step<T>>,
         terms: Terms,
     ) -> Result<Written<T>, Error> {
+        self.writable()?;
         let (ops, values): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.op, step.value)).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
@@ -70,7 +72,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
         let mut changed = Vec::with_capacity(outcomes.len());
+        let mut absent = Vec::new();
         for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
+            if let (Op::Delete { key }, Outcome::Unchanged) = (op, &outcome) {
+                absent.push(nothing(key.clone(), usage.revision));
+            }
             let followed = follow(op, value, outcome);
             let (what, change) =
                 followed.map(|(change, previous)| ((change.revision, previous), change)).unzip();
@@ -79,6 +85,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         self.counters.disk_evictions.add(evicted.len() as u64);
         changes.extend(evicted.into_iter().map(gone));
+        changes.extend(absent);
         let finished = write.end(changes);
         self.counters.memory_evictions.add(finished.evicted);
         self.note_usage(usage);
@@ -94,6 +101,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             removed: finished.removed,
             excess,
         })
+    }
+
+    /// Refuses to change a file that was opened read-only.
+    pub(super) fn writable(&self) -> Result<(), Error> {
+        if self.options.access != Access::ReadOnly {
+            return Ok(());
+        }
+        let message = "the cache was opened read-only; open it without read_only() to change it";
+        Err(Error::new(ErrorKind::ReadOnly, message))
     }
 
     fn note_corrected(&self, corrected: Vec<(Key, i64, Timestamp)>) {
@@ -140,6 +156,12 @@ fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
 fn gone<T>(evicted: Evicted) -> Change<T> {
     let Evicted { key, revision, previous } = evicted;
     Change { key, revision, previous: Some(previous), new: None, inherits: None }
+}
+
+/// There is no row of `key`, and was none after the change `revision`. (Another process may have removed
+/// the row of a copy.)
+fn nothing<T>(key: Key, revision: i64) -> Change<T> {
+    Change { key, revision, previous: None, new: None, inherits: None }
 }
 
 /// Lets the store ask memory about victims.

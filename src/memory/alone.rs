@@ -11,7 +11,7 @@ impl<V> Memory<V> {
     pub fn put_alone(&self, key: &str, value: Arc<V>, now: Timestamp) -> u64 {
         let hashed = self.hashed(key);
         let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now };
-        let slot = Slot::without_row(Key::from(key), new);
+        let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
         let replaced = self.replace(&mut state, hashed, Some(slot));
         if replaced.is_none() {

@@ -261,7 +261,7 @@ mod tests {
     fn limits_and_order_are_looked_at() {
         let above = memory();
         let key = above.hashed("b");
-        let slot_of = |key: &str| Slot::new(Key::from(key), 1, slot(1));
+        let slot_of = |key: &str| Slot::new(Key::from(key), 1, slot(1), 0);
         assert!(above.replace(&mut above.shard(key).lock(), key, Some(slot_of("b"))).is_none());
         above.sums.came(1, 3);
         expect(&audit(&above, Some(ROW), true), &["(2, 6) entries and bytes are above"]);

@@ -185,7 +185,7 @@ pub(super) mod tests {
         for number in 0..count {
             let (value, time) = (Arc::new(()), at(number));
             let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
-            let slot = Slot::new(Key::from(number.to_string()), 1, new);
+            let slot = Slot::new(Key::from(number.to_string()), 1, new, 0);
             slots.insert_unique(number as u64, slot, |_| 0);
         }
         slots
@@ -225,7 +225,7 @@ pub(super) mod tests {
         let slot = |time: usize, key: &str| {
             let (value, time) = (Arc::new(()), at(time));
             let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
-            Slot::new(Key::from(key), 1, new)
+            Slot::new(Key::from(key), 1, new, 0)
         };
         let mut order = ShardOrder { floor: at(5), horizon: at(7), ..ShardOrder::default() };
         let told = [(6, "a"), (5, "b"), (5, "c"), (5, "a"), (4, "z"), (5, "a"), (8, "a")];

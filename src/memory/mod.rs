@@ -16,6 +16,7 @@
 mod alone;
 mod audit;
 mod candidates;
+mod doubt;
 mod order;
 mod read;
 mod recency;
@@ -26,6 +27,7 @@ mod unwritten;
 mod write;
 
 pub(crate) use audit::{Found, RowFacts};
+pub(crate) use doubt::{Answer, Asked};
 pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;
@@ -44,19 +46,22 @@ use rows::Rows;
 use slot::Slot;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use sums::{Lowered, Sums};
 use write::InFlight;
 
-/// The memory tier of one collection.
+/// The memory tier of one collection. What a hit needs comes first, on a line that seldom changes.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Memory<V> {
     shards: Shards<V>,
-    limits: Limits,
     lifetimes: Lifetimes,
+    /// Moves when the rows behind copies may have been changed by others. See `doubt`.
+    epoch: AtomicU32,
+    sums: Sums,
+    limits: Limits,
     order: Mutex<Order>,
     lowered: Lowered,
-    sums: Sums,
     /// How many touches all shards' pending tables hold.
     pending: AtomicUsize,
 }
@@ -155,6 +160,7 @@ impl<V> Memory<V> {
             shards: Shards { all: std::iter::repeat_with(shard).take(shards).collect(), hasher },
             limits: options.memory,
             lifetimes: options.lifetimes,
+            epoch: AtomicU32::new(0),
             order: Mutex::new(Order::new(shards)),
             lowered: Lowered::default(),
             sums: Sums::default(),
@@ -165,7 +171,8 @@ impl<V> Memory<V> {
     /// The hit path: an object that is alive in memory, touched and counted.
     ///
     /// `now` is asked with the lock held and the slot on its way from memory, so that its cost is
-    /// hidden behind that wait. It may say that there are no hits now, and must not come back here.
+    /// hidden behind that wait. It may say that there are no hits now, and must not come back here. A
+    /// copy that was not checked in this epoch is no hit.
     #[inline]
     pub fn hit(&self, key: &str, now: impl Fn() -> Option<Timestamp>) -> Option<Arc<V>> {
         let key = self.hashed(key);
@@ -177,8 +184,9 @@ impl<V> Memory<V> {
             return answer;
         }
         let slot = state.slot_mut(key)?;
+        // Before the epoch is read: it says that nothing has happened since that was set.
         let now = now()?;
-        if !slot.alive(&self.lifetimes, now) {
+        if !slot.is_checked(self.epoch()) || !slot.alive(&self.lifetimes, now) {
             return None;
         }
         slot.touch(now);
@@ -187,18 +195,7 @@ impl<V> Memory<V> {
         Some(value)
     }
 
-    /// An object that is alive in memory, neither touched nor counted.
-    pub fn peek(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
-        let key = self.hashed(key);
-        let state = self.shard(key).lock();
-        if let Some(answer) = state.peek_unwritten(key, &self.lifetimes, now) {
-            return answer;
-        }
-        let slot = state.readable(key)?;
-        slot.alive(&self.lifetimes, now).then(|| Arc::clone(slot.value()))
-    }
-
-    /// Counts hits that were served by [`peek`](Self::peek).
+    /// Counts hits that were served by looks.
     pub fn count_hits(&self, count: u64) {
         self.shards.all[0].lock().hits += count;
     }

@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     epoch: u32,
+    /// The epoch of all copies.
+    checked: u32,
     /// How often other processes had committed, if that could be told.
     others_commits: Option<i64>,
     /// What was known of the recency of the key's row: revision and recency, of the slot and of the
@@ -70,7 +72,8 @@ impl<V> Memory<V> {
     pub fn begin_read(&self, key: &str, others_commits: Option<i64>) -> (Seen, Option<Row>) {
         let key = self.hashed(key);
         let state = self.shard(key).lock();
-        let seen = Seen { epoch: state.epochs[key.epoch()], others_commits, known: [None, None] };
+        let (epoch, checked) = (state.epochs[key.epoch()], self.epoch());
+        let seen = Seen { epoch, checked, others_commits, known: [None, None] };
         (seen, others_commits.and_then(|others_commits| state.kept_row(key, others_commits)))
     }
 
@@ -87,7 +90,8 @@ impl<V> Memory<V> {
         let state = self.shard(key).lock();
         let slot = state.slot(key).map(|slot| (slot.revision(), slot.accessed()));
         let known = [slot, state.pending_touch(key)];
-        Seen { epoch: state.epochs[key.epoch()], others_commits: None, known }
+        let (epoch, checked) = (state.epochs[key.epoch()], self.epoch());
+        Seen { epoch, checked, others_commits: None, known }
     }
 
     /// Ends a read that found a live row: raises its recency to `now` and promotes it.
@@ -112,7 +116,8 @@ impl<V> Memory<V> {
             state.rows.keep(key.text, row, others_commits);
         }
         let mut removed = Vec::new();
-        let expired_copy = self.touch_or_insert(&mut state, key, found, now, &mut removed);
+        let expired_copy =
+            self.touch_or_insert(&mut state, key, found, (now, seen.checked), &mut removed);
         drop(state);
         let evicted = self.evict(&mut removed);
         drop(removed);
@@ -139,7 +144,7 @@ impl<V> Memory<V> {
         state: &mut State<V>,
         key: Hashed<'_>,
         found: Promotion<V>,
-        now: Timestamp,
+        (now, checked): (Timestamp, u32),
         removed: &mut Vec<Arc<V>>,
     ) -> bool {
         let free = !state.is_written(key) || planted(Bug::PromotionWithoutLook);
@@ -148,6 +153,7 @@ impl<V> Memory<V> {
             if slot.revision() == found.revision {
                 expired_copy = !slot.alive(&self.lifetimes, now);
                 slot.touch(now);
+                slot.note_checked(checked);
                 return expired_copy;
             }
             if free {
@@ -170,7 +176,7 @@ impl<V> Memory<V> {
                 self.drop_pending(state, key);
                 let Promotion { created, stored, size, revision, .. } = found;
                 let new = NewSlot { value, size, created, accessed, stored };
-                let slot = Slot::new(Key::from(key.text), revision, new);
+                let slot = Slot::new(Key::from(key.text), revision, new, checked);
                 // What lay there went above.
                 let _nothing = self.replace(state, key, Some(slot));
                 self.sums.came(1, size);

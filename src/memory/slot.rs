@@ -2,7 +2,7 @@
 
 use super::Touch;
 use crate::key::Key;
-use crate::options::Lifetimes;
+use crate::options::{LARGEST_IN_MEMORY, Lifetimes};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -29,31 +29,35 @@ pub(super) struct Slot<V> {
     created: Timestamp,
     /// Of the row this is a copy of.
     revision: i64,
-    /// Larger objects never lie in memory.
+    /// The size, and in the highest bit whether `accessed` may lie beyond the recency the row has.
     size: u32,
-    /// Whether `accessed` may lie beyond the recency the row has.
-    unstored: bool,
+    /// The epoch in which the row was known to be this one.
+    checked: u32,
 }
+
+const UNSTORED: u32 = 1 << 31;
 
 /// Instead of a row's revision; those begin with 1.
 const WITHOUT_ROW: i64 = 0;
 
 impl<V> Slot<V> {
-    pub fn new(key: Key, revision: i64, new: NewSlot<V>) -> Self {
+    /// A copy of the row `revision`, which was the present one in the epoch `checked`.
+    pub fn new(key: Key, revision: i64, new: NewSlot<V>, checked: u32) -> Self {
+        let size = u32::try_from(new.size.min(LARGEST_IN_MEMORY)).unwrap_or(0);
         Self {
             key,
             value: new.value,
             accessed: new.accessed,
             created: new.created,
             revision,
-            size: u32::try_from(new.size).unwrap_or(u32::MAX),
-            unstored: new.accessed > new.stored,
+            size: size | if new.accessed > new.stored { UNSTORED } else { 0 },
+            checked,
         }
     }
 
     /// An object that no row is behind.
-    pub fn without_row(key: Key, new: NewSlot<V>) -> Self {
-        Self::new(key, WITHOUT_ROW, new)
+    pub fn without_row(key: Key, new: NewSlot<V>, checked: u32) -> Self {
+        Self::new(key, WITHOUT_ROW, new, checked)
     }
 
     #[inline]
@@ -71,7 +75,7 @@ impl<V> Slot<V> {
     pub fn touch(&mut self, now: Timestamp) {
         if self.accessed < now {
             self.accessed = now;
-            self.unstored = true;
+            self.size |= UNSTORED;
         }
     }
 
@@ -82,17 +86,30 @@ impl<V> Slot<V> {
 
     /// Notes that the row's recency is at least `stored`.
     pub fn note_stored(&mut self, stored: Timestamp) {
-        self.unstored &= self.accessed > stored;
+        if self.accessed <= stored {
+            self.size &= !UNSTORED;
+        }
     }
 
     /// Whether the row's recency may be behind this one.
     pub fn unstored(&self) -> bool {
-        self.unstored
+        self.size & UNSTORED != 0
+    }
+
+    /// Whether the row was known to be this one in the epoch `epoch`.
+    #[inline]
+    pub fn is_checked(&self, epoch: u32) -> bool {
+        self.checked == epoch
+    }
+
+    /// Takes note that the row was this one in the epoch `epoch`.
+    pub fn note_checked(&mut self, epoch: u32) {
+        self.checked = self.checked.max(epoch);
     }
 
     /// What this slot knows of its row's recency and the row does not.
     pub fn unstored_touch(&self) -> Option<Touch> {
-        (self.unstored && self.revision != WITHOUT_ROW).then(|| Touch {
+        (self.unstored() && self.revision != WITHOUT_ROW).then(|| Touch {
             key: self.key.clone(),
             revision: self.revision,
             accessed: self.accessed,
@@ -114,7 +131,7 @@ impl<V> Slot<V> {
     }
 
     pub fn size(&self) -> u64 {
-        u64::from(self.size)
+        u64::from(self.size & !UNSTORED)
     }
 
     pub fn created(&self) -> Timestamp {
@@ -133,5 +150,25 @@ mod tests {
     #[test]
     fn a_slot_fills_one_line() {
         assert_eq!(size_of::<Slot<[u64; 9]>>(), 64);
+    }
+
+    #[test]
+    fn what_is_not_stored_does_not_change_the_size() {
+        let at = Timestamp::from_nanos;
+        let new = NewSlot {
+            value: Arc::new(()),
+            size: 7,
+            created: at(0),
+            accessed: at(5),
+            stored: at(5),
+        };
+        let mut slot = Slot::new(Key::from("a"), 1, new, 3);
+        assert_eq!((slot.size(), slot.unstored(), slot.is_checked(3)), (7, false, true));
+        slot.touch(at(6));
+        assert_eq!((slot.size(), slot.unstored()), (7, true));
+        slot.note_stored(at(5));
+        assert!(slot.unstored());
+        slot.note_stored(at(6));
+        assert_eq!((slot.size(), slot.unstored()), (7, false));
     }
 }

@@ -1,6 +1,6 @@
 //! The memory tier against oracles that are obviously right.
 
-use super::{Change, Claim, Found, Memory, NewSlot, Promotion, ReadEnd, Touch};
+use super::{Answer, Asked, Change, Claim, Found, Memory, NewSlot, Promotion, ReadEnd, Touch};
 use crate::key::Key;
 use crate::options::Settings;
 use crate::time::Timestamp;
@@ -51,8 +51,19 @@ fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
     write.end(vec![change(key, revision, Some(new))]);
 }
 
+fn asked(now: i64, fresh: bool) -> Asked {
+    Asked { now: at(now), hits: false, fresh }
+}
+
+fn live(memory: &Memory<u64>, key: &str, now: i64) -> Option<u64> {
+    match memory.copy(key, asked(now, true)) {
+        Answer::Live(value) => Some(*value),
+        _ => None,
+    }
+}
+
 fn holds(memory: &Memory<u64>, key: &str) -> bool {
-    memory.peek(key, at(0)).is_some()
+    live(memory, key, 0).is_some()
 }
 
 fn assert_sound(memory: &Memory<u64>) {
@@ -178,7 +189,7 @@ fn writes_that_end_out_of_order_leave_the_last_commit() {
     second.end(vec![change("a", 2, Some(new_slot(2, 2)))]);
     assert!(!holds(&memory, "a"), "a write on it is still under way");
     first.end(vec![change("a", 1, Some(new_slot(1, 1)))]);
-    assert_eq!(memory.peek("a", at(0)).as_deref(), Some(&2));
+    assert_eq!(live(&memory, "a", 0), Some(2));
     let third = memory.begin_write([Key::from("a")].iter());
     let fourth = memory.begin_write([Key::from("a")].iter());
     fourth.end(vec![change("a", 4, None)]);
@@ -357,9 +368,9 @@ fn a_copy_of_a_row_that_another_process_replaced_gives_way() {
     };
     put(&memory, "a", 1, 0);
     assert!(!expired_copy(row(2, 5, Some(2)), 10));
-    assert_eq!(memory.peek("a", at(10)).as_deref(), Some(&2));
+    assert_eq!(live(&memory, "a", 10), Some(2));
     assert!(expired_copy(row(3, 15, Some(3)), 21));
-    assert_eq!(memory.peek("a", at(21)).as_deref(), Some(&3));
+    assert_eq!(live(&memory, "a", 21), Some(3));
     assert!(expired_copy(row(3, 15, Some(3)), 32), "the same row again");
     assert!(!expired_copy(row(3, 15, Some(3)), 33));
     assert_sound(&memory);
@@ -432,4 +443,57 @@ fn threads_that_put_and_evict_leave_a_sound_tier() {
     assert!(evicted > 1_000, "{evicted}");
     assert_eq!(memory.gauges().0, 300);
     assert_sound(&memory);
+}
+
+#[test]
+fn a_doubtful_copy_is_no_hit_before_its_row_was_found_to_be_the_same() {
+    let doubtful = |memory: &Memory<u64>, fresh| match memory.copy("a", asked(9, fresh)) {
+        Answer::Doubtful { revision, epoch } => Some((revision, epoch)),
+        _ => None,
+    };
+    let memory = memory(10);
+    put(&memory, "a", 1, 5);
+    assert_eq!((doubtful(&memory, true), doubtful(&memory, false)), (None, Some((1, 0))));
+    memory.doubt();
+    assert!(memory.hit("a", || Some(at(9))).is_none());
+    assert_eq!(doubtful(&memory, true), Some((1, 1)));
+    // Whoever could not count the others' commits may answer, and no more.
+    assert_eq!(memory.resolve("a", 1, Some(1), asked(9, false)).as_deref(), Some(&1));
+    assert_eq!(doubtful(&memory, true), Some((1, 1)));
+    assert!(memory.resolve("a", 2, Some(1), asked(9, true)).is_none(), "of another revision");
+    assert_eq!(memory.resolve("a", 1, Some(1), asked(9, true)).as_deref(), Some(&1));
+    assert_eq!(memory.hit("a", || Some(at(9))).as_deref(), Some(&1));
+    assert_eq!(memory.hits(), 1);
+    memory.doubt();
+    let hit = Asked { hits: true, ..asked(12, true) };
+    assert!(memory.resolve("a", 1, Some(2), hit).is_some());
+    assert_eq!((memory.hits(), memory.recency("a", 1)), (2, Some(at(12))));
+    memory.doubt();
+    assert!(memory.resolve("a", 1, None, asked(9, true)).is_none());
+    assert_eq!((holds(&memory, "a"), memory.gauges(), memory.pending()), (false, (0, 0), 0));
+    assert_sound(&memory);
+}
+
+/// A write that began before the others were counted committed before, or after: nobody knows.
+#[test]
+fn what_was_written_or_read_before_others_committed_is_doubtful() {
+    let memory = memory(10);
+    let write = memory.begin_write([Key::from("a")].iter());
+    let seen = memory.begin_read("b", None).0;
+    memory.doubt();
+    drop(write.end(vec![change("a", 1, Some(new_slot(1, 5)))]));
+    memory.end_read("b", seen, row(1, 0, Some(1)), at(9));
+    assert_eq!([live(&memory, "a", 9), live(&memory, "b", 9)], [None, None]);
+    // Read again, the copy is not.
+    read(&memory, "b", row(1, 0, Some(1)), 9);
+    assert_eq!([live(&memory, "a", 9), live(&memory, "b", 9)], [None, Some(1)]);
+}
+
+#[test]
+fn epochs_do_not_come_again() {
+    let memory = memory(10);
+    put(&memory, "a", 1, 5);
+    memory.epoch.store(u32::MAX, std::sync::atomic::Ordering::Relaxed);
+    memory.doubt();
+    assert_eq!((memory.epoch(), memory.gauges().0), (0, 0));
 }

@@ -68,6 +68,12 @@ impl<V> Memory<V> {
         Some(found.clone())
     }
 
+    /// The object of `key` that is still to be written, if it is alive.
+    pub fn peek_unwritten(&self, key: &str, now: Timestamp) -> Option<Arc<V>> {
+        let key = self.hashed(key);
+        self.shard(key).lock().peek_unwritten(key, &self.lifetimes, now)?
+    }
+
     /// The object of `key` that is still to be written, dead or alive.
     pub fn unwritten(&self, key: &str) -> Option<Unwritten<V>> {
         let key = self.hashed(key);

@@ -50,6 +50,8 @@ pub(crate) struct Write<'m, V> {
     keys: Vec<Key>,
     claimer: Arc<Claimer<V>>,
     everything: bool,
+    /// The epoch in which it began, before it committed.
+    epoch: u32,
 }
 
 /// Claims rows for a write, on whatever thread the store looks for victims.
@@ -139,7 +141,7 @@ impl<'m, V> Write<'m, V> {
             claimed: Mutex::default(),
             gate: Arc::default(),
         };
-        Self { memory, keys, claimer: Arc::new(claimer), everything }
+        Self { memory, keys, claimer: Arc::new(claimer), everything, epoch: memory.epoch() }
     }
 
     /// What claims rows for this write.
@@ -170,7 +172,7 @@ impl<'m, V> Write<'m, V> {
             let new = match (change.new, later) {
                 (Some(mut new), later) => {
                     new.accessed = later.map_or(new.accessed, |later| later.max(new.accessed));
-                    Some(Slot::new(key_text, change.revision, new))
+                    Some(Slot::new(key_text, change.revision, new, self.epoch))
                 }
                 (None, Some(accessed)) => {
                     let touch = Touch { key: key_text, revision: change.revision, accessed };

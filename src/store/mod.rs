@@ -28,6 +28,11 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn others_commits(&self) -> Option<i64>;
 
+    /// The same for copies in memory, which live where no rows are kept too: counted `at_most` so long ago.
+    /// `None` if it cannot be told without waiting.
+    #[doc(hidden)]
+    fn count_others(&self, at_most: Duration) -> Option<Count>;
+
     /// The rows of `keys`, in their order, all from one snapshot.
     #[doc(hidden)]
     fn read_many(
@@ -96,6 +101,13 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
 pub(crate) mod sealed {
     #[expect(unnameable_types, reason = "that is how a trait is sealed")]
     pub trait Sealed {}
+}
+
+/// How often others had committed, some time ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    pub commits: i64,
+    pub age: Duration,
 }
 
 /// A row without its value, with what finds it again.

@@ -88,6 +88,16 @@ pub(crate) fn nanos_of(duration: Duration) -> i64 {
 #[derive(Debug)]
 pub(crate) struct When(Cell<Option<Timestamp>>);
 
+/// Nanoseconds of the machine's monotonic clock, up to [`TICK`] behind, from an arbitrary start. Cheap,
+/// and the same whatever clock a handle has.
+#[inline]
+pub(crate) fn coarse() -> i64 {
+    system::coarse()
+}
+
+/// How far the operating system's coarse clock may lag, in nanoseconds.
+pub(crate) const TICK: i64 = 10_000_000;
+
 impl When {
     pub const fn known(timestamp: Timestamp) -> Self {
         Self(Cell::new(Some(timestamp)))
@@ -99,11 +109,19 @@ impl When {
 
     #[inline]
     pub fn timestamp(&self) -> Timestamp {
-        self.0.get().unwrap_or_else(|| {
-            let now = SystemClock::new().now_for_get();
+        self.with_coarse().0
+    }
+
+    /// The time, and what [`coarse`] says: one question where the time is the system's.
+    #[inline]
+    pub fn with_coarse(&self) -> (Timestamp, i64) {
+        let coarse = coarse();
+        let timestamp = self.0.get().unwrap_or_else(|| {
+            let now = system::now_for_get(coarse);
             self.0.set(Some(now));
             now
-        })
+        });
+        (timestamp, coarse)
     }
 }
 

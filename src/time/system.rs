@@ -41,11 +41,37 @@ impl Clock for SystemClock {
         Timestamp(precise())
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     #[inline]
     fn now_for_get(&self) -> Timestamp {
-        Timestamp(counted::now())
+        now_for_get(coarse())
     }
+}
+
+/// The time of a `get` for whom [`coarse`] was just asked.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+pub(super) fn now_for_get(coarse: i64) -> Timestamp {
+    Timestamp(counted::now(coarse))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[inline]
+pub(super) fn now_for_get(_: i64) -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// See [`super::coarse`].
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+pub(super) fn coarse() -> i64 {
+    // Through the C library: a call of the kernel by itself is not survived under valgrind.
+    let coarse = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    coarse.tv_sec * 1_000_000_000 + coarse.tv_nsec
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn coarse() -> i64 {
+    nanos_of(WALL.started.elapsed())
 }
 
 /// The newest precise reading of any thread.
@@ -98,8 +124,6 @@ impl Wall {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod counted {
     use super::{NEWEST, precise};
-    // Through the C library: a call of the kernel by itself is not survived under valgrind.
-    use rustix::time::{ClockId, clock_gettime};
     use std::cell::Cell;
     use std::sync::atomic::Ordering;
 
@@ -123,10 +147,7 @@ mod counted {
     }
 
     #[inline]
-    pub fn now() -> i64 {
-        let coarse = clock_gettime(ClockId::MonotonicCoarse);
-        // Told apart by its nanoseconds and the low bits of its seconds.
-        let tick = (coarse.tv_sec << 30) ^ coarse.tv_nsec;
+    pub fn now(tick: i64) -> i64 {
         LAST.with(|last| {
             let left = last.left.get();
             if last.tick.get() != tick || left == 0 {

@@ -1,6 +1,7 @@
 //! What the cache does, rule by rule: every test names the rules of `docs/semantics.md` that it
 //! checks, and runs on a file and on a database in memory wherever the rule speaks of both.
 
+mod access;
 mod batches;
 mod buffered;
 mod builder;

@@ -114,21 +114,55 @@ fn a_snapshot_that_nobody_reads_from_is_given_up() {
 
 // rule: F12
 #[test]
-fn a_memory_copy_stays_as_it_is_until_it_leaves_memory() {
-    let child = Child::of("processes::a_memory_copy_stays_as_it_is_until_it_leaves_memory");
+fn a_memory_copy_is_seen_to_be_old_within_the_staleness() {
+    let child = Child::of("processes::a_memory_copy_is_seen_to_be_old_within_the_staleness");
     if let Some(path) = child.file() {
-        open(&path, |b| b).put("a", text(6)).unwrap();
+        let cache = open(&path, |b| b);
+        cache.put("changed", text(6)).unwrap();
+        assert!(cache.delete("removed").unwrap());
         return;
     }
-    on_file(|_, path| {
-        let cache = open(path, |b| b);
-        cache.put("a", text(5)).unwrap();
+    let filled = |path: &Path, staleness| {
+        let cache = open(path, |b| b.staleness(staleness));
+        for key in ["changed", "removed", "other"] {
+            cache.put(key, text(5)).unwrap();
+            cache.get(key).unwrap();
+        }
         child.run(path);
-        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(5)));
-        assert_eq!(cache.tier_of("a").unwrap(), Some(Tier::Memory));
+        cache
+    };
+    on_file(|_, path| {
+        let cache = filled(path, Duration::from_secs(3_600));
+        assert_eq!(cache.get("changed").unwrap().as_deref(), Some(&text(5)));
+        assert_eq!(cache.get("removed").unwrap().as_deref(), Some(&text(5)));
+        assert_eq!(cache.tier_of("removed").unwrap(), Some(Tier::Memory));
         assert_eq!(cache.verify().unwrap().problems(), &[""; 0]);
+        assert!(!cache.delete("removed").unwrap(), "its row is gone");
+        assert_eq!(cache.get("removed").unwrap(), None, "and after a write the copy is too");
         cache.evict_memory();
-        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+        assert_eq!(cache.get("changed").unwrap().as_deref(), Some(&text(6)));
+    });
+    on_file(|_, path| {
+        let cache = filled(path, Duration::from_millis(20));
+        let start = Instant::now();
+        while cache.get("changed").unwrap().as_deref() != Some(&text(6)) {
+            assert!(start.elapsed() < Duration::from_secs(30), "it stays stale");
+        }
+        assert_eq!(cache.get("removed").unwrap(), None);
+    });
+    on_file(|_, path| {
+        let cache = filled(path, Duration::ZERO);
+        assert_eq!(cache.tier_of("removed").unwrap(), None);
+        assert_eq!(cache.tier_of("other").unwrap(), Some(Tier::Memory));
+        let found = cache.get_many(["changed", "removed", "other"]).unwrap();
+        assert_eq!((found.len(), &*found["changed"]), (2, &text(6)));
+        let hits = cache.stats().memory_hits;
+        assert_eq!(cache.get("changed").unwrap().as_deref(), Some(&text(6)));
+        assert_eq!(cache.get("other").unwrap().as_deref(), Some(&text(5)));
+        let stats = cache.stats();
+        assert_eq!(stats.memory_hits, hits + 1, "what nobody changed is still a copy");
+        assert_eq!((stats.memory_evictions, stats.memory_expirations), (0, 0));
+        assert_eq!(cache.verify().unwrap().problems(), &[""; 0]);
     });
 }
 

@@ -14,7 +14,11 @@ pub(super) fn audit(
     inspect: &Inspect<'_>,
 ) -> rusqlite::Result<Audit> {
     let connection = writer.connection();
-    let transaction = Transaction::immediate(connection)?;
+    let transaction = if connection.is_readonly(rusqlite::MAIN_DB)? {
+        Transaction::deferred(connection)?
+    } else {
+        Transaction::immediate(connection)?
+    };
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;
     check_totals(connection, store, &mut audit)?;

@@ -3,6 +3,7 @@
 use super::transaction::Transaction;
 use super::{CacheFile, Sql, SqliteStore, sql};
 use crate::error::{Error, ErrorKind};
+use crate::options::Access;
 use crate::store::Terms;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
@@ -35,12 +36,20 @@ impl SqliteStore {
     ) -> Result<Self, Error> {
         let writer = file.inner.exclusive(terms)?;
         let connection = writer.connection();
-        let found = find_or_add(connection, claimant).map_err(|error| file.inner.error(error))?;
+        let read_only = file.inner.access() == Access::ReadOnly;
+        let found = if read_only {
+            find_unchanged(connection, claimant)
+        } else {
+            find_or_add(connection, claimant)
+        };
+        let found = found.map_err(|error| file.inner.error(error))?;
         let Known { id, .. } = found.map_err(|error| match file.path() {
             Some(path) => error.with_path(path),
             None => error,
         })?;
-        super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
+        if !read_only {
+            super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
+        }
         let sql = Arc::new(Sql::new(id));
         // A catalogue without its table, or a table of another shape, is found now and not later.
         let prepared = connection.prepare_cached(&sql.read).map(|_| ());
@@ -48,6 +57,23 @@ impl SqliteStore {
         drop(writer);
         Ok(Self { sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
     }
+}
+
+fn find_unchanged(
+    connection: &Connection,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<Result<Known, Error>> {
+    Ok(match find(connection, claimant.collection)? {
+        Some(known) => refusal(&known, claimant).map_or(Ok(known), Err),
+        None => Err(Error::new(
+            ErrorKind::ReadOnly,
+            format!(
+                "the file has no collection {:?}, and none is made in a file that was opened read-only; \
+                 create it first, or name another one",
+                claimant.collection
+            ),
+        )),
+    })
 }
 
 fn find_or_add(

@@ -3,9 +3,10 @@
 use super::background::{Background, Upkeep};
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
-use super::{fault, open};
+use super::{access, fault, open};
 use crate::error::{Error, ErrorKind};
-use crate::store::{Task, Terms};
+use crate::options::Access;
+use crate::store::{Count, Task, Terms};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use std::any::Any;
@@ -42,20 +43,42 @@ impl CacheFile {
     /// path `:memory:` is a private database in memory. `~` is not expanded.
     ///
     /// # Errors
-    /// If the path cannot hold a file, access is denied, or the file is not a cache file, of a newer
-    /// format, or damaged; a file that is refused is left as it was.
+    /// If the path cannot hold a file, access is denied, another process has the file for itself, or the
+    /// file is not a cache file, of a newer format, or damaged; a file that is refused is left as it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), Access::Shared)
+    }
+
+    /// Opens the file and keeps other processes off it, for collections whose builders say
+    /// [`exclusive`](crate::Builder::exclusive).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if another process has the file open.
+    pub fn open_exclusive(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_as(path.as_ref(), Access::Exclusive)
+    }
+
+    /// Opens a file that exists and does not change it, for collections whose builders say
+    /// [`read_only`](crate::Builder::read_only).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if there is no file.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_as(path.as_ref(), Access::ReadOnly)
+    }
+
+    pub(crate) fn open_as(path: &Path, access: Access) -> Result<Self, Error> {
         if path == Path::new(":memory:") {
             return Self::open_in_memory();
         }
-        let slot = registered(&open::canonical(path));
+        // To one who only reads, what this process writes is what others write.
+        let slot = registered(&open::canonical(path), access == Access::ReadOnly);
         let mut known = slot.lock();
         if let Some(inner) = known.upgrade() {
-            return Ok(Self { inner });
+            return if inner.access == access { Ok(Self { inner }) } else { Err(shared(path)) };
         }
-        let connection = open::open_file(path)?;
-        let inner = Arc::new(FileInner::new(connection, Some(open::canonical(path)))?);
+        let connection = access::open(path, access)?;
+        let inner = Arc::new(FileInner::new(connection, Some(open::canonical(path)), access)?);
         *known = Arc::downgrade(&inner);
         Ok(Self { inner })
     }
@@ -65,13 +88,24 @@ impl CacheFile {
     /// # Errors
     /// If SQLite cannot allocate it.
     pub fn open_in_memory() -> Result<Self, Error> {
-        Ok(Self { inner: Arc::new(FileInner::new(open::open_in_memory()?, None)?) })
+        Ok(Self { inner: Arc::new(FileInner::new(open::open_in_memory()?, None, Access::Shared)?) })
     }
 
     /// Where the file lies; `None` in memory.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.inner.path()
+    }
+
+    /// Refuses a collection that is to be used in another way than the file was opened for.
+    pub(crate) fn check(&self, access: Access) -> Result<(), Error> {
+        let private = self.path().is_none() && access == Access::Exclusive;
+        if private || access == self.inner.access {
+            return Ok(());
+        }
+        let message = "the collection's builder and the file it is to be opened in do not agree on \
+                       exclusive() or read_only(); say the same of both";
+        Err(fault::located(Error::new(ErrorKind::Conflict, message), self.path()))
     }
 
     /// The collections that are open, by name. Locked while one is being opened, so that two
@@ -110,18 +144,25 @@ pub(crate) trait Opened: Any + Send + Sync {
 
 /// The files this process has open. A slot is locked while its file is being opened.
 type Slot = Arc<Mutex<Weak<FileInner>>>;
-static FILES: LazyLock<Mutex<HashMap<PathBuf, Slot>>> = LazyLock::new(Mutex::default);
+static FILES: LazyLock<Mutex<HashMap<(PathBuf, bool), Slot>>> = LazyLock::new(Mutex::default);
 
-fn registered(path: &Path) -> Slot {
+fn registered(path: &Path, read_only: bool) -> Slot {
     let mut files = FILES.lock();
     // Nobody waits at a slot that only the table holds, and nobody has its file open.
     files.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().strong_count() > 0);
-    Arc::clone(files.entry(path.to_owned()).or_default())
+    Arc::clone(files.entry((path.to_owned(), read_only)).or_default())
+}
+
+fn shared(path: &Path) -> Error {
+    let message = "this process has the file open, and not in the same way: with or without exclusive(); \
+                   close that handle first";
+    Error::new(ErrorKind::Conflict, message).with_path(path)
 }
 
 #[derive(Debug)]
 pub(super) struct FileInner {
     path: Option<PathBuf>,
+    access: Access,
     writers: Writers,
     collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
     background: Background,
@@ -135,11 +176,12 @@ pub(super) struct FileInner {
 const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
 impl FileInner {
-    fn new(connection: Connection, path: Option<PathBuf>) -> Result<Self, Error> {
+    fn new(connection: Connection, path: Option<PathBuf>, access: Access) -> Result<Self, Error> {
         let writers =
             Writers::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
         Ok(Self {
             path,
+            access,
             writers,
             collections: Mutex::default(),
             background: Background::default(),
@@ -150,6 +192,15 @@ impl FileInner {
 
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Whether another connection than the one that writes may use the file.
+    fn has_others(&self) -> bool {
+        self.path.is_some() && self.access != Access::Exclusive
     }
 
     pub fn run_later(&self, delay: Duration, task: Task) {
@@ -172,7 +223,7 @@ impl FileInner {
         long: bool,
         read: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
-        let Some(path) = self.path() else {
+        let Some(path) = self.path().filter(|_| self.has_others()) else {
             let writer = self.writers.alone().map_err(|error| self.error(error))?;
             return read(&writer.session.connection).map_err(|error| self.error(error));
         };
@@ -205,19 +256,24 @@ impl FileInner {
     /// commit, and the handles of this process that were closed. `None` if no staleness is allowed, or if
     /// the commits must be asked for and the writing connection is not free.
     pub fn others_commits(&self, staleness: Duration) -> Option<i64> {
-        let closed = self.closed.load(Ordering::Acquire);
-        if self.path.is_none() {
-            return Some(closed);
-        }
-        let staleness = self.allowed(staleness);
-        if staleness.is_zero() {
+        let allowed = if self.has_others() { self.allowed(staleness) } else { staleness };
+        if self.has_others() && allowed.is_zero() {
             return None;
         }
-        let counted = self.writers.others.commits(&self.writers, staleness)?;
+        self.count_others(allowed).map(|count| count.commits)
+    }
+
+    /// The same for whom it makes no difference whether snapshots are kept.
+    pub fn count_others(&self, at_most: Duration) -> Option<Count> {
+        let closed = self.closed.load(Ordering::Acquire);
+        if !self.has_others() {
+            return Some(Count { commits: closed, age: Duration::ZERO });
+        }
+        let counted = self.writers.others.count(&self.writers, at_most)?;
         let counted = counted.map_err(|error| self.error(error));
-        let commits =
+        let count =
             counted.inspect_err(|error| tracing::debug!(%error, "others cannot be seen")).ok()?;
-        Some(commits.wrapping_add(closed))
+        Some(Count { commits: count.commits.wrapping_add(closed), ..count })
     }
 
     /// The writing connection for oneself, set to what the handle asked for.

@@ -3,6 +3,7 @@
 //! One connection writes, a pool of others reads, all statements stay prepared. Nothing here ever
 //! awaits: one poll completes every operation.
 
+mod access;
 mod apply;
 mod audit;
 mod background;
@@ -23,7 +24,8 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Scanned, Store, Task, Terms, Usage, sealed,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Scanned, Store, Task, Terms, Usage,
+    sealed,
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
@@ -59,6 +61,10 @@ impl Store for SqliteStore {
 
     fn others_commits(&self) -> Option<i64> {
         self.file.read().as_ref()?.others_commits(self.staleness)
+    }
+
+    fn count_others(&self, at_most: Duration) -> Option<Count> {
+        self.file.read().as_ref()?.count_others(at_most)
     }
 
     async fn read_many(&self, keys: &[&str]) -> Result<Vec<Option<Row>>, Error> {

@@ -6,6 +6,7 @@
 
 use super::fault;
 use crate::error::{Error, ErrorKind};
+use crate::options::Access;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::{self, OpenOptions};
@@ -49,13 +50,18 @@ const WRITERS_CACHE_KIB: i64 = 8 * 1024;
 
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
 /// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
-pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
+pub(super) fn open_file(path: &Path, access: Access) -> Result<Connection, Error> {
     let new = prepare_path(path)?;
     if !new {
         recognise(path)?;
     }
     let has_log = has_beside(path, "-wal");
     let connection = connect(path)?;
+    if access == Access::Exclusive {
+        // Before anything is read: from then on the connection keeps every lock that it takes.
+        let alone = connection.pragma_update(None, "locking_mode", "exclusive");
+        alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    }
     let opened = initialise(&connection, path);
     // A log that was there before a file is refused stays as it was. An empty one of our own goes.
     if opened.is_ok() || !has_log {
@@ -162,7 +168,7 @@ fn unusable(error: io::Error, path: &Path) -> Error {
 ///
 /// A look takes no locks, so it may fall into another process's checkpoint and find half of it. What
 /// is found damaged is looked at again before it is believed.
-fn recognise(path: &Path) -> Result<(), Error> {
+pub(super) fn recognise(path: &Path) -> Result<(), Error> {
     for _ in 0..LOOKS {
         match look_at(path) {
             Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
@@ -370,6 +376,13 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
         configure(connection, WRITERS_CACHE_KIB)?;
     }
     Ok(judged)
+}
+
+/// Refuses an open file that is not ours, or newer.
+pub(super) fn check_ids(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let ids = patiently(|| Ok((application_id(connection)?, format_version(connection)?)));
+    let (application, format) = ids.map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    judge(application, format).map_err(|error| error.with_path(path))
 }
 
 fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {

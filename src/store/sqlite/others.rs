@@ -5,6 +5,7 @@
 //! passing, if anybody wants to know.
 
 use super::writer::Writers;
+use crate::store::Count;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ pub(super) struct Others(Mutex<Option<Known>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    count: Count,
+    counted: Counted,
     /// The number of this process's commits then.
     own_commits: u64,
     /// Whether somebody asked since then.
@@ -23,21 +24,22 @@ struct Known {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Count {
+pub(super) struct Counted {
     commits: i64,
     taken: Instant,
 }
 
 impl Others {
-    /// How often others had committed `staleness` ago or later and after the last commit of `writers`.
+    /// How often others had committed `at_most` so long ago and after the last commit of `writers`.
     /// `None` if they must be counted and the writing connection is not free.
-    pub fn commits(&self, writers: &Writers, staleness: Duration) -> Option<rusqlite::Result<i64>> {
+    pub fn count(&self, writers: &Writers, at_most: Duration) -> Option<rusqlite::Result<Count>> {
         let mut known = self.0.lock();
         let (taken, own_commits) = (Instant::now(), writers.commits());
         if let Some(known) = known.as_mut() {
             known.wanted = true;
-            if known.own_commits == own_commits && taken - known.count.taken < staleness {
-                return Some(Ok(known.count.commits));
+            let age = taken.saturating_duration_since(known.counted.taken);
+            if known.own_commits == own_commits && age < at_most {
+                return Some(Ok(Count { commits: known.counted.commits, age }));
             }
         }
         // Only tried: who writes asks for this lock.
@@ -46,31 +48,31 @@ impl Others {
             Ok(commits) => commits,
             Err(error) => return Some(Err(error)),
         };
-        if known.is_none_or(|known| known.count.commits != commits) {
+        if known.is_none_or(|known| known.counted.commits != commits) {
             // No row of an older snapshot is taken for one that was read after those commits.
             writers.end_snapshots();
         }
         // Nobody commits meanwhile: the connection is ours.
         let own_commits = writers.commits();
-        *known = Some(Known { count: Count { commits, taken }, own_commits, wanted: true });
-        Some(Ok(commits))
+        *known = Some(Known { counted: Counted { commits, taken }, own_commits, wanted: true });
+        Some(Ok(Count { commits, age: taken.elapsed() }))
     }
 
     /// Counts inside a transaction that writes, if anybody asked since the last time. While it lasts no
     /// other process commits, so the count still holds when it ends.
-    pub fn count_within(&self, transaction: &Connection) -> rusqlite::Result<Option<Count>> {
+    pub fn count_within(&self, transaction: &Connection) -> rusqlite::Result<Option<Counted>> {
         if !self.0.lock().is_some_and(|known| known.wanted) {
             return Ok(None);
         }
         let taken = Instant::now();
-        Ok(Some(Count { commits: count(transaction)?, taken }))
+        Ok(Some(Counted { commits: count(transaction)?, taken }))
     }
 
     /// Takes note of a count made within the transaction that became this process's commit
     /// `own_commits`. Whoever finds that number reads no snapshot from before the commit, so none has to
     /// be ended where the count has moved.
-    pub fn note(&self, count: Count, own_commits: u64) {
-        *self.0.lock() = Some(Known { count, own_commits, wanted: false });
+    pub fn note(&self, counted: Counted, own_commits: u64) {
+        *self.0.lock() = Some(Known { counted, own_commits, wanted: false });
     }
 }
 

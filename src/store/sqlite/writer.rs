@@ -8,7 +8,7 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
-use super::others::{self, Count, Others};
+use super::others::{self, Counted, Others};
 use super::session::Session;
 use super::transaction::{begin_immediate, commit, roll_back};
 use crate::gate::Gate;
@@ -303,7 +303,7 @@ struct Group<'w> {
     writer: MutexGuard<'w, Writer>,
     turns: Vec<Arc<Turn>>,
     /// The commits of other processes, if they were counted in this transaction.
-    others: Option<Count>,
+    others: Option<Counted>,
     ended: &'w mut Ended,
 }
 
