@@ -50,10 +50,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         }
         let keeps_rows = self.options.row_cache_bytes > 0;
-        let others_commits = if keeps_rows { self.store.others_commits() } else { None };
+        let others = || if keeps_rows { self.store.others_commits() } else { None };
+        let as_of = self.memory.as_of(others);
         let mut asks_rows = true;
         let answer = loop {
-            let (seen, kept) = self.memory.begin_read(key, others_commits);
+            let (seen, kept) = self.memory.begin_read(key, as_of);
             // Only once: a row that proves too old would be met again.
             let found = match kept.filter(|_| std::mem::take(&mut asks_rows)) {
                 Some(row) => Some(Found { row, kept: true }),

@@ -6,7 +6,7 @@ use crate::cacheable::Cacheable;
 use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::memory::{Change, Touch};
+use crate::memory::{Answer, Asked, Change, Touch};
 use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
@@ -27,6 +27,8 @@ type Read = Box<dyn FnOnce() -> Row + Send>;
 pub(super) struct Scripted {
     reads: Mutex<VecDeque<Read>>,
     others_commits: Mutex<Option<i64>>,
+    /// What happens while they are counted next.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// `None` for a store that nobody can write.
     log: Mutex<Option<Log>>,
 }
@@ -53,6 +55,9 @@ impl Store for Scripted {
     }
 
     fn others_commits(&self) -> Option<i64> {
+        if let Some(happens) = self.meanwhile.lock().take() {
+            happens();
+        }
         *self.others_commits.lock()
     }
 
@@ -280,4 +285,22 @@ fn too_many_touches_are_written_back_in_the_next_round() {
     *engine.store.log.lock() = Some(Log::default());
     touch(&engine, "one too many");
     assert_eq!(round(&engine, 1).batches.iter().sum::<usize>(), PENDING + 1);
+}
+
+/// A get counted others' commits; then another thread found that they had committed again, and the copy
+/// that the get made of a row it had kept passed for one of the new epoch.
+#[test]
+fn a_row_that_was_kept_before_others_committed_makes_a_doubtful_copy() {
+    let memory_ttl = Some(Duration::from_nanos(5));
+    let engine = engine(Settings { memory_ttl, ..Settings::default() });
+    engine.store.reads.lock().push_back(Box::new(|| row(0)));
+    *engine.store.others_commits.lock() = Some(0);
+    let get = |time| pollster::block_on(engine.get("a", at(time))).unwrap().as_deref().copied();
+    assert_eq!(get(0), Some(7));
+    let other = Arc::downgrade(&engine);
+    let finds = move || other.upgrade().unwrap().memory.doubt();
+    *engine.store.meanwhile.lock() = Some(Box::new(finds));
+    assert_eq!(get(10), Some(7), "the copy has expired, the row is kept");
+    let asked = Asked { now: at(10), hits: false, fresh: true };
+    assert!(matches!(engine.memory.copy("a", asked), Answer::Doubtful { .. }));
 }

@@ -14,6 +14,15 @@ use crate::row::Row;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
+/// What was known of other processes before a read began. In this order, so that a row that is the
+/// present one as of those commits was it in that epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsOf {
+    epoch: u32,
+    /// How often they had committed, if that could be told.
+    others_commits: Option<i64>,
+}
+
 /// A moment in the life of a key, taken before its row is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
@@ -67,12 +76,19 @@ pub(crate) enum ReadEnd {
 }
 
 impl<V> Memory<V> {
-    /// Begins a read of the disk tier that is to be ended. Other processes have committed so often, if
-    /// that could be told; then the row may be known from an earlier read.
-    pub fn begin_read(&self, key: &str, others_commits: Option<i64>) -> (Seen, Option<Row>) {
+    /// Notes the epoch, then asks how often others have committed.
+    pub fn as_of(&self, others_commits: impl FnOnce() -> Option<i64>) -> AsOf {
+        let epoch = self.epoch();
+        AsOf { epoch, others_commits: others_commits() }
+    }
+
+    /// Begins a read of the disk tier that is to be ended. Where it could be told how often others have
+    /// committed, the row may be known from an earlier read.
+    pub fn begin_read(&self, key: &str, as_of: AsOf) -> (Seen, Option<Row>) {
+        let AsOf { epoch: checked, others_commits } = as_of;
         let key = self.hashed(key);
         let state = self.shard(key).lock();
-        let (epoch, checked) = (state.epochs[key.epoch()], self.epoch());
+        let epoch = state.epochs[key.epoch()];
         let seen = Seen { epoch, checked, others_commits, known: [None, None] };
         (seen, others_commits.and_then(|others_commits| state.kept_row(key, others_commits)))
     }

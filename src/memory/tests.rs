@@ -42,7 +42,7 @@ fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
 }
 
 fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd {
-    memory.end_read(key, memory.begin_read(key, None).0, found, at(now))
+    memory.end_read(key, memory.begin_read(key, memory.as_of(|| None)).0, found, at(now))
 }
 
 fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
@@ -135,7 +135,7 @@ proptest! {
 #[test]
 fn a_promotion_that_raced_with_a_write_reads_again() {
     let memory = memory(10);
-    let seen = memory.begin_read("a", None).0;
+    let seen = memory.begin_read("a", memory.as_of(|| None)).0;
     put(&memory, "a", 2, 5);
     assert!(matches!(memory.end_read("a", seen, row(1, 0, Some(1)), at(9)), ReadEnd::Again));
     assert_eq!(memory.hit("a", || Some(at(9))).as_deref(), Some(&2));
@@ -145,7 +145,7 @@ fn a_promotion_that_raced_with_a_write_reads_again() {
 fn a_read_of_a_claimed_row_waits_for_the_write() {
     let memory = memory(10);
     let write = memory.begin_write(std::iter::empty());
-    let seen = memory.begin_read("victim", None).0;
+    let seen = memory.begin_read("victim", memory.as_of(|| None)).0;
     assert_eq!(write.claimer().claim("victim", 1, at(0)), Claim::Granted);
     let found = || row(1, 0, Some(1));
     assert!(matches!(memory.end_read("victim", seen, found(), at(9)), ReadEnd::Wait(_)));
@@ -215,7 +215,7 @@ fn what_is_touched_between_its_commit_and_its_end_stays_touched() {
     for written_back in [false, true] {
         let memory = memory(10);
         let write = memory.begin_write([Key::from("a")].iter());
-        let seen = memory.begin_read("a", None).0;
+        let seen = memory.begin_read("a", memory.as_of(|| None)).0;
         let found = row(1, 5, Some(1));
         assert!(matches!(memory.end_read("a", seen, found, at(9)), ReadEnd::Done { .. }));
         if written_back {
@@ -383,7 +383,7 @@ fn a_read_that_misses_a_touch_which_is_forgotten_reads_again() {
     for (stored, moved) in [(7, true), (6, false)] {
         let memory = memory(10);
         read(&memory, "a", row(1, 0, None), 7);
-        let early = memory.begin_read("a", None).0;
+        let early = memory.begin_read("a", memory.as_of(|| None)).0;
         read(&memory, "a", row(1, stored, Some(1)), 6);
         let end = memory.end_read("a", early, row(1, 0, Some(1)), at(6));
         assert_eq!(matches!(end, ReadEnd::Again), moved);
@@ -479,7 +479,7 @@ fn a_doubtful_copy_is_no_hit_before_its_row_was_found_to_be_the_same() {
 fn what_was_written_or_read_before_others_committed_is_doubtful() {
     let memory = memory(10);
     let write = memory.begin_write([Key::from("a")].iter());
-    let seen = memory.begin_read("b", None).0;
+    let seen = memory.begin_read("b", memory.as_of(|| None)).0;
     memory.doubt();
     drop(write.end(vec![change("a", 1, Some(new_slot(1, 5)))]));
     memory.end_read("b", seen, row(1, 0, Some(1)), at(9));
