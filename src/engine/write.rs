@@ -70,7 +70,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
         let mut changed = Vec::with_capacity(outcomes.len());
+        let mut absent = Vec::new();
         for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
+            if let (Op::Delete { key }, Outcome::Unchanged) = (op, &outcome) {
+                absent.push(key);
+            }
             let followed = follow(op, value, outcome);
             let (what, change) =
                 followed.map(|(change, previous)| ((change.revision, previous), change)).unzip();
@@ -79,6 +83,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         self.counters.disk_evictions.add(evicted.len() as u64);
         changes.extend(evicted.into_iter().map(gone));
+        changes.extend(absent.into_iter().map(|key| nowhere(key, usage.revision)));
         let finished = write.end(changes);
         self.counters.memory_evictions.add(finished.evicted);
         self.note_usage(usage);
@@ -140,6 +145,11 @@ fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
 fn gone<T>(evicted: Evicted) -> Change<T> {
     let Evicted { key, revision, previous } = evicted;
     Change { key, revision, previous: Some(previous), new: None, inherits: None }
+}
+
+/// Another process may have removed the row of which memory has a copy.
+fn nowhere<T>(key: &Key, revision: i64) -> Change<T> {
+    Change { key: key.clone(), revision, previous: None, new: None, inherits: None }
 }
 
 /// Lets the store ask memory about victims.
