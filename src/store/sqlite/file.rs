@@ -136,8 +136,8 @@ const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
 impl FileInner {
     fn new(connection: Connection, path: Option<PathBuf>) -> Result<Self, Error> {
-        let writers =
-            Writers::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
+        let writers = Writers::new(connection, path.as_deref())
+            .map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
         Ok(Self {
             path,
             writers,
