@@ -67,8 +67,8 @@ fn temporary_files() -> Vec<PathBuf> {
     targets.filter(temporary).collect()
 }
 
-// rule: F1
 #[cfg(target_os = "linux")]
+// rule: F1
 #[test]
 fn no_temporary_file_is_made_beside_or_elsewhere() {
     let elsewhere = tempfile::tempdir().unwrap();
