@@ -39,7 +39,9 @@ pub struct CacheFile {
 
 impl CacheFile {
     /// Opens the file at `path`, creating it and its parent directories where they are missing. The
-    /// path `:memory:` is a private database in memory. `~` is not expanded.
+    /// path `:memory:` is a private database in memory. `~` is not expanded. A new file can be read and
+    /// written by its owner alone, where the system has such permissions. A link to a file is that file;
+    /// one to nothing is refused, so that nobody else chooses where a file is made.
     ///
     /// # Errors
     /// If the path cannot hold a file, access is denied, or the file is not a cache file, of a newer
