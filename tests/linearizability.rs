@@ -2,7 +2,8 @@
 //! each key there is one order of all that was done to it which explains the answers (O29), and
 //! afterwards everything adds up.
 //!
-//! `DBC_LINEARIZABILITY_ROUNDS` says how many rounds are played. Built with `--cfg planted_bugs`, the
+//! 100 rounds are played, with `DBC_LONG=1` 1,000, which makes more than a million recorded operations in
+//! all tests together, or as many as `DBC_LINEARIZABILITY_ROUNDS` says. A round's number is its seed. Built with `--cfg planted_bugs`, the
 //! check is checked itself.
 
 #[path = "linearizability/game.rs"]
@@ -33,8 +34,10 @@ const PLAIN: Rules = Rules {
 
 /// Plays on a file and in memory.
 fn play(rules: Rules) {
+    let is_long = std::env::var_os("DBC_LONG").is_some_and(|long| long == "1");
+    let usual = if is_long { 1_000 } else { 100 };
     let rounds = std::env::var("DBC_LINEARIZABILITY_ROUNDS")
-        .map_or(100, |rounds| rounds.parse().expect("DBC_LINEARIZABILITY_ROUNDS is a number"));
+        .map_or(usual, |rounds| rounds.parse().expect("DBC_LINEARIZABILITY_ROUNDS is a number"));
     watched(move |alive| {
         let folder = tempfile::tempdir().unwrap();
         let file = CacheFile::open(folder.path().join("cache.db")).unwrap();
@@ -46,6 +49,7 @@ fn play(rules: Rules) {
                 alive();
             }
         }
+        println!("{} operations were recorded", games.iter().map(Game::recorded).sum::<usize>());
         games.into_iter().for_each(Game::end);
     });
 }

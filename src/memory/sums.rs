@@ -3,8 +3,9 @@
 use crate::options::Limits;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the limits speak of, over all shards. What comes is counted when it is there, what goes before it
-/// is gone, both under the shard's lock. On a line of its own, away from what hits read.
+/// What the limits speak of, over all shards. What comes is counted when it is there, in a write when all
+/// of it is; what goes is counted before it is gone, under the shard's lock. On a line of its own, away
+/// from what hits read.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Sums {
@@ -20,11 +21,11 @@ const WORDS: usize = super::MOST_SHARDS.div_ceil(64);
 
 impl Sums {
     pub fn entries(&self) -> u64 {
-        self.entries.load(Ordering::SeqCst)
+        at_least_nothing(&self.entries)
     }
 
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::SeqCst)
+        at_least_nothing(&self.bytes)
     }
 
     pub fn hold(&self, limits: Limits) -> bool {
@@ -46,6 +47,11 @@ impl Sums {
             self.bytes.fetch_sub(bytes, Ordering::SeqCst);
         }
     }
+}
+
+/// What a write brought may go before the write has counted it: then the sum is below nothing for a moment.
+fn at_least_nothing(sum: &AtomicU64) -> u64 {
+    u64::try_from(sum.load(Ordering::SeqCst).cast_signed()).unwrap_or(0)
 }
 
 impl Lowered {
@@ -74,6 +80,19 @@ impl Lowered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// While one thread emptied memory that another one's write was just filling, objects went before
+    /// they were counted: for a moment the sums were 2^64 less a few, `stats` said so, and whoever wrote
+    /// just then evicted what there was.
+    #[test]
+    fn what_goes_before_it_was_counted_leaves_nothing() {
+        let sums = Sums::default();
+        sums.went(2, 10);
+        assert_eq!((sums.entries(), sums.bytes()), (0, 0));
+        assert!(sums.hold(Limits { entries: 0, bytes: 0 }));
+        sums.came(3, 11);
+        assert_eq!((sums.entries(), sums.bytes()), (1, 1));
+    }
 
     #[test]
     fn shards_that_were_lowered_are_taken_once() {

@@ -166,6 +166,34 @@ fn a_memory_copy_is_seen_to_be_old_within_the_staleness() {
     });
 }
 
+/// Where another process had removed the row already, a delete found nothing to do, left the copy in
+/// memory, and the next get returned what had been deleted.
+// rule: O9, F12
+#[test]
+fn a_delete_removes_the_copy_of_a_row_that_another_process_removed() {
+    let child =
+        Child::of("processes::a_delete_removes_the_copy_of_a_row_that_another_process_removed");
+    if let Some(path) = child.file() {
+        assert_eq!(open(&path, |b| b).delete_many(["a", "b", "c"]).unwrap(), 3);
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b);
+        cache.put_many(["a", "b", "c", "d"].map(|key| (key, text(5)))).unwrap();
+        cache.get("a").unwrap();
+        child.run(path);
+        assert!(!cache.delete("a").unwrap());
+        assert_eq!(cache.get("a").unwrap(), None);
+        assert_eq!(cache.delete_many(["b", "d", "b"]).unwrap(), 1);
+        assert_eq!(cache.get_many(["b", "d"]).unwrap().len(), 0);
+        assert_eq!(cache.stats().memory_entries, 1, "only what was not deleted here");
+        cache.put("a", text(6)).unwrap();
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+        cache.flush().unwrap();
+        assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
 // rule: D4, F12
 #[test]
 fn a_pending_touch_never_reaches_a_row_that_another_process_wrote() {

@@ -69,6 +69,8 @@ pub struct Game {
     clock: Arc<ManualClock>,
     cache: DiskBackedCache<Value>,
     given: Given,
+    /// How many events were judged.
+    recorded: usize,
     /// The first thing found that no key's history tells.
     complaint: Option<String>,
 }
@@ -77,7 +79,7 @@ impl Game {
     pub fn new(rules: Rules, file: CacheFile) -> Self {
         let clock = Arc::new(ManualClock::default());
         let cache = rules.builder(&clock).open_in(&file).unwrap();
-        Self { rules, file, clock, cache, given: Given::default(), complaint: None }
+        Self { rules, file, clock, cache, given: Given::default(), recorded: 0, complaint: None }
     }
 
     /// Plays a round and judges it.
@@ -88,6 +90,7 @@ impl Game {
         let mut histories =
             if self.rules.upgrades { self.begin_with_old_rows() } else { Default::default() };
         let complaints = self.play(round, start, &mut histories);
+        self.recorded += histories.iter().map(Vec::len).sum::<usize>();
         for (key, events) in KEYS.iter().zip(&histories) {
             assert!(
                 is_linearizable(self.rules.model(), events),
@@ -100,6 +103,11 @@ impl Game {
         for complaint in complaints {
             self.complaint.get_or_insert_with(|| format!("round {round}: {complaint}"));
         }
+    }
+
+    /// How much was done to keys, each key that one call names counted by itself.
+    pub fn recorded(&self) -> usize {
+        self.recorded
     }
 
     /// Fails if anything was found that no history tells.

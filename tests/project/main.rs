@@ -5,3 +5,4 @@ mod layers;
 mod manifest;
 mod sizes;
 mod sources;
+mod statements;

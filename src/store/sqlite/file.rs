@@ -40,7 +40,9 @@ pub struct CacheFile {
 
 impl CacheFile {
     /// Opens the file at `path`, creating it and its parent directories where they are missing. The
-    /// path `:memory:` is a private database in memory. `~` is not expanded.
+    /// path `:memory:` is a private database in memory. `~` is not expanded. A new file can be read and
+    /// written by its owner alone, where the system has such permissions. A link to a file is that file;
+    /// one to nothing is refused, so that nobody else chooses where a file is made.
     ///
     /// # Errors
     /// If the path cannot hold a file, access is denied, another process has the file for itself, or the
@@ -177,8 +179,8 @@ const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
 impl FileInner {
     fn new(connection: Connection, path: Option<PathBuf>, access: Access) -> Result<Self, Error> {
-        let writers =
-            Writers::new(connection).map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
+        let writers = Writers::new(connection, path.as_deref())
+            .map_err(|error| fault::of_sqlite(error, path.as_deref()))?;
         Ok(Self {
             path,
             access,

@@ -10,6 +10,7 @@ mod background;
 mod collection;
 mod fault;
 mod file;
+mod log;
 mod open;
 mod others;
 mod row;

@@ -8,6 +8,7 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
+use super::log::Log;
 use super::others::{self, Counted, Others};
 use super::session::Session;
 use super::transaction::{begin_immediate, commit, roll_back};
@@ -19,6 +20,7 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::RangeBounds;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -86,6 +88,7 @@ pub(super) struct Writer {
     company: usize,
     /// SQLite's count of the commits of others, as it was when the file was opened.
     others_commits: i64,
+    log: Log,
 }
 
 impl Writer {
@@ -132,12 +135,13 @@ pub(super) enum Done<R> {
 }
 
 impl Writers {
-    pub fn new(connection: Connection) -> rusqlite::Result<Self> {
+    pub fn new(connection: Connection, path: Option<&Path>) -> rusqlite::Result<Self> {
         let writer = Writer {
             others_commits: others::count(&connection)?,
             session: Session::new(connection),
             settings: Settings { durability: Durability::Committed, busy_timeout: None },
             company: 0,
+            log: Log::of(path),
         };
         Ok(Self {
             readers: Readers::default(),
@@ -380,6 +384,8 @@ impl Group<'_> {
         self.writers.readers.release();
         self.writers.begin_commit();
         let committed = commit(&self.writer.session.connection);
+        let Writer { session, log, .. } = &mut *self.writer;
+        log.keep_short(&session.connection, &self.writers.readers);
         self.writers.end_commit();
         if let Some(count) = self.others {
             // Also if the commit failed: its number has moved all the same, and the count was right.

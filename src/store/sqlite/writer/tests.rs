@@ -16,7 +16,7 @@ fn writers() -> Writers {
                   );
                   PRAGMA foreign_keys = OFF;";
     connection.execute_batch(tables).unwrap();
-    Writers::new(connection).unwrap()
+    Writers::new(connection, None).unwrap()
 }
 
 type Work = fn(&Connection) -> rusqlite::Result<bool>;

@@ -1,0 +1,163 @@
+//! How long the log may grow.
+//!
+//! SQLite begins the log anew when a commit finds that all of it was taken over into the file and that
+//! nobody reads it. Where several threads read at every moment, no commit ever does, and the log grows
+//! for ever. So a log that has grown long is begun anew by force: its readers are waited for, while those
+//! who come meanwhile read the file alone.
+
+use super::writer::Readers;
+use rusqlite::Connection;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Twice what a log has when nothing keeps it from being begun anew.
+const LONG: u64 = 32 << 20;
+
+/// After a vain attempt the log grows by so much before the next one.
+const FURTHER: u64 = 8 << 20;
+
+/// One of so many commits looks at the length.
+const SELDOM: u32 = 16;
+
+/// How long the readers are waited for, by all who want to write.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long SQLite waits before this process ends the snapshots that its readers kept meanwhile.
+const STEP: Duration = Duration::from_millis(5);
+
+#[derive(Debug)]
+pub(super) struct Log {
+    /// `None` for a database in memory, which has none.
+    path: Option<PathBuf>,
+    /// Since the last look.
+    commits: u32,
+    longest: u64,
+}
+
+impl Log {
+    pub fn of(file: Option<&Path>) -> Self {
+        let beside = |file: &Path| {
+            let mut path = file.as_os_str().to_owned();
+            path.push("-wal");
+            path.into()
+        };
+        Self { path: file.map(beside), commits: 0, longest: LONG }
+    }
+
+    /// After a commit. If the log has grown long, waits for those who read it and cuts it off. Nobody may
+    /// begin to keep a snapshot meanwhile.
+    pub fn keep_short(&mut self, connection: &Connection, readers: &Readers) {
+        if !self.is_long() {
+            return;
+        }
+        let cut = begin_anew(connection, readers);
+        self.longest = if matches!(cut, Ok(true)) { LONG } else { self.bytes() + FURTHER };
+        tracing::debug!(?cut, "the log had grown long");
+    }
+
+    /// Asked once for each commit.
+    fn is_long(&mut self) -> bool {
+        self.commits += 1;
+        if self.commits < SELDOM {
+            return false;
+        }
+        self.commits = 0;
+        self.bytes() > self.longest
+    }
+
+    fn bytes(&self) -> u64 {
+        let metadata = self.path.as_ref().and_then(|path| fs::metadata(path).ok());
+        metadata.map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// Whether nobody was in the way in the end.
+fn begin_anew(connection: &Connection, readers: &Readers) -> rusqlite::Result<bool> {
+    let timeout: i64 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+    connection.busy_timeout(STEP)?;
+    let deadline = Instant::now() + PATIENCE;
+    let cut = loop {
+        readers.release();
+        match cut_off(connection) {
+            Ok(false) if Instant::now() < deadline => {}
+            cut => break cut,
+        }
+    };
+    connection.pragma_update(None, "busy_timeout", timeout)?;
+    cut
+}
+
+/// Whether nobody was in the way.
+fn cut_off(connection: &Connection) -> rusqlite::Result<bool> {
+    let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy).map(|busy| busy == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Access;
+    use crate::store::sqlite::open;
+
+    /// A file whose log is as long as that of a busy process.
+    fn with_a_log() -> (tempfile::TempDir, Connection, Log) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let connection = open::open_file(&path, Access::Shared).unwrap();
+        open::use_wal(&connection).unwrap();
+        connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        connection.execute_batch("CREATE TABLE long (x)").unwrap();
+        let log = Log::of(Some(&path));
+        while log.bytes() <= LONG {
+            connection.execute("INSERT INTO long VALUES (zeroblob(1000000))", []).unwrap();
+        }
+        (folder, connection, log)
+    }
+
+    /// As many commits as are looked at once, or no look.
+    fn commit(log: &mut Log, connection: &Connection) {
+        let readers = Readers::default();
+        (0..SELDOM).for_each(|_| log.keep_short(connection, &readers));
+    }
+
+    #[test]
+    fn a_long_log_is_begun_anew() {
+        let (_folder, connection, mut log) = with_a_log();
+        let before = log.bytes();
+        log.keep_short(&connection, &Readers::default());
+        assert_eq!(log.bytes(), before, "not every commit looks");
+        commit(&mut log, &connection);
+        assert_eq!(log.bytes(), 0);
+        connection.execute("INSERT INTO long VALUES (1)", []).unwrap();
+        let short = log.bytes();
+        commit(&mut log, &connection);
+        assert_eq!(log.bytes(), short);
+        assert!(!Log::of(None).is_long());
+    }
+
+    #[test]
+    fn who_reads_the_log_for_long_is_not_waited_for_again_at_once() {
+        let (_folder, connection, mut log) = with_a_log();
+        let timeout = || -> i64 {
+            connection.pragma_query_value(None, "busy_timeout", |row| row.get(0)).unwrap()
+        };
+        let usual = timeout();
+        let reader = open::open_reader(connection.path().unwrap().as_ref()).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM long").unwrap();
+        // What it does not see cannot be taken over.
+        connection.execute("INSERT INTO long VALUES (1)", []).unwrap();
+        let before = log.bytes();
+        commit(&mut log, &connection);
+        assert_eq!((log.bytes(), log.longest), (before, before + FURTHER));
+        assert_eq!(timeout(), usual);
+        drop(reader);
+        commit(&mut log, &connection);
+        assert_eq!(log.bytes(), before, "not before it has grown");
+        while log.bytes() <= log.longest {
+            connection.execute("INSERT INTO long VALUES (zeroblob(1000000))", []).unwrap();
+        }
+        commit(&mut log, &connection);
+        assert_eq!((log.bytes(), log.longest), (0, LONG));
+    }
+}

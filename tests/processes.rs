@@ -1,0 +1,25 @@
+//! Several processes on one file, all of them working, some of them killed: what the unit of F10 to F14
+//! is where nobody waits for anybody. (One process after the other is the matter of
+//! `behaviour/processes.rs`.)
+//!
+//! `DBC_LONG=1` plays longer, `DBC_SEED` plays a run again, as far as the system's own scheduling
+//! permits.
+
+#[path = "processes/child.rs"]
+mod child;
+#[path = "processes/crowd.rs"]
+mod crowd;
+#[path = "processes/opening.rs"]
+mod opening;
+#[path = "processes/packet.rs"]
+mod packet;
+#[path = "processes/run.rs"]
+mod run;
+#[path = "processes/staleness.rs"]
+mod staleness;
+#[path = "processes/touches.rs"]
+mod touches;
+#[path = "processes/versions.rs"]
+mod versions;
+#[path = "processes/worker.rs"]
+mod worker;
