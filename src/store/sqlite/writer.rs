@@ -11,6 +11,7 @@
 use super::others::{self, Count, Others};
 use super::session::Session;
 use super::transaction::{begin_immediate, commit, roll_back};
+use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::options::Durability;
 use crate::store::Terms;
@@ -379,7 +380,9 @@ impl Group<'_> {
         // A commit may complete the log, as far as nobody reads what lies before.
         self.writers.readers.release();
         self.writers.begin_commit();
+        point(Point::CommitBegins);
         let committed = commit(&self.writer.session.connection);
+        point(Point::CommitEnded);
         self.writers.end_commit();
         if let Some(count) = self.others {
             // Also if the commit failed: its number has moved all the same, and the count was right.
