@@ -10,6 +10,7 @@ const COMMITTED: Plan = Plan {
     threads: 1,
     buffered: false,
     background: false,
+    era: 1,
     operations: 0,
     still: false,
 };

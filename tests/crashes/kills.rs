@@ -72,6 +72,7 @@ fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
         threads: 1 + random.below(2) * random.below(4),
         buffered: still || random.one_in(2),
         background: random.one_in(2),
+        era: [100, 1_500, 12_000][random.below(3) as usize],
         operations: if still { 1 + random.below(500) } else { u64::MAX },
         still,
     }

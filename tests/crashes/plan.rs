@@ -25,6 +25,8 @@ pub struct Plan {
     pub buffered: bool,
     /// Whether recency is written back by the background thread, and often.
     pub background: bool,
+    /// How many operations there are between opening and closing, give or take half.
+    pub era: u64,
     /// After so many operations the child ends.
     pub operations: u64,
     /// Or rather keeps still, with the file open.
@@ -34,13 +36,11 @@ pub struct Plan {
 impl Plan {
     /// Tells a child.
     pub fn tell(&self, child: &mut Command, path: &Path) {
-        let Self { seed, first, keys, entries, threads, buffered, background, operations, still } =
-            self;
+        let flags = [self.buffered, self.background, self.still].map(u64::from);
+        let [buffered, background, still] = flags;
+        let Self { seed, first, keys, entries, threads, era, operations, .. } = self;
         let words = format!(
-            "{seed} {first} {keys} {entries} {threads} {} {} {operations} {}",
-            u8::from(*buffered),
-            u8::from(*background),
-            u8::from(*still)
+            "{seed} {first} {keys} {entries} {threads} {buffered} {background} {era} {operations} {still}"
         );
         child.env(FILE, path).env(PLAN, words);
     }
@@ -59,6 +59,7 @@ impl Plan {
             threads: next(),
             buffered: next() == 1,
             background: next() == 1,
+            era: next(),
             operations: next(),
             still: next() == 1,
         };

@@ -10,8 +10,9 @@ use disk_backed_cache::CRASH_POINTS;
 
 const SIGABRT: i32 = 6;
 
-/// What reaches every point: in the long form, and at rare ones, much is left over.
-const OPERATIONS: u64 = 4_000;
+/// What reaches every point. A log is only taken over if there are so many between an opening and a
+/// closing.
+const OPERATIONS: u64 = 6_000;
 
 /// Dies at each point: on a new file at the first passage, then on the same file at later ones.
 pub fn die_at_every_point(test: &str) {
@@ -51,6 +52,7 @@ fn die_at(
             threads: 1 + random.below(3),
             buffered,
             background: true,
+            era: if point.starts_with("Checkpoint") { 2 * OPERATIONS } else { 1_500 },
             operations: OPERATIONS,
             still: false,
         };

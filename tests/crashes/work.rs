@@ -18,7 +18,7 @@ pub fn work(path: &Path, plan: &Plan) {
     let mut left = plan.operations;
     while left > 0 {
         let cache = desk.note("open", 1, |_| (plan.builder().open(path).unwrap(), None));
-        let share = (20 + random.below(1_500)).min(left).div_ceil(plan.threads);
+        let share = (plan.era / 2 + random.below(plan.era)).min(left).div_ceil(plan.threads);
         left = left.saturating_sub(share * plan.threads);
         // With buffered puts, what commits them makes the wait short; sometimes there is nothing else.
         let calm = plan.buffered && random.one_in(2);
@@ -35,7 +35,13 @@ pub fn work(path: &Path, plan: &Plan) {
             let ended = std::io::stdin().read_to_end(&mut Vec::new());
             panic!("the parent is gone: {ended:?}");
         }
-        desk.note("close", 1, |_| (cache.close().unwrap(), None));
+        desk.note("close", 1, |_| {
+            // Or not: the last handle closes when it is dropped.
+            if random.one_in(2) {
+                cache.close().unwrap();
+            }
+            (drop(cache), None)
+        });
     }
 }
 
