@@ -88,6 +88,7 @@
 //! It has no queries and no replication, and one SQLite file has one writer at a time. Objects are
 //! cached by key and may go at any time; do not keep the only copy of anything here.
 
+mod crash;
 mod error;
 mod gate;
 mod planted;
@@ -114,6 +115,9 @@ pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]
 pub use codec::MessagePack;
 pub use codec::{Codec, Json};
+#[cfg(crash_points)]
+#[doc(hidden)]
+pub use crash::CRASH_POINTS;
 #[cfg(feature = "derive")]
 pub use disk_backed_cache_macros::Cacheable;
 pub use engine::Report;

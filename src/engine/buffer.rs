@@ -8,6 +8,7 @@
 use super::Engine;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::key::Key;
@@ -289,6 +290,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             // Closing commits what is left.
             return;
         };
+        point(Point::BufferDue);
         buffer.queue.lock().scheduled = false;
         if let Err(error) = pollster::block_on(self.commit_accepted(buffer)) {
             tracing::warn!(%error, "buffered writes could not be committed; they are kept");

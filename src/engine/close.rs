@@ -3,6 +3,7 @@
 use super::Engine;
 use super::events::whole;
 use crate::cacheable::Cacheable;
+use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::store::Store;
@@ -77,8 +78,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.trust.end();
         let released = Released(&self.lifecycle.released);
         self.lifecycle.idle.opened().await;
+        point(Point::CloseBegins);
         let committed = self.commit_buffered().await;
         let written = committed.and(self.write_back_last().await);
+        point(Point::CloseWrote);
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(released);

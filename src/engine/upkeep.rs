@@ -6,6 +6,7 @@ use super::judge::Bad;
 use super::open::interval;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::memory::Touch;
 use crate::options::Limits;
@@ -140,6 +141,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let ops = touches.iter().map(touching).collect();
             let applied =
                 self.store.apply(Arc::new(Batch { ops, terms }), Arc::new(NothingKnown)).await?;
+            point(Point::TouchesWritten);
             self.note_usage(applied.usage);
             self.memory.note_stored(touches);
         }

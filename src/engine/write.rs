@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::cacheable::Cacheable;
+use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
@@ -68,6 +69,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let batch = Arc::new(Batch { ops, terms });
         let applied =
             self.store.apply(Arc::clone(&batch), Arc::new(Judge(write.claimer()))).await?;
+        point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());

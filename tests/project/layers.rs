@@ -7,8 +7,9 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     // words
+    "crash",
     "error",
     "gate",
     "planted",

@@ -4,6 +4,7 @@ use super::row;
 use super::sql::{self, Sql};
 use super::transaction::Transaction;
 use super::writer::Done;
+use crate::crash::{Point, point};
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::row::Meta;
@@ -92,9 +93,11 @@ pub(super) fn clear(connection: &Connection, sql: &Sql) -> rusqlite::Result<Clea
     let mut run = Run::begin(connection, sql)?;
     let revision = run.totals.next_revision();
     connection.prepare_cached(&sql.clear)?.execute([])?;
+    point(Point::RowsCleared);
     run.totals = Totals { entries: 0, bytes: 0, revision };
     run.end()?;
     transaction.commit()?;
+    point(Point::ClearCommitted);
     Ok(Cleared { revision })
 }
 
@@ -192,6 +195,7 @@ impl<'c> Run<'c> {
             return self.update(row, row.accessed, previous);
         }
         self.totals.added(row.size());
+        point(Point::RowWritten);
         Ok(Outcome::Written { revision: self.totals.next_revision(), previous: None })
     }
 
@@ -206,6 +210,7 @@ impl<'c> Run<'c> {
         update.execute(columns(id, revision, row, accessed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
+        point(Point::RowWritten);
         Ok(Outcome::Written { revision, previous: Some(previous) })
     }
 
@@ -248,6 +253,7 @@ impl<'c> Run<'c> {
             match claims.claim(&key, revision, meta.accessed) {
                 None => {
                     self.remove(id, meta)?;
+                    point(Point::RowEvicted);
                     self.evicted.push(Evicted {
                         key,
                         revision: self.totals.revision,

@@ -2,6 +2,7 @@
 
 use super::transaction::Transaction;
 use super::{CacheFile, Sql, SqliteStore, sql};
+use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use crate::store::Terms;
@@ -98,7 +99,9 @@ fn find_or_add(
         },
         None => add(connection, claimant)?,
     };
+    point(Point::CollectionAdded);
     transaction.commit()?;
+    point(Point::CollectionCommitted);
     Ok(Ok(known))
 }
 

@@ -4,6 +4,7 @@ use super::background::{Background, Upkeep};
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
 use super::{access, fault, open};
+use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use crate::store::{Count, Task, Terms};
@@ -301,7 +302,9 @@ impl FileInner {
         let last = shared.without_errands(|| Arc::into_inner(this));
         let Some(Self { path, writers, background, .. }) = last else { return Ok(()) };
         drop(background);
+        point(Point::FileCloses);
         let closed = writers.into_connection().close();
+        point(Point::FileClosed);
         closed.map_err(|(_, error)| fault::of_sqlite(error, path.as_deref()))
     }
 }

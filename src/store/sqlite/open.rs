@@ -5,6 +5,7 @@
 //! file that is ours, or new, is opened for good.
 
 use super::fault;
+use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::config::DbConfig;
@@ -56,13 +57,17 @@ pub(super) fn open_file(path: &Path, access: Access) -> Result<Connection, Error
         recognise(path)?;
     }
     let has_log = has_beside(path, "-wal");
-    let connection = connect(path)?;
+    #[cfg_attr(not(crash_points), expect(unused_mut, reason = "the hook asks for it"))]
+    let mut connection = connect(path)?;
     if access == Access::Exclusive {
         // Before anything is read: from then on the connection keeps every lock that it takes.
         let alone = connection.pragma_update(None, "locking_mode", "exclusive");
         alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
     let opened = initialise(&connection, path);
+    #[cfg(crash_points)]
+    pass_points_at_checkpoints(&mut connection)
+        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     // A log that was there before a file is refused stays as it was. An empty one of our own goes.
     if opened.is_ok() || !has_log {
         allow_checkpoint_on_close(&connection, true)
@@ -146,7 +151,10 @@ fn create_file(path: &Path, folder: Option<&Path>) -> Result<bool, Error> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            point(Point::FileCreated);
+            Ok(true)
+        }
         // Made just now by another process, which may not have written to it yet.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::metadata(path) {
             Ok(metadata) => Ok(metadata.len() == 0),
@@ -322,7 +330,11 @@ pub(super) fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     match mode.as_str() {
         "wal" | "memory" => Ok(()),
-        _ => patiently(|| connection.pragma_update(None, "journal_mode", "wal")),
+        _ => {
+            patiently(|| connection.pragma_update(None, "journal_mode", "wal"))?;
+            point(Point::LogBegun);
+            Ok(())
+        }
     }
 }
 
@@ -368,8 +380,10 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
         // Another process may have been faster.
         if application_id(&transaction)? == 0 && is_empty(&transaction)? {
             write_schema(&transaction)?;
+            point(Point::SchemaWritten);
         }
         transaction.commit()?;
+        point(Point::SchemaCommitted);
     }
     let judged = judge(application_id(connection)?, format_version(connection)?);
     if judged.is_ok() {
@@ -407,6 +421,20 @@ fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "synchronous", "normal")
+}
+
+/// Does what `wal_autocheckpoint` does, between two points.
+#[cfg(crash_points)]
+fn pass_points_at_checkpoints(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.wal_hook(Some(|log: &mut rusqlite::hooks::Wal, pages: i32| {
+        if pages.unsigned_abs() >= LOG_PAGES {
+            point(Point::CheckpointBegins);
+            // SQLite's own hook does not mind either if it must be done later.
+            drop(log.checkpoint());
+            point(Point::CheckpointEnded);
+        }
+        Ok(())
+    }))
 }
 
 fn allow_checkpoint_on_close(connection: &Connection, allowed: bool) -> rusqlite::Result<()> {

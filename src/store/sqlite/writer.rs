@@ -12,6 +12,7 @@ use super::log::Log;
 use super::others::{self, Counted, Others};
 use super::session::Session;
 use super::transaction::{begin_immediate, commit, roll_back};
+use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::options::Durability;
 use crate::store::Terms;
@@ -383,7 +384,9 @@ impl Group<'_> {
         // A commit may complete the log, as far as nobody reads what lies before.
         self.writers.readers.release();
         self.writers.begin_commit();
+        point(Point::CommitBegins);
         let committed = commit(&self.writer.session.connection);
+        point(Point::CommitEnded);
         let Writer { session, log, .. } = &mut *self.writer;
         log.keep_short(&session.connection, &self.writers.readers);
         self.writers.end_commit();

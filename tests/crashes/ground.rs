@@ -1,0 +1,143 @@
+//! A file that is crashed on again and again, and what it holds each time.
+
+use super::child::Dead;
+use super::entry::{Entry, name};
+use super::history::What;
+use super::judge::{Case, Cost, Row, Rows};
+use super::plan::Plan;
+use disk_backed_cache::DiskBackedCache;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub struct Ground {
+    folder: TempDir,
+    before: Rows,
+    /// The first number that nothing on the file has had.
+    pub next: u64,
+    pub keys: u32,
+}
+
+/// Sums over crashes.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub crashes: usize,
+    pub acknowledged: usize,
+    pub checked: usize,
+    pub evicted: usize,
+    pub lost: usize,
+    pub oldest: Duration,
+    /// Kills at the moment when the file itself, and not its log, was written.
+    pub written: usize,
+    /// What was under way in how many crashes.
+    pub under_way: BTreeMap<String, usize>,
+}
+
+impl Ground {
+    pub fn new(keys: u32) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), before: Rows::new(), next: 1, keys }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("cache.db")
+    }
+
+    /// Looks at what a crash has left: at the file itself, or at a copy, so that the next child finds
+    /// the file as the last one left it.
+    pub fn examine(&mut self, plan: &Plan, dead: &Dead, copy: bool, tally: &mut Tally) {
+        tally.note(dead);
+        if !self.path().exists() {
+            assert_eq!(self.before.len(), 0, "the file is gone");
+            return;
+        }
+        let after = if copy {
+            let folder = tempfile::tempdir().unwrap();
+            for beside in ["cache.db", "cache.db-wal", "cache.db-journal"] {
+                let from = self.folder.path().join(beside);
+                if from.exists() {
+                    fs::copy(from, folder.path().join(beside)).unwrap();
+                }
+            }
+            read(&folder.path().join("cache.db"), self.keys)
+        } else {
+            read(&self.path(), self.keys)
+        };
+        tally.checked += after.len();
+        let before = &self.before;
+        let case =
+            Case { plan, before, history: &dead.history, after: &after, killed: dead.killed };
+        match case.judge() {
+            Ok(cost) => tally.add(cost),
+            Err(wrong) => panic!("violation after {plan:?}:\n{}", wrong.join("\n")),
+        }
+        self.before = after;
+        self.next = dead.history.next_number().unwrap_or(self.next).max(self.next);
+    }
+}
+
+impl Tally {
+    fn note(&mut self, dead: &Dead) {
+        self.crashes += usize::from(dead.signal.is_some());
+        self.acknowledged += dead.history.acknowledged();
+        for operation in dead.history.operations.iter().filter(|begun| begun.ended.is_none()) {
+            let what = match &operation.what {
+                What::Put(keys) if keys.len() > 1 => "PutMany".to_owned(),
+                What::Delete(keys) if keys.len() > 1 => "DeleteMany".to_owned(),
+                what => format!("{what:?}").split('(').next().unwrap_or_default().to_owned(),
+            };
+            *self.under_way.entry(what).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, cost: Cost) {
+        self.evicted += cost.evicted;
+        self.lost += cost.lost;
+        self.oldest = self.oldest.max(cost.oldest);
+    }
+
+    pub fn print(&self, what: &str, seed: u64) {
+        let Self { crashes, acknowledged, checked, evicted, lost, oldest, written, under_way } =
+            self;
+        println!(
+            "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
+             checked, 0 committed writes lost, {evicted} evicted, {lost} buffered puts lost (the oldest \
+             accepted {} ms before the kill); {written} kills while the file itself was written; \
+             under way: {under_way:?}",
+            oldest.as_millis()
+        );
+    }
+}
+
+/// Opens a file after a crash, checks all of it, and closes it.
+fn read(path: &Path, keys: u32) -> Rows {
+    let builder = DiskBackedCache::<Entry>::builder().background_maintenance(false);
+    let cache = builder.open(path).unwrap();
+    let report = cache.verify().unwrap();
+    assert_eq!((report.problems(), report.damaged()), (&[][..], &[][..]));
+    // While the cache is open, so that closing this one does not complete the log.
+    let raw = rusqlite::Connection::open(path).unwrap();
+    let check: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    raw.close().unwrap();
+    let found = cache.get_many((0..keys).map(name)).unwrap();
+    assert_eq!(found.len() as u64, cache.len().unwrap(), "keys that nobody gave");
+    let mut rows = Rows::new();
+    for key in 0..keys {
+        let Some(entry) = found.get(&name(key)) else { continue };
+        assert!(entry.is_whole(key), "key {key} has {entry:?}");
+        let info = cache.info(&name(key)).unwrap().expect("it was found");
+        let accessed = info.accessed.as_nanos().unsigned_abs();
+        rows.insert(key, Row { number: entry.number, accessed });
+    }
+    assert_eq!(rows.len(), found.len());
+    cache.close().unwrap();
+    for beside in ["cache.db-wal", "cache.db-shm", "cache.db-journal"] {
+        assert!(
+            !path.with_file_name(beside).exists(),
+            "{beside} lies beside a file that was closed"
+        );
+    }
+    rows
+}

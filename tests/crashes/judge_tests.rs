@@ -1,0 +1,178 @@
+//! The judge is judged: by crashes that cannot be, each beside one that can.
+
+use super::*;
+
+const COMMITTED: Plan = Plan {
+    seed: 0,
+    first: 1,
+    keys: 4,
+    entries: 2,
+    threads: 1,
+    buffered: false,
+    background: false,
+    era: 1,
+    operations: 0,
+    still: false,
+};
+const BUFFERED: Plan = Plan { buffered: true, ..COMMITTED };
+
+fn rows(rows: &[(u32, u64, u64)]) -> Rows {
+    rows.iter().map(|&(key, number, accessed)| (key, Row { number, accessed })).collect()
+}
+
+type Listed<'l> = &'l [(u32, u64, u64)];
+
+/// What the judge says of rows (key, number, recency) before and after a child said these lines.
+fn after_waiting(
+    waited: Duration,
+    plan: Plan,
+    before: Listed<'_>,
+    said: &[&str],
+    after: Listed<'_>,
+) -> Result<Cost, Vec<String>> {
+    let heard = Instant::now();
+    let mut history = History::default();
+    said.iter().for_each(|line| assert!(history.hear(&format!("#{line}"), heard)));
+    let (before, after) = (rows(before), rows(after));
+    let killed = heard + waited;
+    Case { plan: &plan, before: &before, history: &history, after: &after, killed }.judge()
+}
+
+fn judged(
+    plan: Plan,
+    before: Listed<'_>,
+    said: &[&str],
+    after: Listed<'_>,
+) -> Result<Cost, Vec<String>> {
+    after_waiting(Duration::ZERO, plan, before, said, after)
+}
+
+#[track_caller]
+fn expect_wrong(judged: Result<Cost, Vec<String>>, part: &str) {
+    let wrong = judged.expect_err(part);
+    assert!(wrong.iter().any(|what| what.contains(part)), "{wrong:?}");
+}
+
+#[test]
+fn an_acknowledged_put_must_be_there_and_one_that_began_may() {
+    let began = ["begin 5 put 1"];
+    let ended = ["begin 5 put 1", "end 5"];
+    for (said, before) in [(&began[..], &[][..]), (&began, &[(1, 3, 3)])] {
+        judged(COMMITTED, before, said, before).unwrap();
+        judged(COMMITTED, before, said, &[(1, 5, 5)]).unwrap();
+    }
+    judged(COMMITTED, &[], &ended, &[(1, 5, 5)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[], &ended, &[]), "is lost");
+    expect_wrong(judged(COMMITTED, &[(1, 3, 3)], &ended, &[(1, 3, 3)]), "from before");
+    expect_wrong(judged(COMMITTED, &[], &ended, &[(1, 6, 6)]), "never written");
+    expect_wrong(judged(COMMITTED, &[], &ended, &[(2, 5, 5)]), "never written");
+}
+
+#[test]
+fn a_removal_that_was_acknowledged_holds() {
+    for removal in ["begin 5 delete 1 2", "begin 5 clear"] {
+        let row = [(1, 3, 3)];
+        judged(COMMITTED, &row, &[removal], &row).unwrap();
+        judged(COMMITTED, &row, &[removal], &[]).unwrap();
+        judged(COMMITTED, &row, &[removal, "end 5"], &[]).unwrap();
+        expect_wrong(judged(COMMITTED, &row, &[removal, "end 5"], &row), "from before");
+    }
+    expect_wrong(judged(COMMITTED, &[(3, 3, 3)], &["begin 5 delete 1", "end 5"], &[]), "is lost");
+}
+
+#[test]
+fn of_operations_at_the_same_time_either_may_be_the_last() {
+    let said = ["begin 5 put 1", "begin 6 put 1", "end 6", "end 5"];
+    judged(COMMITTED, &[], &said, &[(1, 5, 5)]).unwrap();
+    judged(COMMITTED, &[], &said, &[(1, 6, 6)]).unwrap();
+    let one_by_one = ["begin 5 put 1", "end 5", "begin 6 put 1", "end 6"];
+    expect_wrong(judged(COMMITTED, &[], &one_by_one, &[(1, 5, 5)]), "something replaced");
+}
+
+#[test]
+fn a_call_is_there_as_a_whole_or_not_at_all() {
+    for plan in [COMMITTED, BUFFERED] {
+        let said = ["begin 5 put 1 2"];
+        judged(plan, &[], &said, &[]).unwrap();
+        judged(plan, &[], &said, &[(1, 5, 5), (2, 6, 5)]).unwrap();
+        expect_wrong(judged(plan, &[], &said, &[(2, 6, 5)]), "key 1");
+        let old = [(1, 3, 3), (2, 6, 5)];
+        expect_wrong(judged(plan, &[(1, 3, 3)], &said, &old), "from before");
+    }
+}
+
+#[test]
+fn the_coldest_may_be_evicted_and_no_other() {
+    let said = ["begin 5 put 1", "end 5", "begin 6 put 2", "end 6", "begin 7 put 3", "end 7"];
+    let cost = judged(COMMITTED, &[], &said, &[(2, 6, 6), (3, 7, 7)]).unwrap();
+    assert_eq!((cost.evicted, cost.lost), (1, 0));
+    expect_wrong(judged(COMMITTED, &[], &said, &[(1, 5, 5), (3, 7, 7)]), "key 2");
+    // A hit makes the first one warmer than the second.
+    let touched = [&said[..4], &["begin 7 get 1", "end 7 5", "begin 8 put 3", "end 8"]].concat();
+    judged(COMMITTED, &[], &touched, &[(1, 5, 5), (3, 8, 8)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[], &touched, &[(2, 6, 6), (3, 8, 8)]), "key 1");
+    let missed = [&said[..4], &["begin 7 get 1", "end 7", "begin 8 put 3", "end 8"]].concat();
+    judged(COMMITTED, &[], &missed, &[(2, 6, 6), (3, 8, 8)]).unwrap();
+    // Of one call, the smallest key.
+    let call = ["begin 5 put 1 2 3", "end 5"];
+    judged(COMMITTED, &[], &call, &[(2, 6, 5), (3, 7, 5)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[], &call, &[(1, 5, 5), (3, 7, 5)]), "key 2");
+}
+
+#[test]
+fn the_limit_holds_once_the_file_is_open() {
+    let three = [(1, 1, 1), (2, 2, 2), (3, 3, 3)];
+    judged(COMMITTED, &three, &["begin 5 open"], &three).unwrap();
+    let wrong = judged(COMMITTED, &three, &["begin 5 open", "end 5"], &three);
+    expect_wrong(wrong, "above the limit");
+}
+
+#[test]
+fn buffered_puts_are_lost_from_the_end() {
+    let said = ["begin 5 put 1", "end 5", "begin 6 put 2", "end 6"];
+    let cost = judged(BUFFERED, &[], &said, &[]).unwrap();
+    assert_eq!((cost.evicted, cost.lost), (0, 2));
+    assert_eq!(judged(BUFFERED, &[], &said, &[(1, 5, 5)]).unwrap().lost, 1);
+    expect_wrong(judged(BUFFERED, &[], &said, &[(2, 6, 6)]), "is lost");
+    let replaced = ["begin 5 put 1", "end 5", "begin 6 put 1", "end 6"];
+    assert_eq!(judged(BUFFERED, &[], &replaced, &[(1, 5, 5)]).unwrap().lost, 1);
+}
+
+#[test]
+fn buffered_puts_are_there_after_whatever_commits_them() {
+    for what in ["flush", "len", "close", "delete 3", "clear"] {
+        let begin = format!("begin 6 {what}");
+        let said = ["begin 5 put 1", "end 5", &begin, "end 6"];
+        let there = if what == "clear" { &[][..] } else { &[(1, 5, 5)] };
+        judged(BUFFERED, &[], &said, there).unwrap();
+        if what != "clear" {
+            expect_wrong(judged(BUFFERED, &[], &said, &[]), "is lost");
+        }
+        judged(BUFFERED, &[], &said[..3], &[]).unwrap();
+    }
+}
+
+#[test]
+fn buffered_puts_are_there_when_they_have_waited_long() {
+    let said = ["begin 5 put 1", "end 5"];
+    let after = |waited| after_waiting(waited, BUFFERED, &[], &said, &[]);
+    let longest = MAX_DELAY + HELD_UP;
+    assert_eq!(after(longest).unwrap().oldest, longest);
+    expect_wrong(after(longest + Duration::from_millis(1)), "is lost");
+}
+
+#[test]
+fn recency_comes_from_somewhere_and_is_not_forgotten_after_a_flush() {
+    let hit = ["begin 5 get 1", "end 5 3"];
+    let row = |accessed| [(1, 3, accessed)];
+    judged(COMMITTED, &row(3), &hit, &row(3)).unwrap();
+    judged(COMMITTED, &row(3), &hit, &row(5)).unwrap();
+    expect_wrong(judged(COMMITTED, &row(3), &hit, &row(4)), "nothing gave it");
+    for what in ["flush", "close", "maintain"] {
+        let begin = format!("begin 6 {what}");
+        let said = [&hit[..], &[&begin, "end 6"]].concat();
+        judged(COMMITTED, &row(3), &said, &row(5)).unwrap();
+        judged(COMMITTED, &row(3), &said[..3], &row(3)).unwrap();
+        expect_wrong(judged(COMMITTED, &row(3), &said, &row(3)), "a flush ended");
+    }
+}

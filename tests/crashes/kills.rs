@@ -1,0 +1,115 @@
+//! Kills at random instants.
+
+use super::child::{Dead, Running};
+use super::ground::{Ground, Tally};
+use super::history::What;
+use super::judge::HELD_UP;
+use super::plan::{MAX_DELAY, Plan};
+use super::random::{Random, is_long, seed};
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+/// After how many kills a new file is begun, at most.
+const ROUNDS_OF_A_FILE: u64 = 12;
+
+/// Of how many kills one waits until no buffered put may be lost any more.
+const STILL: usize = 33;
+
+/// When a child is killed, but for a moment more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// So many lines were heard. The first one says that the file is being opened.
+    Lines(usize),
+    /// The file itself is written, as when a log is taken over: after so many lines.
+    FileWritten(usize),
+    /// A handle is being closed.
+    Closing,
+    /// Everything that waited must have been committed.
+    Still,
+}
+
+/// Kills the child of `test` 100 times, or 1,000 times in the long form.
+pub fn kill_again_and_again(test: &str) {
+    let (seed, kills) = (seed(), if is_long() { 1_000 } else { 100 });
+    println!("{kills} kills, seed {seed}");
+    let mut random = Random::new(seed);
+    let (mut ground, mut rounds) = (Ground::new(0), 0);
+    let mut tally = Tally::default();
+    for kill in 0..kills {
+        if rounds == 0 {
+            rounds = 1 + random.below(ROUNDS_OF_A_FILE);
+            ground = Ground::new(20 + random.below(180) as u32);
+        }
+        rounds -= 1;
+        let when = if kill % STILL == STILL - 1 { When::Still } else { instant(&mut random) };
+        let plan = plan(&mut random, &ground, when);
+        let dead = kill_once(test, &plan, &ground, when, &mut random, &mut tally);
+        ground.examine(&plan, &dead, random.one_in(2), &mut tally);
+    }
+    tally.print("kills", seed);
+    assert_eq!(tally.crashes, kills);
+}
+
+fn instant(random: &mut Random) -> When {
+    match random.below(10) {
+        0..2 => When::Lines(1 + random.below(4) as usize),
+        2..6 => When::Lines(1 + random.below(3_000) as usize),
+        6 => When::Lines(1 + random.below(12_000) as usize),
+        7..9 => When::FileWritten(2 + random.below(2_000) as usize),
+        _ => When::Closing,
+    }
+}
+
+fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
+    let keys = u64::from(ground.keys);
+    let still = when == When::Still;
+    Plan {
+        seed: random.next(),
+        first: ground.next,
+        keys: ground.keys,
+        // Half of them evict nothing, so that nothing may be missing.
+        entries: if random.one_in(2) { 2 * keys } else { 1 + keys / 6 + random.below(keys / 3) },
+        threads: 1 + random.below(2) * random.below(4),
+        buffered: still || random.one_in(2),
+        background: random.one_in(2),
+        era: [100, 1_500, 12_000][random.below(3) as usize],
+        operations: if still { 1 + random.below(500) } else { u64::MAX },
+        still,
+    }
+}
+
+fn kill_once(
+    test: &str,
+    plan: &Plan,
+    ground: &Ground,
+    when: When,
+    random: &mut Random,
+    tally: &mut Tally,
+) -> Dead {
+    let path = ground.path();
+    let mut running = Running::start(test, plan, &path, None);
+    let mut pause = Duration::from_micros(random.below(1_500));
+    match when {
+        When::Lines(lines) => running.hear_until(|running| running.lines >= lines),
+        When::FileWritten(lines) => {
+            running.hear_until(|running| running.lines >= lines);
+            let written = || fs::metadata(&path).and_then(|file| file.modified()).ok();
+            let before: Option<SystemTime> = written();
+            let most = lines + 20_000;
+            running.hear_until(|running| written() != before || running.lines >= most);
+            tally.written += usize::from(written() != before);
+            pause /= 3;
+        }
+        When::Closing => {
+            running.hear_until(|running| {
+                running.history.operations.last().is_some_and(|last| last.what == What::Close)
+            });
+        }
+        When::Still => {
+            running.hear_until(Running::is_still);
+            pause = MAX_DELAY + HELD_UP + Duration::from_millis(50);
+        }
+    }
+    running.hear_for(pause);
+    running.kill()
+}

@@ -1,0 +1,66 @@
+//! Deaths at named points of the library.
+//!
+//! `RUSTFLAGS="--cfg crash_points" cargo test --test crashes`
+
+use super::child::Running;
+use super::ground::{Ground, Tally};
+use super::plan::Plan;
+use super::random::{Random, is_long, seed};
+use disk_backed_cache::CRASH_POINTS;
+
+const SIGABRT: i32 = 6;
+
+/// What reaches every point. A log is only taken over if there are so many between an opening and a
+/// closing.
+const OPERATIONS: u64 = 6_000;
+
+/// Dies at each point: on a new file at the first passage, then on the same file at later ones.
+pub fn die_at_every_point(test: &str) {
+    let (seed, files) = (seed(), if is_long() { 12 } else { 1 });
+    println!("{} points, seed {seed}", CRASH_POINTS.len());
+    let mut random = Random::new(seed);
+    let mut tally = Tally::default();
+    for point in CRASH_POINTS {
+        let mut reached = 0;
+        for _ in 0..files {
+            for buffered in [false, true] {
+                reached += die_at(test, point, buffered, &mut random, &mut tally);
+            }
+        }
+        println!("{point}: {reached}");
+        assert!(reached > 0, "nobody comes by {point}");
+    }
+    tally.print("deaths at named points", seed);
+}
+
+/// Says how often the child came by and died.
+fn die_at(
+    test: &str,
+    point: &str,
+    buffered: bool,
+    random: &mut Random,
+    tally: &mut Tally,
+) -> usize {
+    let mut ground = Ground::new(60);
+    let mut reached = 0;
+    for passage in [1, 1 + random.below(5), 1 + random.below(100)] {
+        let plan = Plan {
+            seed: random.next(),
+            first: ground.next,
+            keys: ground.keys,
+            entries: 15 + random.below(20),
+            threads: 1 + random.below(3),
+            buffered,
+            background: true,
+            era: if point.starts_with("Checkpoint") { 2 * OPERATIONS } else { 1_500 },
+            operations: OPERATIONS,
+            still: false,
+        };
+        let chosen = format!("{point}:{passage}");
+        let dead = Running::start(test, &plan, &ground.path(), Some(&chosen)).last();
+        assert!(matches!(dead.signal, None | Some(SIGABRT)), "the child died of {:?}", dead.signal);
+        reached += usize::from(dead.signal.is_some());
+        ground.examine(&plan, &dead, random.one_in(2), tally);
+    }
+    reached
+}

@@ -1,0 +1,201 @@
+//! The child: it works on the file and says of each operation that it begins and that it has ended.
+
+use super::entry::{Entry, name};
+use super::plan::Plan;
+use super::random::Random;
+use disk_backed_cache::{DiskBackedCache, Timestamp};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// Works until it is killed or the plan is done.
+pub fn work(path: &Path, plan: &Plan) {
+    let desk = Desk { plan, pen: Pen::new(), number: AtomicU64::new(plan.first) };
+    let mut random = Random::new(plan.seed);
+    let mut left = plan.operations;
+    while left > 0 {
+        let cache = desk.note("open", 1, |_| (plan.builder().open(path).unwrap(), None));
+        let share = (plan.era / 2 + random.below(plan.era)).min(left).div_ceil(plan.threads);
+        left = left.saturating_sub(share * plan.threads);
+        // With buffered puts, what commits them makes the wait short; sometimes there is nothing else.
+        let calm = plan.buffered && random.one_in(2);
+        thread::scope(|scope| {
+            for _ in 0..plan.threads {
+                let (desk, cache, random) = (&desk, &cache, Random::new(random.next()));
+                let mut worker = Worker { desk, cache, random, calm };
+                scope.spawn(move || (0..share).for_each(|_| worker.act()));
+            }
+        });
+        if left == 0 && plan.still {
+            desk.pen.write("#still\n");
+            // The end comes with a signal, or with the parent's own.
+            let ended = std::io::stdin().read_to_end(&mut Vec::new());
+            panic!("the parent is gone: {ended:?}");
+        }
+        desk.note("close", 1, |_| {
+            // Or not: the last handle closes when it is dropped.
+            if random.one_in(2) {
+                cache.close().unwrap();
+            }
+            (drop(cache), None)
+        });
+    }
+}
+
+/// Standard output without a buffer. A line is one write, which a pipe takes as a whole.
+struct Pen(File);
+
+/// What a pipe takes as a whole.
+const LONGEST_LINE: usize = 4_096;
+
+impl Pen {
+    fn new() -> Self {
+        Self(File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()))
+    }
+
+    fn write(&self, line: &str) {
+        assert!(line.len() <= LONGEST_LINE);
+        assert_eq!((&self.0).write(line.as_bytes()).unwrap(), line.len());
+    }
+}
+
+/// What the threads share.
+struct Desk<'p> {
+    plan: &'p Plan,
+    pen: Pen,
+    number: AtomicU64,
+}
+
+impl Desk<'_> {
+    /// Does one operation of that many numbers, between two lines. It is given its first number.
+    fn note<R>(
+        &self,
+        what: &str,
+        numbers: u64,
+        operation: impl FnOnce(u64) -> (R, Option<u64>),
+    ) -> R {
+        let number = self.number.fetch_add(numbers, Ordering::Relaxed);
+        self.pen.write(&format!("#begin {number} {what}\n"));
+        let (result, answer) = operation(number);
+        self.pen.write(&match answer {
+            Some(answer) => format!("#end {number} {answer}\n"),
+            None => format!("#end {number}\n"),
+        });
+        result
+    }
+}
+
+struct Worker<'d> {
+    desk: &'d Desk<'d>,
+    cache: &'d DiskBackedCache<Entry>,
+    random: Random,
+    /// Whether it leaves alone what commits buffered puts.
+    calm: bool,
+}
+
+impl Worker<'_> {
+    fn act(&mut self) {
+        let most = if self.calm { 780 } else { 1_000 };
+        match self.random.below(most) {
+            0..370 => self.put(1),
+            370..440 => self.put_several(),
+            440..720 => self.get(),
+            720..770 => self.get_many(),
+            770..780 => self.desk.note("evict_memory", 1, |_| (self.cache.evict_memory(), None)),
+            780..860 => self.delete(1),
+            860..900 => self.delete_several(),
+            900..904 => self.desk.note("clear", 1, |_| (self.cache.clear().unwrap(), None)),
+            904..930 => self.desk.note("flush", 1, |_| (self.cache.flush().unwrap(), None)),
+            930..960 => {
+                self.desk.note("maintain", 1, |_| (self.cache.run_maintenance().unwrap(), None));
+            }
+            _ => drop(self.desk.note("len", 1, |_| (self.cache.len().unwrap(), None))),
+        }
+    }
+
+    /// So many different keys.
+    fn keys(&mut self, count: u64) -> Vec<u32> {
+        let mut keys = Vec::new();
+        while (keys.len() as u64) < count.min(self.desk.plan.keys.into()) {
+            let key = self.random.below(self.desk.plan.keys.into()) as u32;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    fn put_several(&mut self) {
+        let count = 2 + self.random.below(30);
+        self.put(count);
+    }
+
+    fn put(&mut self, count: u64) {
+        let keys = self.keys(count);
+        let entry = |first: u64, place: usize| Entry::new(keys[place], first + place as u64);
+        let put = |first: u64| match keys[..] {
+            [key] => self.cache.at(time(first)).put(&name(key), entry(first, 0)).unwrap(),
+            _ => {
+                let pairs = (0..keys.len()).map(|place| (name(keys[place]), entry(first, place)));
+                self.cache.at(time(first)).put_many(pairs).unwrap();
+            }
+        };
+        self.desk.note(&listed("put", &keys), keys.len() as u64, |first| (put(first), None));
+    }
+
+    fn get(&mut self) {
+        let key = self.keys(1)[0];
+        self.desk.note(&listed("get", &[key]), 1, |number| {
+            let found = self.cache.at(time(number)).get(&name(key)).unwrap();
+            ((), found.map(|entry| number_of(&entry, key)))
+        });
+    }
+
+    fn get_many(&mut self) {
+        let keys = self.keys(8);
+        self.desk.note(&listed("get_many", &keys), 1, |_| {
+            let found = self.cache.get_many(keys.iter().map(|key| name(*key))).unwrap();
+            for key in &keys {
+                let whole = found.get(&name(*key)).is_none_or(|entry| entry.is_whole(*key));
+                assert!(whole, "a get_many of key {key} found {found:?}");
+            }
+            ((), None)
+        });
+    }
+
+    fn delete_several(&mut self) {
+        let count = 2 + self.random.below(10);
+        self.delete(count);
+    }
+
+    fn delete(&mut self, count: u64) {
+        let keys = self.keys(count);
+        self.desk.note(&listed("delete", &keys), 1, |number| {
+            let cache = self.cache.at(time(number));
+            match keys[..] {
+                [key] => drop(cache.delete(&name(key)).unwrap()),
+                _ => drop(cache.delete_many(keys.iter().map(|key| name(*key))).unwrap()),
+            }
+            ((), None)
+        });
+    }
+}
+
+/// Operations happen at the times of their numbers.
+fn time(number: u64) -> Timestamp {
+    Timestamp::from_nanos(number as i64)
+}
+
+fn number_of(entry: &Entry, key: u32) -> u64 {
+    assert!(entry.is_whole(key), "a get of key {key} found {entry:?}");
+    entry.number
+}
+
+fn listed(what: &str, keys: &[u32]) -> String {
+    let mut line = what.to_owned();
+    keys.iter().for_each(|key| line.push_str(&format!(" {key}")));
+    line
+}
