@@ -1,6 +1,6 @@
 //! F12, F15: how long a disk read may miss what another process committed.
 
-use crate::child::{Child, Task};
+use crate::child::{Child, PATIENCE, Task};
 use crate::run::{self, Random};
 use disk_backed_cache::{Builder, DiskBackedCache};
 use std::collections::BTreeMap;
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The clock of two processes is read with this much between them.
 const SLACK: i128 = 1_000_000;
+
+/// On a busy machine these take longer than the test shall.
+const LEAST_COMMITS: usize = 50;
 
 fn nanos() -> i128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128
@@ -70,7 +73,8 @@ fn longest_missed(
         let readers = [true, false].map(|one| scope.spawn(move || read(cache, one, done)));
         let end = Instant::now() + length;
         let mut said = Vec::new();
-        while Instant::now() < end {
+        while Instant::now() < end || said.len() < LEAST_COMMITS {
+            assert!(Instant::now() < end + PATIENCE, "{} commits", said.len());
             said.extend(counting.heard());
             thread::park_timeout(Duration::from_millis(1));
         }
@@ -105,7 +109,7 @@ fn no_read_from_disk_misses_what_was_committed_longer_ago_than_staleness() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache.db");
         let (longest, commits) = longest_missed(child, &path, staleness, length);
-        assert!(commits > 1, "nobody committed");
+        assert!(commits >= LEAST_COMMITS, "{commits} commits");
         let allowed = staleness.as_nanos() as i128 + SLACK;
         assert!(longest <= allowed, "{longest} ns of {allowed} ns after a commit");
         // With snapshots that are kept, some reads do miss it.

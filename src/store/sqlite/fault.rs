@@ -17,7 +17,12 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         Some(ErrorCode::DiskFull) => {
             (ErrorKind::DiskFull, "the disk is full; free some space and try again")
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+        // The last one: the log's locks were never free for as long as SQLite asks, about ten seconds.
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => (
             ErrorKind::Busy,
             "another process kept the file locked for longer than busy_timeout; try again, or raise it",
         ),
@@ -83,5 +88,20 @@ pub(super) fn located(error: Error, path: Option<&Path>) -> Error {
     match path {
         Some(path) => error.with_path(path),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    /// Many processes at the log's locks made SQLite give up, which was reported as a damaged file.
+    #[test]
+    fn who_gives_up_on_the_logs_locks_was_too_busy() {
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_BUSY_RECOVERY, ffi::SQLITE_PROTOCOL] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(of_sqlite(error, None).kind(), ErrorKind::Busy, "{code}");
+        }
     }
 }
