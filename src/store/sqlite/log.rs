@@ -5,7 +5,7 @@
 //! for ever. So a log that has grown long is begun anew by force: its readers are waited for, while those
 //! who come meanwhile read the file alone.
 
-use super::writer::Readers;
+use super::session::Readers;
 use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};

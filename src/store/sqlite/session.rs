@@ -7,6 +7,7 @@
 //! reused.
 
 use super::transaction::roll_back;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
@@ -67,5 +68,30 @@ impl Session {
 
     pub fn keeps_snapshot(&self) -> bool {
         self.kept.is_some()
+    }
+}
+
+/// Connections for reading that nobody uses now.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Mutex<Vec<Session>>);
+
+/// More idle readers than this are closed.
+const IDLE_READERS: usize = 8;
+
+impl Readers {
+    pub fn take(&self) -> Option<Session> {
+        self.0.lock().pop()
+    }
+
+    pub fn give_back(&self, reader: Session) {
+        let mut readers = self.0.lock();
+        if readers.len() < IDLE_READERS {
+            readers.push(reader);
+        }
+    }
+
+    /// Ends the snapshots that idle readers keep. Whoever reads now is not waited for.
+    pub fn release(&self) {
+        self.0.lock().retain_mut(|reader| reader.release().is_ok());
     }
 }

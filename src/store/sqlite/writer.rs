@@ -10,7 +10,7 @@
 
 use super::log::Log;
 use super::others::{self, Counted, Others};
-use super::session::Session;
+use super::session::{Readers, Session};
 use super::transaction::{begin_immediate, commit, roll_back};
 use crate::crash::{Point, point};
 use crate::gate::Gate;
@@ -53,31 +53,6 @@ struct Line {
     turns: VecDeque<Arc<Turn>>,
     /// Whether somebody leads, or was told to.
     led: bool,
-}
-
-/// Connections for reading that nobody uses now.
-#[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<Vec<Session>>);
-
-/// More idle readers than this are closed.
-const IDLE_READERS: usize = 8;
-
-impl Readers {
-    pub fn take(&self) -> Option<Session> {
-        self.0.lock().pop()
-    }
-
-    pub fn give_back(&self, reader: Session) {
-        let mut readers = self.0.lock();
-        if readers.len() < IDLE_READERS {
-            readers.push(reader);
-        }
-    }
-
-    /// Ends the snapshots that idle readers keep. Whoever reads now is not waited for.
-    pub fn release(&self) {
-        self.0.lock().retain_mut(|reader| reader.release().is_ok());
-    }
 }
 
 /// The connection, and what it is set to.
