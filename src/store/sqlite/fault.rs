@@ -17,7 +17,12 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         Some(ErrorCode::DiskFull) => {
             (ErrorKind::DiskFull, "the disk is full; free some space and try again")
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+        // A protocol failure is a snapshot that could not be had in a hundred attempts.
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => (
             ErrorKind::Busy,
             "another process kept the file locked for longer than busy_timeout; try again, or raise it",
         ),
