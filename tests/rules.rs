@@ -22,7 +22,7 @@ fn every_rule_has_a_test_and_every_marker_names_a_rule() {
     assert!(!rules.is_empty(), "docs/semantics.md has no rules");
 
     let mut tested = BTreeSet::new();
-    for file in rust_files(&[root.join("tests"), root.join("src")]) {
+    for file in rust_files(&["tests", "src", "crates"].map(|folder| root.join(folder))) {
         let source = fs::read_to_string(&file).unwrap();
         let shown = file.strip_prefix(root).unwrap().display().to_string();
         for marker in markers(&source) {

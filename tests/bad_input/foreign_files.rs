@@ -35,6 +35,21 @@ fn a_file_that_is_no_database_is_refused() {
     }
 }
 
+/// Only SQLite's own journal says that a file without a header was empty before.
+// rule: F4
+#[test]
+fn a_file_of_zeros_is_refused_whatever_lies_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blank.img");
+    fs::write(&path, [0; 8_192]).unwrap();
+    let records = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 1, 9, 9, 9, 9];
+    let of_a_page = [&records[..], &[0, 0, 0, 1], &[0; 4_096]].concat();
+    for journal in [&b"Nothing in here is a journal.\n"[..], &records, &of_a_page] {
+        fs::write(folder.path().join("blank.img-journal"), journal).unwrap();
+        expect_refusal(folder.path(), &path, ErrorKind::NotACache, &["not a cache file"]);
+    }
+}
+
 // rule: F4
 #[test]
 fn a_database_of_another_application_is_refused() {

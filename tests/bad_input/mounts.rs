@@ -8,7 +8,7 @@ use crate::support::{
     builder, child_folder, expect_error, expect_refusal, expect_success, folder_with_a_cache,
     this_test_in,
 };
-use disk_backed_cache::ErrorKind;
+use disk_backed_cache::{DiskBackedCache, ErrorKind, Tier};
 use std::fs;
 use std::path::Path;
 
@@ -142,5 +142,53 @@ fn a_disk_that_fills_up_stops_writes_and_not_reads() {
         put(stored).unwrap();
         assert_eq!(cache.len().unwrap(), u64::from(stored) + 1);
         assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+// rule: F14, O6
+#[test]
+fn a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "mounts::a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again";
+    let mount = "mount -t tmpfs -o size=4m none \"$FOLDER\"";
+    mounted(test, folder.path(), mount, |folder| {
+        let other = folder.join("of another program");
+        fs::write(&other, vec![0; 1_000_000]).unwrap();
+        let path = folder.join("cache.db");
+        let cache = builder::<String>().memory_entries(3).open(&path).unwrap();
+        let key = |number: u32| number.to_string();
+        let value = |number: u32| format!("{number} {}", "x".repeat(10_000));
+        let put = |cache: &DiskBackedCache<String>, number| cache.put(&key(number), value(number));
+        let stored = (0..1_000).find(|number| put(&cache, *number).is_err()).unwrap();
+
+        // The latest are hits in memory, the others come from disk. What writes needs room in the log,
+        // removals too.
+        let serves_all = |cache: &DiskBackedCache<String>| {
+            for number in (0..stored).rev() {
+                let found = cache.get(&key(number)).unwrap();
+                assert!(found.is_some_and(|found| *found == value(number)), "{number}");
+            }
+        };
+        assert_eq!(cache.tier_of(&key(stored - 1)).unwrap(), Some(Tier::Memory));
+        serves_all(&cache);
+        for error in [cache.clear().unwrap_err(), cache.delete("0").unwrap_err()] {
+            expect_error(&error, ErrorKind::DiskFull, &["free some space"]);
+        }
+        serves_all(&cache);
+        // The recency of what was read has no room either. The file is let go of all the same.
+        assert!(cache.close().unwrap_err().is_disk_full());
+        let cache = builder::<String>().memory_entries(3).open(&path).unwrap();
+        serves_all(&cache);
+        assert!(put(&cache, stored).unwrap_err().is_disk_full());
+
+        fs::remove_file(other).unwrap();
+        put(&cache, stored).unwrap();
+        assert!(cache.delete("0").unwrap());
+        assert_eq!(cache.len().unwrap(), u64::from(stored));
+        cache.clear().unwrap();
+        put(&cache, 0).unwrap();
+        assert!(cache.verify().unwrap().is_ok());
+        cache.close().unwrap();
+        assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 1);
     });
 }

@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,10 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every SQLite file begins with, but an empty one.
 const HEADER_BYTES: u64 = 100;
+
+/// What a rollback journal of SQLite's begins with. Behind it come the number of records, a nonce, and
+/// how many pages the file had before, 4 bytes each.
+const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 /// How often a file that looks damaged is looked at again.
 const LOOKS: u32 = 5;
@@ -203,6 +207,7 @@ fn look_at(path: &Path) -> Result<(), Error> {
             .and_then(|()| check_length(&connection, path))
             .map_err(|error| error.with_path(path)),
         Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) if was_cut_off_new(path) => Ok(()),
             Some(ErrorCode::NotADatabase) => {
                 Err(not_a_database().with_source(error).with_path(path))
             }
@@ -286,10 +291,30 @@ fn has_unfinished_work(path: &Path) -> bool {
     has_beside(path, "-wal") || has_beside(path, "-journal")
 }
 
-fn has_beside(path: &Path, suffix: &str) -> bool {
+/// Whether the power failed while the file was created: its later pages are there, its header is not,
+/// and the journal beside it says that it was empty before. SQLite empties it when it opens it.
+fn was_cut_off_new(path: &Path) -> bool {
+    let mut header = [0; HEADER_BYTES as usize];
+    let mut journal = [0; JOURNAL_MAGIC.len() + 12];
+    // Files that nobody else in this process has open: one of ours would have been found open before.
+    let read = |path: &Path, bytes: &mut [u8]| {
+        File::open(path).is_ok_and(|mut file| file.read_exact(bytes).is_ok())
+    };
+    read(path, &mut header)
+        && header.iter().all(|byte| *byte == 0)
+        && read(&beside(path, "-journal"), &mut journal)
+        && journal.starts_with(&JOURNAL_MAGIC)
+        && journal.ends_with(&[0; 4])
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
-    fs::metadata(beside).is_ok_and(|metadata| metadata.len() > 0)
+    beside.into()
+}
+
+fn has_beside(path: &Path, suffix: &str) -> bool {
+    fs::metadata(beside(path, suffix)).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
@@ -331,11 +356,19 @@ pub(super) fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     match mode.as_str() {
         "wal" | "memory" => Ok(()),
         _ => {
-            patiently(|| connection.pragma_update(None, "journal_mode", "wal"))?;
+            patiently(|| switch_to_wal(connection))?;
             point(Point::LogBegun);
             Ok(())
         }
     }
+}
+
+/// The statement answers first and commits at its end, where it may fail: so it is stepped to there.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = wal")?;
+    let mut answers = statement.query([])?;
+    while answers.next()?.is_some() {}
+    Ok(())
 }
 
 /// Tries again while another process creates the file or switches it to WAL, for which SQLite does

@@ -1,0 +1,137 @@
+//! What the other tests found, each as it was, and openings by themselves.
+
+use crate::script;
+use crate::support::{Cache, Way, at};
+use disk_backed_cache::ManualClock;
+use disk_backed_cache_faults::{Call, Cut, Disk, Effect, Fault, disk};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+fn open(path: &Path) -> Cache {
+    Way::Committed.builder(&Arc::<ManualClock>::default()).open(path).unwrap()
+}
+
+/// Whether later pages of a file reached the disk and its header did not.
+fn lacks_its_header(path: &Path) -> bool {
+    fs::read(path).unwrap().first_chunk::<512>().is_some_and(|sector| *sector == [0; 512])
+}
+
+/// The power failed while a new cache wrote its tables: of the first page the first sector was lost, of
+/// the others not all. The journal beside it would have emptied the file again, but the cache looked at
+/// the file first, found no header, and refused it as not its own, every time from then on.
+// rule: F2, D1
+#[test]
+fn a_power_cut_while_a_file_is_created_leaves_one_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk();
+    disk.record();
+    open(&folder.path().join("cache.db")).close().unwrap();
+    let recording = disk.recorded();
+    let mut without_header = 0;
+    for moment in 0..recording.moments() {
+        for seed in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cache.db");
+            recording.cut(moment, Cut::Tears, seed, folder.path()).unwrap();
+            without_header += u32::from(path.exists() && lacks_its_header(&path));
+            let cache = open(&path);
+            cache.put("after", "the cut".to_owned()).unwrap();
+            assert!(cache.verify().unwrap().is_ok());
+            cache.close().unwrap();
+        }
+    }
+    println!("{} moments, {without_header} files without a header", recording.moments());
+    assert!(without_header > 0);
+}
+
+/// A read that another process kept from beginning a snapshot was told, after a hundred attempts, that
+/// the file's tables were not what they should be, and to remove the file.
+// rule: F14
+#[test]
+fn a_snapshot_that_cannot_be_had_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk();
+    let cache = open(&folder.path().join("cache.db"));
+    cache.put("a", "text".to_owned()).unwrap();
+    cache.evict_memory();
+    let fault = Fault { call: Call::ShmLock, nth: 1, lasts: true, effect: Effect::Busy };
+    disk.plan(fault);
+    let error = cache.get("a").unwrap_err();
+    assert!(error.is_busy(), "{error:?}");
+    disk.lift();
+    assert!(cache.get("a").unwrap().is_some());
+}
+
+/// The switch to WAL is committed at the end of its statement, behind the answer that is its only row.
+/// When the sync of that commit failed nobody looked any more, and the cache worked on with a rollback
+/// journal: readers and writers kept each other out, and a power cut took the last commit, synced or not.
+// rule: D2, F14
+#[test]
+fn a_switch_to_wal_that_fails_is_reported() {
+    let disk = disk();
+    for nth in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let open = || Way::Synced.builder(&Arc::<ManualClock>::default()).open(&path);
+        disk.plan(Fault { call: Call::Sync, nth, lasts: false, effect: Effect::Error });
+        let opened = open();
+        let struck = disk.lift();
+        let cache = opened.or_else(|_| open()).unwrap();
+        cache.put("a", "text".to_owned()).unwrap();
+        assert!(fs::exists(folder.path().join("cache.db-wal")).unwrap(), "sync {nth} failed");
+        assert!(!fs::exists(folder.path().join("cache.db-journal")).unwrap(), "sync {nth} failed");
+        if struck == 0 {
+            assert!(nth > 9, "an opening syncs more often than that");
+            break;
+        }
+    }
+}
+
+/// Opens a file that is full under limits it exceeds, with a fault; answers how many calls it struck.
+fn open_with_smaller_limits(disk: &Disk, fault: Fault) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let clock = Arc::<ManualClock>::default();
+    let cache = Way::Committed.builder(&clock).open(&path).unwrap();
+    let keys = &script::keys()[..8];
+    for (second, key) in (1..).zip(keys) {
+        clock.set(at(second * 1_000));
+        cache.put(key, format!("the text of {key}")).unwrap();
+    }
+    cache.close().unwrap();
+
+    let open = || Way::Committed.builder(&clock).disk_entries(3).open(&path);
+    disk.plan(fault);
+    let opened = open();
+    let struck = disk.lift();
+    if let Err(error) = &opened {
+        assert!(struck > 0 && !error.is_corrupt(), "{fault:?}: {error:?}");
+    }
+    let cache = opened.or_else(|_| open()).unwrap();
+    let report = cache.verify().unwrap();
+    assert!(report.is_ok(), "{fault:?}: {report:?}");
+    let left: BTreeSet<_> = cache.get_many(keys).unwrap().into_keys().collect();
+    assert_eq!(left, keys[5..].iter().cloned().collect(), "{fault:?}");
+    struck
+}
+
+// rule: R10, F14
+#[test]
+fn an_opening_that_fails_while_it_evicts_can_be_repeated() {
+    let disk = disk();
+    for call in Call::ALL {
+        let mut struck = 0;
+        for nth in 1.. {
+            let once = Fault { call, nth, lasts: false, effect: Effect::Error };
+            let lasts = Fault { lasts: true, ..once };
+            let met = open_with_smaller_limits(&disk, once);
+            struck += met + open_with_smaller_limits(&disk, lasts);
+            if met == 0 {
+                break;
+            }
+        }
+        println!("{call:?}: {struck} struck");
+    }
+}

@@ -1,0 +1,16 @@
+//! What the cache makes of a disk that fails, loses power, or is full.
+//!
+//! `DBC_LONG=1` runs the long form, `DBC_SEED` repeats a run.
+
+mod every_call;
+mod findings;
+mod mending;
+mod model;
+mod power_cuts;
+mod run;
+mod script;
+mod short_reads;
+mod support;
+mod threads;
+#[path = "../../../../tests/linearizability/watchdog.rs"]
+mod watchdog;
