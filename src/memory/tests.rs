@@ -421,12 +421,13 @@ fn tables_of_a_full_tier_are_well_filled_and_do_not_overflow() {
 /// limits, counted right, and where the order says it is.
 #[test]
 fn threads_that_put_and_evict_leave_a_sound_tier() {
+    const ROUNDS: i64 = if cfg!(miri) { 200 } else { 4_000 };
     let memory = memory(300);
     let evicted: u64 = std::thread::scope(|scope| {
         let work = |thread: i64| {
             let memory = &memory;
             move || {
-                (0..4_000).fold(0, |evicted, round: i64| {
+                (0..ROUNDS).fold(0, |evicted, round: i64| {
                     let key = format!("{}", (round * 7 + thread * 131) % 997);
                     // Times that repeat and go backwards now and then.
                     let time = at(if round % 5 == 0 { round - 900 } else { round });
@@ -440,7 +441,7 @@ fn threads_that_put_and_evict_leave_a_sound_tier() {
         let threads = [0, 1, 2, 3].map(|thread| scope.spawn(work(thread)));
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert!(evicted > 1_000, "{evicted}");
+    assert!(evicted > ROUNDS.unsigned_abs() / 4, "{evicted}");
     assert_eq!(memory.gauges().0, 300);
     assert_sound(&memory);
 }

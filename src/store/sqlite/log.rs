@@ -17,9 +17,6 @@ const LONG: u64 = 32 << 20;
 /// After a vain attempt the log grows by so much before the next one.
 const FURTHER: u64 = 8 << 20;
 
-/// One of so many commits looks at the length.
-const SELDOM: u32 = 16;
-
 /// How long the readers are waited for, by all who want to write.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -30,8 +27,6 @@ const STEP: Duration = Duration::from_millis(5);
 pub(super) struct Log {
     /// `None` for a database in memory, which has none.
     path: Option<PathBuf>,
-    /// Since the last look.
-    commits: u32,
     longest: u64,
 }
 
@@ -42,28 +37,18 @@ impl Log {
             path.push("-wal");
             path.into()
         };
-        Self { path: file.map(beside), commits: 0, longest: LONG }
+        Self { path: file.map(beside), longest: LONG }
     }
 
-    /// After a commit. If the log has grown long, waits for those who read it and cuts it off. Nobody may
-    /// begin to keep a snapshot meanwhile.
+    /// After each commit, for one may be as large as the file. If the log has grown long, waits for those
+    /// who read it and cuts it off. Nobody may begin to keep a snapshot meanwhile.
     pub fn keep_short(&mut self, connection: &Connection, readers: &Readers) {
-        if !self.is_long() {
+        if self.bytes() <= self.longest {
             return;
         }
         let cut = begin_anew(connection, readers);
         self.longest = if matches!(cut, Ok(true)) { LONG } else { self.bytes() + FURTHER };
         tracing::debug!(?cut, "the log had grown long");
-    }
-
-    /// Asked once for each commit.
-    fn is_long(&mut self) -> bool {
-        self.commits += 1;
-        if self.commits < SELDOM {
-            return false;
-        }
-        self.commits = 0;
-        self.bytes() > self.longest
     }
 
     fn bytes(&self) -> u64 {
@@ -115,25 +100,20 @@ mod tests {
         (folder, connection, log)
     }
 
-    /// As many commits as are looked at once, or no look.
     fn commit(log: &mut Log, connection: &Connection) {
-        let readers = Readers::default();
-        (0..SELDOM).for_each(|_| log.keep_short(connection, &readers));
+        log.keep_short(connection, &Readers::default());
     }
 
     #[test]
     fn a_long_log_is_begun_anew() {
         let (_folder, connection, mut log) = with_a_log();
-        let before = log.bytes();
-        log.keep_short(&connection, &Readers::default());
-        assert_eq!(log.bytes(), before, "not every commit looks");
         commit(&mut log, &connection);
         assert_eq!(log.bytes(), 0);
         connection.execute("INSERT INTO long VALUES (1)", []).unwrap();
         let short = log.bytes();
         commit(&mut log, &connection);
         assert_eq!(log.bytes(), short);
-        assert!(!Log::of(None).is_long());
+        assert_eq!(Log::of(None).bytes(), 0);
     }
 
     #[test]
