@@ -43,6 +43,27 @@ impl Durability {
     }
 }
 
+/// What becomes of a cache file that is found damaged when it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnCorruption {
+    /// It is refused as [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) and left as it is.
+    #[default]
+    Refuse,
+    /// It is moved aside and an empty cache takes its place, with a warning through `tracing` that names
+    /// both.
+    ///
+    /// `cache.db` becomes `cache.db.corrupt-1`, or the next number that is free, and takes its `-wal` and
+    /// `-shm` along. Nothing is ever deleted: whoever does not need these files removes them. It is
+    /// refused after all while somebody has it open, and where it cannot be moved: that takes a folder
+    /// that can be written, in a file system that knows hard links.
+    ///
+    /// Opening finds a header or catalogue that is damaged, tables of another shape, and a file that was
+    /// cut off. It does not read all rows. What an operation finds later is
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) then.
+    SetAside,
+}
+
 /// How much a tier may hold. Exactly at a limit is within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -115,6 +136,8 @@ pub(crate) struct Options {
     /// `None` is the system clock, which is asked without a detour.
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
+    /// Of interest while the file is opened only.
+    pub on_corruption: OnCorruption,
 }
 
 impl Options {
@@ -181,6 +204,7 @@ pub(crate) struct Settings {
     pub codec: CodecId,
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
+    pub on_corruption: OnCorruption,
 }
 
 impl Default for Settings {
@@ -204,6 +228,7 @@ impl Default for Settings {
             codec: CodecId::JSON,
             clock: None,
             collection: "default".to_owned(),
+            on_corruption: OnCorruption::default(),
         }
     }
 }
@@ -244,6 +269,7 @@ impl Settings {
             codec: self.codec,
             clock: self.clock,
             collection: self.collection,
+            on_corruption: self.on_corruption,
         })
     }
 

@@ -15,11 +15,13 @@ mod mend;
 mod open;
 mod put;
 mod remove;
+mod repair;
 mod upkeep;
 mod verify;
 mod write;
 
 pub(crate) use open::Guard;
+pub use repair::Repaired;
 pub use verify::Report;
 
 use crate::cacheable::Cacheable;

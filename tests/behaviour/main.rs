@@ -18,6 +18,7 @@ mod questions;
 mod recency;
 mod recency_exact;
 mod reentry;
+mod repair;
 mod size;
 mod statistics;
 mod support;

@@ -3,8 +3,9 @@
 use super::background::{Background, Upkeep};
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
-use super::{fault, open};
+use super::{aside, fault, open};
 use crate::error::{Error, ErrorKind};
+use crate::options::OnCorruption;
 use crate::store::{Task, Terms};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
@@ -45,7 +46,11 @@ impl CacheFile {
     /// If the path cannot hold a file, access is denied, or the file is not a cache file, of a newer
     /// format, or damaged; a file that is refused is left as it was.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open_or_replace(path.as_ref(), OnCorruption::Refuse)
+    }
+
+    /// What becomes of a damaged file is for the caller to say.
+    pub(crate) fn open_or_replace(path: &Path, on_corruption: OnCorruption) -> Result<Self, Error> {
         if path == Path::new(":memory:") {
             return Self::open_in_memory();
         }
@@ -54,7 +59,48 @@ impl CacheFile {
         if let Some(inner) = known.upgrade() {
             return Ok(Self { inner });
         }
-        let connection = open::open_file(path)?;
+        let seen = open::identity(path);
+        let connection = match open::try_open(path) {
+            Ok(connection) => connection,
+            Err(refused)
+                if refused.error.is_corrupt() && on_corruption == OnCorruption::SetAside =>
+            {
+                aside::replace(path, seen, refused)?
+            }
+            Err(refused) => return Err(refused.error),
+        };
+        Self::register(&mut known, connection, path)
+    }
+
+    /// An empty file in place of this one, which proved damaged and moves aside. `damage` is answered
+    /// if others use it.
+    pub(crate) fn replace(self, damage: Error) -> Result<Self, Error> {
+        let Some(path) = self.path().map(Path::to_owned) else { return Err(damage) };
+        let slot = registered(&path);
+        let mut known = slot.lock();
+        let Some(inner) = Arc::into_inner(self.inner) else { return Err(damage) };
+        let seen = open::identity(&path);
+        inner.abandon().map_err(|error| fault::of_sqlite(error, Some(&path)))?;
+        let refused = open::Refused { error: damage, proven: true };
+        let connection = aside::replace(&path, seen, refused)?;
+        Self::register(&mut known, connection, &path)
+    }
+
+    /// Lets go of a file that proved damaged. If nobody else uses it, it stays as it is.
+    pub(crate) fn abandon(self) {
+        let Some(slot) = self.path().map(registered) else { return };
+        let _known = slot.lock();
+        let abandoned = Arc::into_inner(self.inner).map_or(Ok(()), FileInner::abandon);
+        if let Err(error) = abandoned {
+            tracing::debug!(%error, "a damaged file could not be let go of as it is");
+        }
+    }
+
+    fn register(
+        known: &mut Weak<FileInner>,
+        connection: Connection,
+        path: &Path,
+    ) -> Result<Self, Error> {
         let inner = Arc::new(FileInner::new(connection, Some(open::canonical(path)))?);
         *known = Arc::downgrade(&inner);
         Ok(Self { inner })
@@ -233,6 +279,13 @@ impl FileInner {
     ) -> Result<R, Error> {
         let done = self.writers.take_turn(terms, work).await;
         done.map_err(|error| fault::of_shared(error, self.path()))
+    }
+
+    /// Closes the file and leaves its log as it is, but for an empty one.
+    fn abandon(self) -> rusqlite::Result<()> {
+        let has_log = self.path().is_some_and(|path| open::has_beside(path, "-wal"));
+        drop(self.background);
+        open::allow_checkpoint_on_close(&self.writers.into_connection(), !has_log)
     }
 
     /// Closes the file if this was its last reference.

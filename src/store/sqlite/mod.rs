@@ -4,6 +4,7 @@
 //! awaits: one poll completes every operation.
 
 mod apply;
+mod aside;
 mod audit;
 mod background;
 mod collection;
@@ -11,6 +12,7 @@ mod fault;
 mod file;
 mod open;
 mod others;
+mod repair;
 mod row;
 mod session;
 mod sql;
@@ -23,7 +25,8 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Inspect, Scanned, Store, Task, Terms, Usage, sealed,
+    Applied, Audit, Batch, Claims, Cleared, Inspect, Mended, Scanned, Store, Task, Terms, Usage,
+    sealed,
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
@@ -138,6 +141,12 @@ impl Store for SqliteStore {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
         audit::audit(&writer, self, inspect).map_err(|error| file.error(error))
+    }
+
+    async fn repair(&self, terms: &Terms) -> Result<Mended, Error> {
+        let file = self.file()?;
+        let writer = file.exclusive(terms)?;
+        repair::repair(writer.connection(), &self.sql).map_err(|error| file.error(error))
     }
 
     fn run_later(&self, delay: Duration, task: Task) {

@@ -50,19 +50,77 @@ const WRITERS_CACHE_KIB: i64 = 8 * 1024;
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
 /// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
 pub(super) fn open_file(path: &Path) -> Result<Connection, Error> {
+    try_open(path).map_err(|refused| refused.error)
+}
+
+/// Why a file was refused.
+pub(super) struct Refused {
+    pub error: Error,
+    /// Whether it was read under a lock. Otherwise another process's work may have looked like damage.
+    pub proven: bool,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, proven: false }
+    }
+}
+
+/// See [`open_file`].
+pub(super) fn try_open(path: &Path) -> Result<Connection, Refused> {
+    for _ in 0..LOOKS {
+        if let Some(connection) = open_in_place(path)? {
+            return Ok(connection);
+        }
+    }
+    let message = "the file is being replaced all the time; see who does that";
+    Err(Error::new(ErrorKind::Io, message).with_path(path).into())
+}
+
+/// `None` if the file was moved aside before it could be locked: then another one lies there now.
+fn open_in_place(path: &Path) -> Result<Option<Connection>, Refused> {
     let new = prepare_path(path)?;
     if !new {
         recognise(path)?;
     }
     let has_log = has_beside(path, "-wal");
+    let seen = identity(path);
     let connection = connect(path)?;
     let opened = initialise(&connection, path);
+    if identity(path) != seen {
+        return Ok(None);
+    }
     // A log that was there before a file is refused stays as it was. An empty one of our own goes.
     if opened.is_ok() || !has_log {
         allow_checkpoint_on_close(&connection, true)
             .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
-    opened.map(|()| connection)
+    opened.map(|()| Some(connection)).map_err(|error| Refused { error, proven: true })
+}
+
+/// What a file is, whatever it is called: device and number. `None` where that is not known.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    return fs::metadata(path).ok().map(|metadata| {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    });
+    #[cfg(not(unix))]
+    return None;
+}
+
+/// Whether the header is that of a cache which this version may read, however damaged the file is.
+pub(super) fn is_ours(path: &Path) -> bool {
+    header(path).is_ok_and(|(application, format)| {
+        application == APPLICATION_ID && format <= FORMAT_VERSION
+    })
+}
+
+/// Whether a look finds the file damaged. Nobody else may be at work on it.
+pub(super) fn looks_damaged(path: &Path) -> bool {
+    look_at(path).is_err_and(|error| error.is_corrupt())
 }
 
 /// A private database in memory.
@@ -177,10 +235,7 @@ fn look_at(path: &Path) -> Result<(), Error> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() < HEADER_BYTES) {
         return Err(not_a_database().with_path(path));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let looked = Connection::open_with_flags(immutable_uri(path), flags).and_then(|connection| {
+    let looked = open_immutable(path).and_then(|connection| {
         let ids = (application_id(&connection)?, format_version(&connection)?);
         Ok((ids, connection))
     });
@@ -189,14 +244,34 @@ fn look_at(path: &Path) -> Result<(), Error> {
             .and_then(|()| check_length(&connection, path))
             .map_err(|error| error.with_path(path)),
         Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => {
+            Some(ErrorCode::NotADatabase) if !is_ours(path) => {
                 Err(not_a_database().with_source(error).with_path(path))
             }
-            Some(ErrorCode::DatabaseCorrupt) if has_unfinished_work(path) => Ok(()),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                let ids = header(path).map_err(|error| fault::of_sqlite(error, Some(path)))?;
+                judge(ids.0, ids.1).map_err(|error| error.with_path(path))?;
+                let unfinished = has_unfinished_work(path);
+                if unfinished { Ok(()) } else { Err(fault::of_sqlite(error, Some(path))) }
+            }
             Some(ErrorCode::CannotOpen) => Err(unopenable(error, path)),
             _ => Err(fault::of_sqlite(error, Some(path))),
         },
     }
+}
+
+/// A connection that promises SQLite that the file will not change.
+fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(immutable_uri(path), flags)
+}
+
+/// Application id and format, also of a file that SQLite would not read: it is told to take it for empty.
+fn header(path: &Path) -> rusqlite::Result<(i32, i32)> {
+    let connection = open_immutable(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
+    Ok((application_id(&connection)?, format_version(&connection)?))
 }
 
 /// Refuses a file that is shorter than its header says, unless something lies beside it from which
@@ -221,6 +296,12 @@ fn not_a_database() -> Error {
 fn cut_off(bytes: u64) -> Error {
     let message =
         format!("the file is cut off: it should have {bytes} bytes; restore or remove it");
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+/// The header has a place for that, where no sound file of ours says it.
+fn forbids_writing() -> Error {
+    let message = "the file's header forbids writing, so it is damaged; restore or remove it";
     Error::new(ErrorKind::Corrupt, message)
 }
 
@@ -272,10 +353,15 @@ fn has_unfinished_work(path: &Path) -> bool {
     has_beside(path, "-wal") || has_beside(path, "-journal")
 }
 
-fn has_beside(path: &Path, suffix: &str) -> bool {
+/// Whether something lies beside the file, where SQLite puts it: no link is followed by then.
+pub(super) fn has_beside(path: &Path, suffix: &str) -> bool {
+    fs::metadata(beside(&canonical(path), suffix)).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
-    fs::metadata(beside).is_ok_and(|metadata| metadata.len() > 0)
+    beside.into()
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
@@ -365,7 +451,9 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
         }
         transaction.commit()?;
     }
-    let judged = judge(application_id(connection)?, format_version(connection)?);
+    let judged = judge(application_id(connection)?, format_version(connection)?).and(
+        if connection.is_readonly(rusqlite::MAIN_DB)? { Err(forbids_writing()) } else { Ok(()) },
+    );
     if judged.is_ok() {
         configure(connection, WRITERS_CACHE_KIB)?;
     }
@@ -396,7 +484,10 @@ fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "normal")
 }
 
-fn allow_checkpoint_on_close(connection: &Connection, allowed: bool) -> rusqlite::Result<()> {
+pub(super) fn allow_checkpoint_on_close(
+    connection: &Connection,
+    allowed: bool,
+) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !allowed).map(|_| ())
 }
 
