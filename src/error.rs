@@ -154,6 +154,11 @@ impl Error {
         }
     }
 
+    /// What is told, without the key and the path.
+    pub(crate) fn message(&self) -> &str {
+        &self.inner.message
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the cache is closed; open it again to use it")
     }

@@ -120,11 +120,11 @@ pub use codec::{Codec, Json};
 pub use crash::CRASH_POINTS;
 #[cfg(feature = "derive")]
 pub use disk_backed_cache_macros::Cacheable;
-pub use engine::Report;
+pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Tier};
 pub use error::{Error, ErrorKind};
 pub use key::MAX_KEY_CHARS;
-pub use options::Durability;
+pub use options::{Durability, OnCorruption};
 pub use semver;
 pub use stats::Stats;
 pub use store::Store;

@@ -43,7 +43,27 @@ impl Durability {
     }
 }
 
-/// How much a tier may hold. Exactly at a limit is within it.
+/// What becomes of a cache file that is found damaged when it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnCorruption {
+    /// It is refused as [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) and left as it is.
+    #[default]
+    Refuse,
+    /// It is moved aside and an empty cache takes its place, with a warning through `tracing` that names
+    /// both.
+    ///
+    /// `cache.db` becomes `cache.db.corrupt-1`, or the next number that is free, and takes its `-wal` and
+    /// `-shm` along. Nothing is ever deleted: whoever does not need these files removes them. It is
+    /// refused after all while somebody has it open, and where it cannot be moved: that takes a folder
+    /// that can be written, in a file system that knows hard links.
+    ///
+    /// Opening finds a header or catalogue that is damaged, tables of another shape, and a file that was
+    /// cut off. It does not read all rows. What an operation finds later is
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) then.
+    SetAside,
+}
+
 /// How this process uses a file, beside others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -56,6 +76,7 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// How much a tier may hold. Exactly at a limit is within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub entries: u64,
@@ -128,6 +149,8 @@ pub(crate) struct Options {
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
     pub access: Access,
+    /// Of interest while the file is opened only.
+    pub on_corruption: OnCorruption,
 }
 
 /// Larger objects never lie in memory: a slot has no room for the size. Rows of SQLite are smaller.
@@ -200,6 +223,7 @@ pub(crate) struct Settings {
     pub collection: String,
     pub exclusive: bool,
     pub read_only: bool,
+    pub on_corruption: OnCorruption,
 }
 
 impl Default for Settings {
@@ -225,6 +249,7 @@ impl Default for Settings {
             collection: "default".to_owned(),
             exclusive: false,
             read_only: false,
+            on_corruption: OnCorruption::default(),
         }
     }
 }
@@ -267,6 +292,7 @@ impl Settings {
             clock: self.clock,
             access,
             collection: self.collection,
+            on_corruption: self.on_corruption,
         })
     }
 
@@ -331,10 +357,15 @@ impl Settings {
         }
     }
 
-    /// Whoever changes nothing keeps nobody away.
+    /// Whoever changes nothing keeps nobody away, and moves nothing.
     fn contradictory_access(&self) -> Option<String> {
-        (self.exclusive && self.read_only)
-            .then(|| "exclusive and read_only contradict each other; choose one".to_owned())
+        let other = match (self.exclusive, self.on_corruption) {
+            _ if !self.read_only => return None,
+            (true, _) => "exclusive",
+            (false, OnCorruption::SetAside) => "on_corruption(SetAside)",
+            (false, OnCorruption::Refuse) => return None,
+        };
+        Some(format!("read_only and {other} contradict each other; choose one"))
     }
 
     fn misnamed_collection(&self) -> Option<String> {

@@ -5,8 +5,8 @@ use crate::cacheable::Cacheable;
 use crate::codec::Codec;
 use crate::engine::Guard;
 use crate::error::Error;
-use crate::options::{Durability, Settings};
-use crate::store::sqlite::CacheFile;
+use crate::options::{Durability, OnCorruption, Settings};
+use crate::store::sqlite::{CacheFile, SqliteStore};
 use crate::time::Clock;
 use std::fmt;
 use std::marker::PhantomData;
@@ -184,6 +184,31 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// What [`open`](Self::open) does with a file that is damaged. Default: [`OnCorruption::Refuse`].
+    ///
+    /// Only files that are recognised as caches are ever moved aside: those of other applications and of
+    /// newer formats are refused as they are.
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, OnCorruption};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("cache.db");
+    /// let open = || {
+    ///     DiskBackedCache::<String>::builder().on_corruption(OnCorruption::SetAside).open(&path)
+    /// };
+    /// open()?.put("greeting", "hello".to_owned())?;
+    /// let whole = std::fs::read(&path).unwrap();
+    /// std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    /// assert!(open()?.is_empty()?);
+    /// assert!(path.with_file_name("cache.db.corrupt-1").exists());
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    pub fn on_corruption(mut self, on_corruption: OnCorruption) -> Self {
+        self.settings.on_corruption = on_corruption;
+        self
+    }
+
     /// Opens the cache in the file at `path`, which is created, with its parent directories, if it
     /// is missing. The path `:memory:` is a private database in memory. `~` is not expanded.
     ///
@@ -194,7 +219,7 @@ impl<T: Cacheable> Builder<T> {
     /// collection holds another type, or if it is open in this process with other options.
     pub fn open(self, path: impl AsRef<Path>) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Self::handle(&CacheFile::open_as(path.as_ref(), options.access)?, options)
+        Guard::open_at(path.as_ref(), options).map(Self::handle)
     }
 
     /// Opens a private cache whose disk tier is an SQLite database in memory. It is gone with its
@@ -204,7 +229,7 @@ impl<T: Cacheable> Builder<T> {
     /// If the settings are wrong.
     pub fn open_in_memory(self) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Self::handle(&CacheFile::open_in_memory()?, options)
+        Guard::open(&CacheFile::open_in_memory()?, options).map(Self::handle)
     }
 
     /// Opens a collection of an open file.
@@ -214,15 +239,11 @@ impl<T: Cacheable> Builder<T> {
     /// process with other options.
     pub fn open_in(self, file: &CacheFile) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Self::handle(file, options)
+        Guard::open(file, options).map(Self::handle)
     }
 
-    fn handle(
-        file: &CacheFile,
-        options: crate::options::Options,
-    ) -> Result<DiskBackedCache<T>, Error> {
-        let guard = Guard::open(file, options)?;
-        Ok(DiskBackedCache { engine: Arc::clone(&guard.engine), guard })
+    fn handle(guard: Arc<Guard<T, SqliteStore>>) -> DiskBackedCache<T> {
+        DiskBackedCache { engine: Arc::clone(&guard.engine), guard }
     }
 }
 

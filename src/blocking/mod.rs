@@ -12,7 +12,7 @@ pub use builder::Builder;
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
 use crate::cacheable::Cacheable;
-use crate::engine::{Engine, Guard, Report};
+use crate::engine::{Engine, Guard, Repaired, Report};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::Error;
 use crate::stats::Stats;
@@ -245,6 +245,32 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// See the type; and if the file cannot be read at all.
     pub fn verify(&self) -> Result<Report, Error> {
         block_on(self.engine.verify())
+    }
+
+    /// Makes the collection's totals and indexes again from its rows, after damage that
+    /// [`verify`](Self::verify) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) told of.
+    ///
+    /// Rows that cannot be read or whose checksum is wrong are removed, and of several rows of one key
+    /// all but the newest. A size that is not its value's is set right. Empties memory, as
+    /// [`evict_memory`](Self::evict_memory) does, and moves no counter but those of the evictions by
+    /// which limits hold again. Reads the whole collection and holds up writers meanwhile; does no harm
+    /// to a file that is sound.
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::DiskBackedCache::<u8>::builder().open_in_memory()?;
+    /// cache.put("answer", 42)?;
+    /// let repaired = cache.repair()?;
+    /// assert_eq!((repaired.kept, repaired.removed, repaired.totals_changed), (1, 0, false));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See the type; [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if pages of the file are damaged
+    /// so that SQLite cannot go through them (nothing is changed then: close the cache and remove the
+    /// file, or open it with [`OnCorruption::SetAside`](crate::OnCorruption::SetAside)); and if the disk
+    /// cannot be written.
+    pub fn repair(&self) -> Result<Repaired, Error> {
+        block_on(self.engine.repair())
     }
 
     /// Statistics since the cache was opened. Still answers after [`close`](Self::close).

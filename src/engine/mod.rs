@@ -15,12 +15,14 @@ mod mend;
 mod open;
 mod put;
 mod remove;
+mod repair;
 mod trust;
 mod upkeep;
 mod verify;
 mod write;
 
 pub(crate) use open::Guard;
+pub use repair::Repaired;
 pub use verify::Report;
 
 use crate::cacheable::Cacheable;

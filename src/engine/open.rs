@@ -7,13 +7,14 @@ use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
 use crate::memory::Memory;
-use crate::options::{Access, Durability, Options};
+use crate::options::{Access, Durability, OnCorruption, Options};
 use crate::stats::Counters;
 use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
 use parking_lot::Mutex;
 use semver::Version;
 use std::any::Any;
+use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -42,6 +43,23 @@ pub(super) fn interval(recency_lag: Duration) -> Duration {
 }
 
 impl<T: Cacheable> Guard<T, SqliteStore> {
+    /// Opens the collection in the file at `path`, in an empty one if that proves damaged and the options
+    /// say so.
+    pub fn open_at(path: &Path, options: Options) -> Result<Arc<Self>, Error> {
+        let on_corruption = options.on_corruption;
+        let file = CacheFile::open_as(path, options.access, on_corruption)?;
+        match Self::open(&file, options.clone()) {
+            Err(damage) if damage.is_corrupt() => match on_corruption {
+                OnCorruption::SetAside => Self::open(&file.replace(damage)?, options),
+                OnCorruption::Refuse => {
+                    file.abandon();
+                    Err(damage)
+                }
+            },
+            opened => opened,
+        }
+    }
+
     /// Opens the collection that `options` name, or joins whoever has it open in this process.
     pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
         file.check(options.access)?;
@@ -142,7 +160,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// Evicts what is above the limits, in bounded batches.
-    async fn trim(&self) -> Result<(), Error> {
+    pub(super) async fn trim(&self) -> Result<(), Error> {
         let usage = self.store.usage().await?;
         self.note_usage(usage);
         if self.writable().is_err() || self.options.disk.hold(usage.entries, usage.bytes) {

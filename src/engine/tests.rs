@@ -11,8 +11,8 @@ use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Outcome, Scanned, Store, Task, Terms,
-    Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Outcome, Scanned, Store, Task,
+    Terms, Usage,
 };
 use crate::time::Timestamp;
 use parking_lot::Mutex;
@@ -107,6 +107,10 @@ impl Store for Scripted {
     }
 
     async fn audit(&self, _: &Terms, _: &Inspect<'_>) -> Result<Audit, Error> {
+        busy()
+    }
+
+    async fn repair(&self, _: &Terms) -> Result<Mended, Error> {
         busy()
     }
 

@@ -214,16 +214,21 @@ impl<V> Memory<V> {
     pub fn evict_all(&self) {
         let mut removed = Vec::new();
         for shard in &*self.shards.all {
-            let mut state = shard.lock();
-            let slots = std::mem::take(&mut state.slots);
-            state.order.clear();
-            state.rows.clear();
-            for slot in slots {
-                self.leave(&mut state, &slot);
-                removed.push(slot.into_value());
-            }
+            removed.extend(self.empty(&mut shard.lock()));
         }
         drop(removed);
+    }
+
+    /// Empties one shard but for recency, and returns its objects.
+    fn empty(&self, state: &mut State<V>) -> Vec<Arc<V>> {
+        let slots = std::mem::take(&mut state.slots);
+        state.order.clear();
+        state.rows.clear();
+        let leaving = slots.into_iter().map(|slot| {
+            self.leave(state, &slot);
+            slot.into_value()
+        });
+        leaving.collect()
     }
 
     /// Keeps what a leaving slot knows of its row's recency, and takes it off the sums.

@@ -214,6 +214,19 @@ impl<'m, V> Write<'m, V> {
         Removed { _values: removed }
     }
 
+    /// Ends a write that made the store's indexes anew with the change `revision`: memory lets go of
+    /// everything but recency. Changes that were committed before and come later do nothing.
+    pub fn end_repair(mut self, revision: i64) -> Removed<V> {
+        let mut removed = Vec::new();
+        for shard in &*self.memory.shards.all {
+            let mut state = shard.lock();
+            state.cleared = state.cleared.max(revision);
+            removed.extend(self.memory.empty(&mut state));
+        }
+        self.unfreeze();
+        Removed { _values: removed }
+    }
+
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans
     /// one that came to nothing has missed nothing. Its rows go whether it changed them or found others
     /// than were kept. (What a read keeps until then goes too, and one that ends later reads again.)

@@ -85,6 +85,10 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         inspect: &Inspect<'_>,
     ) -> impl Future<Output = Result<Audit, Error>> + Send;
 
+    /// Makes totals and indexes again from the rows, and removes rows that are none, as one thing.
+    #[doc(hidden)]
+    fn repair(&self, terms: &Terms) -> impl Future<Output = Result<Mended, Error>> + Send;
+
     /// Has `task` done in the background when `delay` has passed, where there is a thread.
     #[doc(hidden)]
     fn run_later(&self, delay: Duration, task: Task);
@@ -237,6 +241,18 @@ pub struct Usage {
     pub bytes: u64,
     /// The change after which this was so.
     pub revision: i64,
+}
+
+/// What a repair did.
+#[derive(Clone, Copy, Debug)]
+pub struct Mended {
+    /// The number of this change.
+    pub revision: i64,
+    pub kept: u64,
+    pub removed: u64,
+    /// Whether the totals were not those of the rows that were there.
+    pub totals_wrong: bool,
+    pub usage: Usage,
 }
 
 /// Something to be done by the background thread.

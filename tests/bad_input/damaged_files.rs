@@ -62,6 +62,18 @@ fn use_all(path: &Path) -> Result<(), Error> {
     cache.close()
 }
 
+/// Such a file could be opened, and every put was told that the file system was mounted read-only.
+// rule: F5
+#[test]
+fn a_header_that_forbids_writing_is_refused() {
+    let (folder, path) = folder_with_a_cache();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[18] = 3;
+    fs::write(&path, bytes).unwrap();
+    let says = &["header", "remove it", "cache.db"];
+    expect_refusal(folder.path(), &path, ErrorKind::Corrupt, says);
+}
+
 // rule: F5, V13
 #[test]
 fn no_page_of_rubbish_does_worse_than_an_error_that_says_so() {
@@ -106,4 +118,45 @@ fn a_file_with_other_tables_than_its_format_says_is_refused() {
         let after = contents(folder.path());
         assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{change}");
     }
+}
+
+/// What a file lacked that was cut off was told as an I/O error, as if the disk were to blame.
+// rule: F5
+#[test]
+fn what_is_missing_from_a_file_that_is_cut_off_is_damage() {
+    let (folder, path) = folder_with_a_cache();
+    let cache = builder::<String>().staleness(std::time::Duration::ZERO).open(&path).unwrap();
+    cache.put("long", "x".repeat(100_000)).unwrap();
+    cache.close().unwrap();
+    let cache = builder::<String>().memory_entries(0).row_cache_bytes(0).open(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(whole.len() as u64 / 2)
+        .unwrap();
+    let error = cache.get("long").unwrap_err();
+    expect_error(&error, ErrorKind::Corrupt, &["cache.db", "remove it"]);
+    drop(folder);
+}
+
+/// The log was looked for beside the link and not beside the file: such a file seemed cut off.
+// rule: F5, F10
+#[test]
+#[cfg(unix)]
+fn a_checkpoint_that_was_cut_short_is_completed_through_a_link_too() {
+    let (folder, path) = folder_with_a_cache();
+    let short = fs::metadata(&path).unwrap().len();
+    let cache = builder::<String>().open(&path).unwrap();
+    cache.put("long", "x".repeat(100_000)).unwrap();
+    let log = fs::read(folder.path().join("cache.db-wal")).unwrap();
+    cache.close().unwrap();
+    // Its first page is from after the commit; those that came with it are in the log only.
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(short).unwrap();
+    fs::write(folder.path().join("cache.db-wal"), log).unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let cache = builder::<String>().open(&link).unwrap();
+    assert_eq!(cache.get("long").unwrap().unwrap().len(), 100_000);
 }

@@ -9,5 +9,6 @@ mod foreign_files;
 mod mounts;
 mod paths;
 mod permissions;
+mod set_aside;
 mod settings;
 mod support;

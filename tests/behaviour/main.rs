@@ -19,6 +19,7 @@ mod questions;
 mod recency;
 mod recency_exact;
 mod reentry;
+mod repair;
 mod size;
 mod statistics;
 mod support;

@@ -38,6 +38,14 @@ impl Model {
         keys.len()
     }
 
+    /// Removes damaged rows and empties memory; says how many rows stay and go. Counts nothing.
+    pub fn repair(&mut self) -> (u64, u64) {
+        let before = self.len();
+        self.rows.retain(|_, row| row.damage.is_none());
+        self.memory.clear();
+        (self.len(), before - self.len())
+    }
+
     /// The statistics that a closed handle still answers.
     pub fn close(&mut self) -> Stats {
         self.memory.clear();

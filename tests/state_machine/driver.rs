@@ -77,6 +77,7 @@ impl Pair {
                 agree(cache.run_maintenance(), Ok(()))
             }
             Operation::PurgeOutdated => agree(cache.purge_outdated(), Ok(model.purge_outdated())),
+            Operation::Repair => agree(cache.repair(), Ok(model.repair())),
             // Nothing that can be seen changes.
             Operation::Flush => agree(cache.flush(), Ok(())),
             Operation::Advance(by) => {

@@ -43,6 +43,8 @@ pub trait Handle {
     fn evict_memory(&self);
     fn run_maintenance(&self) -> Result<(), Error>;
     fn purge_outdated(&self) -> Result<usize, Error>;
+    /// How many rows stay and how many are gone. The totals were right.
+    fn repair(&self) -> Result<(u64, u64), Error>;
     fn flush(&self) -> Result<(), Error>;
     fn close(&self) -> Result<(), Error>;
     fn len(&self) -> Result<u64, Error>;
@@ -185,6 +187,12 @@ impl<D: Document> Handle for DiskBackedCache<D> {
 
     fn purge_outdated(&self) -> Result<usize, Error> {
         self.purge_outdated()
+    }
+
+    fn repair(&self) -> Result<(u64, u64), Error> {
+        let repaired = self.repair()?;
+        assert!(!repaired.totals_changed, "nobody damages totals");
+        Ok((repaired.kept, repaired.removed))
     }
 
     fn flush(&self) -> Result<(), Error> {

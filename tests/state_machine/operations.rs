@@ -26,6 +26,7 @@ pub enum Operation {
     EvictMemory,
     RunMaintenance,
     PurgeOutdated,
+    Repair,
     Flush,
     Advance(Duration),
     /// Changes a row behind the cache's back; does nothing to a database in memory.
@@ -191,6 +192,7 @@ fn operations() -> BoxedStrategy<Operation> {
         25 => Just(Operation::EvictMemory),
         25 => Just(Operation::RunMaintenance),
         15 => Just(Operation::PurgeOutdated),
+        8 => Just(Operation::Repair),
         15 => Just(Operation::Flush),
         90 => (1..6_u64).prop_map(|seconds| Operation::Advance(Duration::from_secs(seconds))),
         100 => (keys(), injuries()).prop_map(|(key, injury)| Operation::Injure(key, injury)),

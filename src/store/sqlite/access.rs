@@ -1,6 +1,7 @@
 //! Opening a file as others do, alone, or without changing it.
 
-use super::{fault, open};
+use super::open::Refused;
+use super::{fault, open, recognise};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::Connection;
@@ -9,12 +10,15 @@ use std::io;
 use std::path::Path;
 
 /// Opens the file at `path`, created if it is missing, unless it is not to be changed.
-pub(super) fn open(path: &Path, access: Access) -> Result<Connection, Error> {
+pub(super) fn open(path: &Path, access: Access) -> Result<Connection, Refused> {
     let opened = match access {
-        Access::Shared | Access::Exclusive => open::open_file(path, access),
-        Access::ReadOnly => open_unchanged(path),
+        Access::Shared | Access::Exclusive => open::try_open(path, access),
+        Access::ReadOnly => open_unchanged(path).map_err(Refused::from),
     };
-    opened.map_err(|error| if error.is_busy() { in_use(error, path, access) } else { error })
+    opened.map_err(|Refused { error, proven }| {
+        let error = if error.is_busy() { in_use(error, path, access) } else { error };
+        Refused { error, proven }
+    })
 }
 
 fn open_unchanged(path: &Path) -> Result<Connection, Error> {
@@ -26,9 +30,9 @@ fn open_unchanged(path: &Path) -> Result<Connection, Error> {
         }
         Err(error) => return Err(fault::of_io(error, path)),
     }
-    open::recognise(path)?;
+    recognise::recognise(path)?;
     let connection = open::open_reader(path)?;
-    open::check_ids(&connection, path)?;
+    recognise::check_ids(&connection, path)?;
     Ok(connection)
 }
 

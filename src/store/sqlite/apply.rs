@@ -19,10 +19,10 @@ const CORRECTIONS: usize = 1_000;
 const TRIMMED: usize = 1_000;
 
 /// A collection's totals as its catalogue row has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
-    entries: i64,
-    bytes: i64,
+    pub entries: i64,
+    pub bytes: i64,
     /// The number of the last change; never reused.
     pub revision: i64,
 }
@@ -34,7 +34,7 @@ impl Totals {
         Usage { entries: count(self.entries), bytes: count(self.bytes), revision: self.revision }
     }
 
-    fn added(&mut self, size: i64) {
+    pub fn added(&mut self, size: i64) {
         self.entries = self.entries.saturating_add(1);
         self.bytes = self.bytes.saturating_add(size);
     }
@@ -44,7 +44,7 @@ impl Totals {
         self.bytes = self.bytes.saturating_sub_unsigned(size);
     }
 
-    fn next_revision(&mut self) -> i64 {
+    pub fn next_revision(&mut self) -> i64 {
         self.revision = self.revision.saturating_add(1);
         self.revision
     }
@@ -54,6 +54,15 @@ pub(super) fn totals(connection: &Connection, collection: i64) -> rusqlite::Resu
     connection.prepare_cached(sql::READ_TOTALS)?.query_row([collection], |row| {
         Ok(Totals { entries: row.get(0)?, bytes: row.get(1)?, revision: row.get(2)? })
     })
+}
+
+pub(super) fn write_totals(
+    connection: &Connection,
+    collection: i64,
+    Totals { entries, bytes, revision }: Totals,
+) -> rusqlite::Result<()> {
+    let mut write = connection.prepare_cached(sql::WRITE_TOTALS)?;
+    write.execute((collection, entries, bytes, revision)).map(|_| ())
 }
 
 /// Applies `batch` in the transaction that is open. Where more rows prove younger than their stored
@@ -133,9 +142,7 @@ impl<'c> Run<'c> {
     /// Writes the totals.
     fn end(self) -> rusqlite::Result<(Vec<Evicted>, Usage)> {
         if self.totals != self.before {
-            let Totals { entries, bytes, revision } = self.totals;
-            let mut write = self.connection.prepare_cached(sql::WRITE_TOTALS)?;
-            write.execute((self.sql.collection, entries, bytes, revision))?;
+            write_totals(self.connection, self.sql.collection, self.totals)?;
         }
         Ok((self.evicted, self.totals.usage()))
     }

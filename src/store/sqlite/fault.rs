@@ -13,6 +13,13 @@ pub(super) fn of_sqlite(error: rusqlite::Error, path: Option<&Path>) -> Error {
 }
 
 fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ) {
+        return (
+            ErrorKind::Corrupt,
+            "the file is cut off; restore it, or remove it to start empty",
+        );
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
             (ErrorKind::DiskFull, "the disk is full; free some space and try again")

@@ -5,14 +5,18 @@
 
 mod access;
 mod apply;
+mod aside;
 mod audit;
 mod background;
 mod collection;
 mod fault;
 mod file;
+mod inner;
 mod log;
 mod open;
 mod others;
+mod recognise;
+mod repair;
 mod row;
 mod session;
 mod sql;
@@ -25,13 +29,13 @@ pub use file::CacheFile;
 pub(crate) use file::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Scanned, Store, Task, Terms, Usage,
-    sealed,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Scanned, Store, Task, Terms,
+    Usage, sealed,
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
 use crate::time::Timestamp;
-use file::FileInner;
+use inner::FileInner;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
@@ -145,6 +149,12 @@ impl Store for SqliteStore {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
         audit::audit(&writer, self, inspect).map_err(|error| file.error(error))
+    }
+
+    async fn repair(&self, terms: &Terms) -> Result<Mended, Error> {
+        let file = self.file()?;
+        let writer = file.exclusive(terms)?;
+        repair::repair(writer.connection(), &self.sql).map_err(|error| file.error(error))
     }
 
     fn run_later(&self, delay: Duration, task: Task) {

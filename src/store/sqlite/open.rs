@@ -1,39 +1,24 @@
-//! Recognising, creating and opening a file.
-//!
-//! A file is looked at through a connection that promises SQLite the file will not change
-//! (`immutable`): it takes no locks, creates nothing beside the file and writes nothing. Only a
-//! file that is ours, or new, is opened for good.
+//! Creating and opening a file. Only one that is ours (`recognise`), or new, is opened for good.
 
 use super::fault;
+use super::recognise::{
+    APPLICATION_ID, FORMAT_VERSION, LOOKS, application_id, forbids_writing, format_version,
+    has_beside, judge, recognise,
+};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// "DBCa", in the header of every file of ours.
-pub(super) const APPLICATION_ID: i32 = 0x4442_4361;
-/// The newest format this version reads, and the one it writes.
-pub(super) const FORMAT_VERSION: i32 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// How long creating a file waits for another process that does the same.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What every SQLite file begins with, but an empty one.
-const HEADER_BYTES: u64 = 100;
-
-/// What a rollback journal of SQLite's begins with. Behind it come the number of records, a nonce, and
-/// how many pages the file had before, 4 bytes each.
-const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-
-/// How often a file that looks damaged is looked at again.
-const LOOKS: u32 = 5;
 
 /// When the log has so many pages, 16 MiB, a commit takes them over into the file. Each time costs two
 /// waits for the disk, and a page that was written often is taken over once; with SQLite's own default,
@@ -56,11 +41,41 @@ const WRITERS_CACHE_KIB: i64 = 8 * 1024;
 /// Opens the cache file at `path`, created if it is missing or empty, for writing. An old file keeps
 /// its journal mode until [`use_wal`], so that it is as it was if its collection is refused.
 pub(super) fn open_file(path: &Path, access: Access) -> Result<Connection, Error> {
+    try_open(path, access).map_err(|refused| refused.error)
+}
+
+/// Why a file was refused.
+pub(super) struct Refused {
+    pub error: Error,
+    /// Whether it was read under a lock. Otherwise another process's work may have looked like damage.
+    pub proven: bool,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, proven: false }
+    }
+}
+
+/// See [`open_file`].
+pub(super) fn try_open(path: &Path, access: Access) -> Result<Connection, Refused> {
+    for _ in 0..LOOKS {
+        if let Some(connection) = open_in_place(path, access)? {
+            return Ok(connection);
+        }
+    }
+    let message = "the file is being replaced all the time; see who does that";
+    Err(Error::new(ErrorKind::Io, message).with_path(path).into())
+}
+
+/// `None` if the file was moved aside before it could be locked: then another one lies there now.
+fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refused> {
     let new = prepare_path(path)?;
     if !new {
         recognise(path)?;
     }
     let has_log = has_beside(path, "-wal");
+    let seen = identity(path);
     #[cfg_attr(not(crash_points), expect(unused_mut, reason = "the hook asks for it"))]
     let mut connection = connect(path)?;
     if access == Access::Exclusive {
@@ -69,6 +84,9 @@ pub(super) fn open_file(path: &Path, access: Access) -> Result<Connection, Error
         alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
     let opened = initialise(&connection, path);
+    if identity(path) != seen {
+        return Ok(None);
+    }
     #[cfg(crash_points)]
     pass_points_at_checkpoints(&mut connection)
         .map_err(|error| fault::of_sqlite(error, Some(path)))?;
@@ -77,7 +95,20 @@ pub(super) fn open_file(path: &Path, access: Access) -> Result<Connection, Error
         allow_checkpoint_on_close(&connection, true)
             .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
-    opened.map(|()| connection)
+    opened.map(|()| Some(connection)).map_err(|error| Refused { error, proven: true })
+}
+
+/// What a file is, whatever it is called: device and number. `None` where that is not known.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    return fs::metadata(path).ok().map(|metadata| {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    });
+    #[cfg(not(unix))]
+    return None;
 }
 
 /// A private database in memory.
@@ -176,147 +207,6 @@ fn unusable(error: io::Error, path: &Path) -> Error {
     Error::new(ErrorKind::InvalidPath, message).with_source(error).with_path(path)
 }
 
-/// Refuses a file that is not ours, leaving no trace.
-///
-/// A look takes no locks, so it may fall into another process's checkpoint and find half of it. What
-/// is found damaged is looked at again before it is believed.
-pub(super) fn recognise(path: &Path) -> Result<(), Error> {
-    for _ in 0..LOOKS {
-        match look_at(path) {
-            Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
-            looked => return looked,
-        }
-    }
-    look_at(path)
-}
-
-fn look_at(path: &Path) -> Result<(), Error> {
-    // SQLite takes what is shorter than a header for a database that is still empty.
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() < HEADER_BYTES) {
-        return Err(not_a_database().with_path(path));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let looked = Connection::open_with_flags(immutable_uri(path), flags).and_then(|connection| {
-        let ids = (application_id(&connection)?, format_version(&connection)?);
-        Ok((ids, connection))
-    });
-    match looked {
-        Ok(((application, format), connection)) => judge(application, format)
-            .and_then(|()| check_length(&connection, path))
-            .map_err(|error| error.with_path(path)),
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) if was_cut_off_new(path) => Ok(()),
-            Some(ErrorCode::NotADatabase) => {
-                Err(not_a_database().with_source(error).with_path(path))
-            }
-            Some(ErrorCode::DatabaseCorrupt) if has_unfinished_work(path) => Ok(()),
-            Some(ErrorCode::CannotOpen) => Err(unopenable(error, path)),
-            _ => Err(fault::of_sqlite(error, Some(path))),
-        },
-    }
-}
-
-/// Refuses a file that is shorter than its header says, unless something lies beside it from which
-/// it is completed: after a checkpoint that was cut short, or while it is being created.
-fn check_length(connection: &Connection, path: &Path) -> Result<(), Error> {
-    if has_unfinished_work(path) {
-        return Ok(());
-    }
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let sizes = pragma("page_count").and_then(|pages| Ok((pages, pragma("page_size")?)));
-    let (pages, size) = sizes.map_err(|error| fault::of_sqlite(error, Some(path)))?;
-    let bytes = u64::from(pages) * u64::from(size);
-    let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if length < bytes { Err(cut_off(bytes)) } else { Ok(()) }
-}
-
-fn not_a_database() -> Error {
-    let message = "the file is not a cache file (not an SQLite database); choose another path";
-    Error::new(ErrorKind::NotACache, message)
-}
-
-fn cut_off(bytes: u64) -> Error {
-    let message =
-        format!("the file is cut off: it should have {bytes} bytes; restore or remove it");
-    Error::new(ErrorKind::Corrupt, message)
-}
-
-fn judge(application: i32, format: i32) -> Result<(), Error> {
-    if application != APPLICATION_ID {
-        return Err(Error::new(
-            ErrorKind::NotACache,
-            format!(
-                "the file is an SQLite database of another application \
-                 (application id {application:#010x}, a cache has {APPLICATION_ID:#010x}); choose another path"
-            ),
-        ));
-    }
-    if format > FORMAT_VERSION {
-        return Err(Error::new(
-            ErrorKind::NewerFormat,
-            format!(
-                "the file has format {format} and this version knows formats up to {FORMAT_VERSION}; \
-                 update the program, or choose another path"
-            ),
-        ));
-    }
-    if format < 1 {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            format!("the file says it has format {format}, which never was; restore or remove it"),
-        ));
-    }
-    Ok(())
-}
-
-fn immutable_uri(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut uri = String::from("file:");
-    for &byte in absolute.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                uri.push(char::from(byte))
-            }
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
-}
-
-/// Whether SQLite has something beside the file from which it completes it when it is opened.
-fn has_unfinished_work(path: &Path) -> bool {
-    has_beside(path, "-wal") || has_beside(path, "-journal")
-}
-
-/// Whether the power failed while the file was created: its later pages are there, its header is not,
-/// and the journal beside it says that it was empty before. SQLite empties it when it opens it.
-fn was_cut_off_new(path: &Path) -> bool {
-    let mut header = [0; HEADER_BYTES as usize];
-    let mut journal = [0; JOURNAL_MAGIC.len() + 12];
-    // Files that nobody else in this process has open: one of ours would have been found open before.
-    let read = |path: &Path, bytes: &mut [u8]| {
-        File::open(path).is_ok_and(|mut file| file.read_exact(bytes).is_ok())
-    };
-    read(path, &mut header)
-        && header.iter().all(|byte| *byte == 0)
-        && read(&beside(path, "-journal"), &mut journal)
-        && journal.starts_with(&JOURNAL_MAGIC)
-        && journal.ends_with(&[0; 4])
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    beside.into()
-}
-
-fn has_beside(path: &Path, suffix: &str) -> bool {
-    fs::metadata(beside(path, suffix)).is_ok_and(|metadata| metadata.len() > 0)
-}
-
 fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
@@ -330,7 +220,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Why SQLite could not open a file: it does not say, the operating system does.
-fn unopenable(error: rusqlite::Error, path: &Path) -> Error {
+pub(super) fn unopenable(error: rusqlite::Error, path: &Path) -> Error {
     match OpenOptions::new().read(true).open(path) {
         Err(reason) => fault::of_io(reason, path),
         Ok(_) => fault::of_sqlite(error, Some(path)),
@@ -373,7 +263,7 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Tries again while another process creates the file or switches it to WAL, for which SQLite does
 /// not wait.
-fn patiently<R>(run: impl Fn() -> rusqlite::Result<R>) -> rusqlite::Result<R> {
+pub(super) fn patiently<R>(run: impl Fn() -> rusqlite::Result<R>) -> rusqlite::Result<R> {
     let deadline = Instant::now() + OPEN_TIMEOUT;
     loop {
         match run() {
@@ -418,18 +308,13 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
         transaction.commit()?;
         point(Point::SchemaCommitted);
     }
-    let judged = judge(application_id(connection)?, format_version(connection)?);
+    let judged = judge(application_id(connection)?, format_version(connection)?).and(
+        if connection.is_readonly(rusqlite::MAIN_DB)? { Err(forbids_writing()) } else { Ok(()) },
+    );
     if judged.is_ok() {
         configure(connection, WRITERS_CACHE_KIB)?;
     }
     Ok(judged)
-}
-
-/// Refuses an open file that is not ours, or newer.
-pub(super) fn check_ids(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let ids = patiently(|| Ok((application_id(connection)?, format_version(connection)?)));
-    let (application, format) = ids.map_err(|error| fault::of_sqlite(error, Some(path)))?;
-    judge(application, format).map_err(|error| error.with_path(path))
 }
 
 fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -470,18 +355,13 @@ fn pass_points_at_checkpoints(connection: &mut Connection) -> rusqlite::Result<(
     }))
 }
 
-fn allow_checkpoint_on_close(connection: &Connection, allowed: bool) -> rusqlite::Result<()> {
+pub(super) fn allow_checkpoint_on_close(
+    connection: &Connection,
+    allowed: bool,
+) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !allowed).map(|_| ())
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
-}
-
-fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
-    connection.pragma_query_value(None, "application_id", |row| row.get(0))
-}
-
-fn format_version(connection: &Connection) -> rusqlite::Result<i32> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

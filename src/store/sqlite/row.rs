@@ -39,14 +39,29 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
 /// A whole row: meta columns, then checksum and value.
 pub(super) fn row(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Row> {
     let meta = meta(row)?;
-    let stored = integer(row, 6)?;
     let value = match row.get_ref(7)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
-    let sealed = seal(key, &meta.version, meta.codec, meta.created, value);
-    let intact = stored == Some(sealed) && meta.size == value.len() as u64;
+    let intact = is_sealed(row, key, &meta, value)? && meta.size == value.len() as u64;
     Ok(Row { meta, value: value.into(), intact })
+}
+
+/// The size of a value that was written under `key` as it is, whatever size the row states.
+pub(super) fn sealed_size(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Option<i64>> {
+    let ValueRef::Blob(value) = row.get_ref(7)? else { return Ok(None) };
+    let sealed = is_sealed(row, key, &meta(row)?, value)?;
+    Ok(if sealed { i64::try_from(value.len()).ok() } else { None })
+}
+
+fn is_sealed(
+    row: &rusqlite::Row<'_>,
+    key: &str,
+    meta: &Meta,
+    value: &[u8],
+) -> rusqlite::Result<bool> {
+    let sealed = seal(key, &meta.version, meta.codec, meta.created, value);
+    Ok(integer(row, 6)? == Some(sealed))
 }
 
 /// A row without its value: meta columns, then id and key.

@@ -36,12 +36,19 @@ pub(super) struct Sql {
     pub oldest: String,
     pub sums: String,
     pub values: String,
+    pub everything: String,
+    pub resize: String,
+    pub drop_order: String,
+    pub create_order: String,
+    pub reindex: String,
+    pub check: String,
 }
 
 impl Sql {
     pub fn new(id: i64) -> Self {
         let meta = meta_columns!();
         let table = format!("entries_{id}");
+        let create_order = format!("CREATE INDEX {table}_order ON {table} (accessed, key);");
         Self {
             collection: id,
             create: format!(
@@ -59,7 +66,7 @@ impl Sql {
                     checksum       INTEGER NOT NULL,
                     value          BLOB    NOT NULL
                 ) STRICT;
-                CREATE INDEX {table}_order ON {table} (accessed, key);"
+                {create_order}"
             ),
             read: format!("SELECT {meta}, checksum, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
@@ -84,6 +91,14 @@ impl Sql {
             ),
             sums: format!("SELECT count(*), coalesce(sum(size), 0), coalesce(max(revision), 0) FROM {table}"),
             values: format!("SELECT {meta}, checksum, value, id, key FROM {table} ORDER BY id"),
+            everything: format!(
+                "SELECT {meta}, checksum, value, id, key, ttl, fixed FROM {table} NOT INDEXED ORDER BY id"
+            ),
+            resize: format!("UPDATE {table} SET size = ?2 WHERE id = ?1"),
+            drop_order: format!("DROP INDEX IF EXISTS {table}_order"),
+            reindex: format!("REINDEX collections; REINDEX {table};"),
+            check: format!("PRAGMA integrity_check('{table}')"),
+            create_order,
         }
     }
 }

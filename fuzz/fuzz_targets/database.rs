@@ -1,0 +1,94 @@
+//! Bytes of a whole file against everything that opens, reads, changes, checks and mends one.
+
+#![no_main]
+
+use disk_backed_cache::{Builder, DiskBackedCache, Error, ErrorKind, OnCorruption};
+use libfuzzer_sys::fuzz_target;
+use std::fs;
+use std::path::Path;
+
+/// The keys of the files in the corpus; each has the value [`text`].
+const KEYS: [&str; 6] = ["a", "b", "c", "d", "long", "no such key"];
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("cache.db");
+    fs::write(&path, bytes).expect("there is room");
+    match builder().open(&path) {
+        Ok(cache) => use_all(&cache),
+        Err(error) => refused(&path, bytes, &error),
+    }
+});
+
+fn builder() -> Builder<String> {
+    // One limit that most files exceed.
+    DiskBackedCache::builder().background_maintenance(false).disk_entries(4)
+}
+
+fn text(key: &str) -> String {
+    match key {
+        // More than a page, whatever its size.
+        "long" => "the long text ".repeat(500),
+        _ => format!("the text of {key}"),
+    }
+}
+
+/// A file that is refused is the same afterwards, and one that is damaged moves aside if told so.
+fn refused(path: &Path, bytes: &[u8], error: &Error) {
+    let kinds =
+        [ErrorKind::Corrupt, ErrorKind::NotACache, ErrorKind::NewerFormat, ErrorKind::WrongType];
+    assert!(kinds.contains(&error.kind()), "{error:?}");
+    let same = |path: &Path| fs::read(path).expect("the file is there") == bytes;
+    assert!(same(path), "refused and changed: {error:?}");
+    let cache = match builder().on_corruption(OnCorruption::SetAside).open(path) {
+        Ok(cache) => cache,
+        Err(again) => {
+            assert!(!error.is_corrupt(), "{error:?}, then {again:?}");
+            assert!(same(path), "refused and changed: {again:?}");
+            return;
+        }
+    };
+    assert!(same(&path.with_file_name("cache.db.corrupt-1")), "moved and changed: {error:?}");
+    assert_eq!(cache.len().expect("a new file"), 0);
+    use_all(&cache);
+    assert!(cache.verify().expect("a new file").is_ok());
+}
+
+fn use_all(cache: &DiskBackedCache<String>) {
+    if let Some(found) = whole(cache.get_many(KEYS)) {
+        found.iter().for_each(|(key, value)| assert_eq!(**value, text(key)));
+    }
+    read_all(cache);
+    for key in KEYS {
+        whole(cache.contains_key(key));
+        whole(cache.info(key));
+    }
+    whole(cache.verify());
+    whole(cache.put("b", text("b")));
+    whole(cache.put("new", text("new")));
+    whole(cache.delete("c"));
+    whole(cache.run_maintenance());
+    if whole(cache.repair()).is_some()
+        && let Some(report) = whole(cache.verify())
+    {
+        // Pages that nobody uses may still be damaged.
+        let rest = report.problems().iter().find(|problem| !problem.starts_with("file: "));
+        assert!(rest.is_none() && report.damaged().is_empty(), "{report:?}");
+    }
+    read_all(cache);
+    whole(cache.clear());
+    whole(cache.close());
+}
+
+fn read_all(cache: &DiskBackedCache<String>) {
+    for key in KEYS {
+        if let Some(Some(value)) = whole(cache.get(key)) {
+            assert_eq!(*value, text(key));
+        }
+    }
+}
+
+/// What was answered, if the file was not too damaged for an answer.
+fn whole<R>(answer: Result<R, Error>) -> Option<R> {
+    answer.inspect_err(|error| assert!(error.is_corrupt(), "{error:?}")).ok()
+}

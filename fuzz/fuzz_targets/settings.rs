@@ -1,0 +1,130 @@
+//! Settings of every kind, names of collections, and keys: what is wrong is refused, all of it at once,
+//! and what is right works.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind, OnCorruption};
+use libfuzzer_sys::fuzz_target;
+use std::time::Duration;
+
+#[derive(Debug, Arbitrary)]
+struct Input {
+    settings: Settings,
+    collection: Option<String>,
+    on_file: bool,
+    keys: Vec<String>,
+    at: i64,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Settings {
+    memory_entries: Option<u64>,
+    memory_bytes: Option<u64>,
+    memory_ttl: Option<Duration>,
+    disk_entries: Option<u64>,
+    disk_bytes: Option<u64>,
+    disk_ttl: Option<Duration>,
+    max_item_size: Option<u64>,
+    row_cache_bytes: Option<u64>,
+    max_age: Option<Duration>,
+    busy_timeout: Option<Duration>,
+    recency_lag: Option<Duration>,
+    staleness: Option<Duration>,
+    buffered: Option<(Duration, u64)>,
+    verify_round_trip: bool,
+    set_aside: bool,
+}
+
+impl Settings {
+    fn apply(&self, mut builder: Builder<String>) -> Builder<String> {
+        macro_rules! set {
+            ($($name:ident),+) => {
+                $(if let Some(value) = self.$name {
+                    builder = builder.$name(value);
+                })+
+            };
+        }
+        set!(memory_entries, memory_bytes, memory_ttl, disk_entries, disk_bytes, disk_ttl);
+        set!(max_item_size, row_cache_bytes, max_age, busy_timeout, recency_lag, staleness);
+        if let Some((max_delay, max_bytes)) = self.buffered {
+            builder = builder.durability(Durability::Buffered { max_delay, max_bytes });
+        }
+        if self.set_aside {
+            builder = builder.on_corruption(OnCorruption::SetAside);
+        }
+        builder.verify_round_trip(self.verify_round_trip)
+    }
+
+    /// The rules B2 and B5: how many settings are wrong.
+    fn mistakes(&self) -> usize {
+        let times = [self.memory_ttl, self.disk_ttl, self.max_age, self.recency_lag];
+        let zero_times = times.iter().filter(|time| **time == Some(Duration::ZERO)).count();
+        let limits = [self.disk_entries, self.disk_bytes];
+        let zero_limits = limits.iter().filter(|limit| **limit == Some(0)).count();
+        let outlives = self.memory_ttl.zip(self.disk_ttl).is_some_and(|(memory, disk)| memory > disk);
+        let nothing = self.buffered.is_some_and(|(delay, bytes)| delay.is_zero() || bytes == 0);
+        zero_times + zero_limits + usize::from(outlives) + usize::from(nothing)
+    }
+}
+
+/// The rule B3.
+fn is_name(name: &str) -> bool {
+    let allowed = |letter| matches!(letter, 'a'..='z' | '0'..='9' | '_' | '-');
+    (1..=64).contains(&name.len()) && name.chars().all(allowed)
+}
+
+fuzz_target!(|input: Input| {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("cache.db");
+    let mut builder = input.settings.apply(DiskBackedCache::builder());
+    builder = builder.background_maintenance(false);
+    let misnamed = input.collection.as_deref().is_some_and(|name| !is_name(name));
+    if let Some(name) = &input.collection {
+        builder = builder.collection(name);
+    }
+    let opened = if input.on_file { builder.open(&path) } else { builder.open_in_memory() };
+    let mistakes = input.settings.mistakes() + usize::from(misnamed);
+    match opened {
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{error:?}");
+            assert_eq!(error.problems().len(), mistakes, "{error:?}");
+            assert!(!path.exists());
+        }
+        Ok(cache) => {
+            assert_eq!(mistakes, 0, "{input:?}");
+            use_keys(&cache, &input);
+        }
+    }
+});
+
+fn use_keys(cache: &DiskBackedCache<String>, input: &Input) {
+    let at = cache.at(disk_backed_cache::Timestamp::from_nanos(input.at));
+    for key in &input.keys {
+        let value = format!("the value of {key:?}");
+        let put = at.put(key, value.clone());
+        if !(1..=256).contains(&key.chars().count()) {
+            assert_eq!(put.expect_err("no key").kind(), ErrorKind::InvalidKey);
+            assert_eq!(cache.get(key).expect_err("no key").kind(), ErrorKind::InvalidKey);
+            continue;
+        }
+        match put {
+            Ok(()) => {}
+            Err(error) => assert!(error.is_too_large(), "{error:?}"),
+        }
+        if let Some(found) = at.get(key).expect("the file is whole") {
+            assert_eq!(*found, value);
+            assert!(at.contains_key(key).expect("the file is whole"));
+        }
+        at.info(key).expect("the file is whole");
+    }
+    cache.run_maintenance().expect("the file is whole");
+    cache.repair().expect("the file is whole");
+    let report = cache.verify().expect("the file is whole");
+    assert!(report.is_ok(), "{report:?}");
+    let limits = [input.settings.disk_entries, input.settings.disk_bytes];
+    let sizes = [report.entries(), report.bytes()];
+    let within = |(limit, size): (Option<u64>, u64)| limit.is_none_or(|limit| size <= limit);
+    assert!(limits.into_iter().zip(sizes).all(within), "{report:?}");
+    cache.close().expect("the file is whole");
+}

@@ -1,0 +1,82 @@
+//! Thousands of cache files with damage of every kind, in the database, its log and the index of that.
+//! Whatever is asked of them: never a panic, never a hang, never a value that was not written under its
+//! key; always an error that says what it is, a row that is counted as discarded, or a miss. What moves
+//! aside is the same afterwards, byte for byte.
+//!
+//! 5,000 files; with `DBC_LONG=1` 100,000. `DBC_SEED` repeats a run, which prints its seed.
+
+#[path = "corruption/bases.rs"]
+mod bases;
+#[path = "corruption/exercise.rs"]
+mod exercise;
+#[path = "corruption/mutation.rs"]
+mod mutation;
+#[path = "corruption/records.rs"]
+mod records;
+#[path = "corruption/tally.rs"]
+mod tally;
+#[path = "linearizability/watchdog.rs"]
+mod watchdog;
+
+use bases::Base;
+use exercise::exercise;
+use mutation::Mutator;
+use std::hash::{BuildHasher, RandomState};
+use tally::Tally;
+use watchdog::watched;
+
+/// Says which file it was when something fails.
+struct Context {
+    seed: u64,
+    file: usize,
+    what: String,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, file, what } = self;
+            println!("DBC_SEED={seed}, file {file}: {what}");
+        }
+    }
+}
+
+// rule: F5, F16, F17, V13, O32
+#[test]
+fn no_damage_does_worse_than_an_error_or_a_miss() {
+    let long = std::env::var_os("DBC_LONG").is_some();
+    let files = if long { 100_000 } else { 5_000 };
+    let seed = std::env::var("DBC_SEED")
+        .map_or_else(|_| RandomState::new().hash_one(files), |seed| seed.parse().unwrap());
+    println!("{files} damaged files, DBC_SEED={seed}");
+    watched(move |alive| {
+        let bases = Base::all();
+        let mut mutator = Mutator::new(seed);
+        let mut tally = Tally::default();
+        let folder = tempfile::tempdir().unwrap();
+        for file in 0..files {
+            let base = &bases[mutator.below(bases.len())];
+            let (damaged, what) = mutator.damage(base, &bases);
+            let what = format!("{}, {what}", base.name);
+            let _context = Context { seed, file, what };
+            exercise(folder.path(), &damaged, file % 2 == 0, &mut tally);
+            alive();
+        }
+        println!("{tally}");
+        tally.expect_all_kinds();
+    });
+}
+
+/// The check must not find what is not there, and must find all there is.
+#[test]
+fn undamaged_files_have_everything() {
+    // In the child, that is the end of it.
+    bases::child();
+    let folder = tempfile::tempdir().unwrap();
+    for base in Base::all() {
+        let mut tally = Tally::default();
+        exercise(folder.path(), &base.files, true, &mut tally);
+        assert_eq!((tally.opened, tally.errors.len(), tally.discarded), (1, 0, 0), "{tally}");
+        assert_eq!((tally.missed, tally.repaired), (base.absent, 2), "{}: {tally}", base.name);
+    }
+}

@@ -1,0 +1,153 @@
+//! Everything that a program may ask of a damaged file.
+
+use crate::bases::{COLLECTIONS, Files, KEYS, beside, builder};
+use crate::records::{Record, key};
+use crate::tally::Tally;
+use disk_backed_cache::{DiskBackedCache, Error, OnCorruption};
+use std::fs;
+use std::path::Path;
+
+type Cache = DiskBackedCache<Record>;
+
+/// Opens the files and uses them; if they are refused and `twice`, once more so that they move aside.
+pub fn exercise(folder: &Path, files: &Files, twice: bool, tally: &mut Tally) {
+    let path = folder.join("cache.db");
+    files.write(&path);
+    let first = if twice { OnCorruption::Refuse } else { OnCorruption::SetAside };
+    match open(&path, COLLECTIONS[0], first) {
+        Ok(cache) => used(&path, files, cache, tally),
+        Err(error) => {
+            tally.error("open", &error);
+            tally.refused += 1;
+            expect_untouched(&path, files, &error);
+            if twice {
+                match open(&path, COLLECTIONS[0], OnCorruption::SetAside) {
+                    Ok(cache) => used(&path, files, cache, tally),
+                    Err(again) => {
+                        assert_eq!(error.kind(), again.kind(), "{error}, then {again}");
+                        assert!(!error.is_corrupt() || !files.say_they_are_ours(), "{error}");
+                        expect_untouched(&path, files, &again);
+                    }
+                }
+            } else {
+                assert!(!error.is_corrupt() || !files.say_they_are_ours(), "{error}");
+            }
+        }
+    }
+    for entry in fs::read_dir(folder).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}
+
+/// What is refused stays as it is, but for the index of a log, which every look makes anew.
+fn expect_untouched(path: &Path, files: &Files, error: &Error) {
+    let left = Files::read(path);
+    assert!(left.database == files.database, "refused, and changed: {error}");
+    assert!(left.log == files.log, "refused, and its log changed: {error}");
+    assert!(!beside(path, ".corrupt-1").exists(), "refused, and moved: {error}");
+}
+
+fn open(path: &Path, collection: &str, on_corruption: OnCorruption) -> Result<Cache, Error> {
+    builder(collection).on_corruption(on_corruption).open(path)
+}
+
+fn used(path: &Path, files: &Files, first: Cache, tally: &mut Tally) {
+    let aside = beside(path, ".corrupt-1");
+    let damaged = !aside.exists();
+    if damaged {
+        tally.opened += 1;
+    } else {
+        tally.set_aside += 1;
+        let kept = Files::read(&aside);
+        assert!(kept.database == files.database, "the file that moved aside has changed");
+        assert!(kept.log == files.log, "the log that moved aside has changed");
+    }
+    // In use already, so it moves no more.
+    let second = note(tally, "open", open(path, COLLECTIONS[1], OnCorruption::SetAside));
+    let caches: Vec<_> = [Some(first), second].into_iter().flatten().collect();
+    if !damaged {
+        assert_eq!(caches.len(), 2);
+        for cache in &caches {
+            assert_eq!(cache.len().unwrap(), 0);
+            assert!(cache.verify().unwrap().is_ok());
+        }
+    }
+    for (collection, cache) in COLLECTIONS.into_iter().zip(&caches) {
+        use_one(collection, cache, damaged, tally);
+    }
+    for cache in caches {
+        note(tally, "close", cache.close());
+    }
+    assert_eq!(beside(path, ".corrupt-1").exists(), !damaged, "moved while it was open");
+}
+
+/// Counts an error.
+fn note<R>(tally: &mut Tally, operation: &str, result: Result<R, Error>) -> Option<R> {
+    result.inspect_err(|error| tally.error(operation, error)).ok()
+}
+
+fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
+    let keys: Vec<String> = (0..KEYS).map(key).collect();
+    if let Some(found) = note(tally, "get_many", cache.get_many(&keys)) {
+        for (key, value) in &found {
+            value.check(collection, key);
+        }
+    }
+    read_all(collection, cache, &keys, damaged.then_some(&mut *tally));
+    for key in ["k5", "k7", "k75"] {
+        note(tally, "contains_key", cache.contains_key(key));
+        note(tally, "info", cache.info(key));
+        let value = Record::new(collection, key, 1);
+        if note(tally, "put", cache.put(key, value.clone())).is_some()
+            && let Some(Some(found)) = note(tally, "get", cache.get(key))
+        {
+            assert_eq!(*found, value, "put, then got");
+        }
+    }
+    note(tally, "delete", cache.delete("k6"));
+    note(tally, "len", cache.len());
+    note(tally, "run_maintenance", cache.run_maintenance());
+    note(tally, "verify", cache.verify());
+    if note(tally, "repair", cache.repair()).is_some() {
+        expect_repaired(collection, cache, &keys, damaged, tally);
+    }
+    let stats = cache.stats();
+    tally.discarded += stats.decode_failures + stats.schema_mismatches;
+    note(tally, "flush", cache.flush());
+    note(tally, "clear", cache.clear());
+}
+
+/// Every value is right or is missed. Counts if asked to.
+fn read_all(collection: &str, cache: &Cache, keys: &[String], tally: Option<&mut Tally>) {
+    let mut counted = Tally::default();
+    let counts = tally.unwrap_or(&mut counted);
+    for key in keys {
+        match note(counts, "get", cache.get(key)) {
+            Some(Some(value)) => {
+                let own = value.check(collection, key);
+                *(if own { &mut counts.right } else { &mut counts.strayed }) += 1;
+            }
+            Some(None) => counts.missed += 1,
+            None => {}
+        }
+    }
+}
+
+/// Rows, totals and memory fit together. Pages that nobody uses, and other collections, may not.
+fn expect_repaired(
+    collection: &str,
+    cache: &Cache,
+    keys: &[String],
+    damaged: bool,
+    tally: &mut Tally,
+) {
+    let Some(report) = note(tally, "verify", cache.verify()) else { return };
+    let problems = report.problems().iter();
+    let own: Vec<_> = problems.filter(|problem| !problem.starts_with("file: ")).collect();
+    assert!(own.is_empty() && report.damaged().is_empty(), "after the repair: {report:?}");
+    if damaged {
+        let count = if report.is_ok() { &mut tally.repaired } else { &mut tally.rest_damaged };
+        *count += 1;
+    }
+    read_all(collection, cache, keys, None);
+}
