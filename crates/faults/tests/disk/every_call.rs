@@ -72,7 +72,7 @@ fn strike_each(
         let mut total = Tally::default();
         let most = match (lasts, effect) {
             // Opening a file tries for 5 s to get a lock.
-            (true, Effect::Busy) => 2,
+            (true, Effect::Busy) => 1,
             _ if long() => MOST,
             _ => SAMPLE,
         };

@@ -12,5 +12,4 @@ mod script;
 mod short_reads;
 mod support;
 mod threads;
-#[path = "../../../../tests/linearizability/watchdog.rs"]
 mod watchdog;
