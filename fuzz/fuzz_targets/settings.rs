@@ -62,7 +62,8 @@ impl Settings {
         let zero_times = times.iter().filter(|time| **time == Some(Duration::ZERO)).count();
         let limits = [self.disk_entries, self.disk_bytes];
         let zero_limits = limits.iter().filter(|limit| **limit == Some(0)).count();
-        let outlives = self.memory_ttl.zip(self.disk_ttl).is_some_and(|(memory, disk)| memory > disk);
+        let outlives =
+            self.memory_ttl.zip(self.disk_ttl).is_some_and(|(memory, disk)| memory > disk);
         let nothing = self.buffered.is_some_and(|(delay, bytes)| delay.is_zero() || bytes == 0);
         zero_times + zero_limits + usize::from(outlives) + usize::from(nothing)
     }
