@@ -17,6 +17,7 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What all clones of a handle share. Dropping it closes the cache.
@@ -32,6 +33,9 @@ impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
     }
 }
 
+/// How long a thread that finds a file damaged waits for others that have it open.
+const REPLACED_BY_THEN: Duration = Duration::from_secs(1);
+
 /// The background thread runs at least this often.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
 /// And at most this often.
@@ -46,17 +50,26 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
     /// Opens the collection in the file at `path`, in an empty one if that proves damaged and the options
     /// say so.
     pub fn open_at(path: &Path, options: Options) -> Result<Arc<Self>, Error> {
-        let on_corruption = options.on_corruption;
-        let file = CacheFile::open_as(path, options.access, on_corruption)?;
-        match Self::open(&file, options.clone()) {
-            Err(damage) if damage.is_corrupt() => match on_corruption {
-                OnCorruption::SetAside => Self::open(&file.replace(damage)?, options),
-                OnCorruption::Refuse => {
-                    file.abandon();
-                    Err(damage)
+        let deadline = Instant::now() + REPLACED_BY_THEN;
+        loop {
+            let file = CacheFile::open_as(path, options.access, options.on_corruption)?;
+            let damage = match Self::open(&file, options.clone()) {
+                Err(error) if error.is_corrupt() => error,
+                opened => return opened,
+            };
+            if options.on_corruption == OnCorruption::Refuse {
+                file.abandon();
+                return Err(damage);
+            }
+            match file.replace(damage) {
+                Ok(empty) => return Self::open(&empty, options),
+                // Another thread has found it damaged too: one of them replaces it, when the others have
+                // let go.
+                Err(error) if error.is_corrupt() && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1));
                 }
-            },
-            opened => opened,
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -24,6 +24,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// lie in no row yet, and a damaged file might not take them.
     pub async fn repair(&self) -> Result<Repaired, Error> {
         let _operation = self.lifecycle.enter()?;
+        self.writable()?;
         let write = self.memory.begin_clear();
         let mended = self.store.repair(&self.terms).await?;
         let removed = write.end_repair(mended.revision);

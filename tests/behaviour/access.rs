@@ -1,4 +1,4 @@
-//! F16 and F17: a file alone, and a file unchanged.
+//! F18 and F19: a file alone, and a file unchanged.
 
 use crate::support::{Child, Doc, Upgraded, at, on_file, raw, text};
 use disk_backed_cache::{Builder, CacheFile, DiskBackedCache, ErrorKind, Tier};
@@ -10,7 +10,7 @@ fn builder() -> Builder<String> {
     DiskBackedCache::builder().background_maintenance(false).staleness(Duration::ZERO)
 }
 
-// rule: F16
+// rule: F18
 #[test]
 fn a_file_that_is_open_exclusively_is_in_use_for_others() {
     let child = Child::of("access::a_file_that_is_open_exclusively_is_in_use_for_others");
@@ -43,7 +43,7 @@ fn a_file_that_is_open_exclusively_is_in_use_for_others() {
     });
 }
 
-// rule: F16
+// rule: F18
 #[test]
 fn a_file_that_others_have_open_cannot_be_had_exclusively() {
     let child = Child::of("access::a_file_that_others_have_open_cannot_be_had_exclusively");
@@ -65,7 +65,7 @@ fn a_file_that_others_have_open_cannot_be_had_exclusively() {
     });
 }
 
-// rule: F16
+// rule: F18
 #[test]
 fn whoever_has_a_file_exclusively_does_everything_through_one_connection() {
     on_file(|_, path| {
@@ -100,7 +100,7 @@ fn bytes_of(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-// rule: F17
+// rule: F19
 #[test]
 fn a_file_that_is_opened_read_only_is_read_and_not_changed() {
     on_file(|_, path| {
@@ -125,6 +125,7 @@ fn a_file_that_is_opened_read_only_is_read_and_not_changed() {
             cache.delete("a").unwrap_err(),
             cache.clear().unwrap_err(),
             cache.purge_outdated().unwrap_err(),
+            cache.repair().unwrap_err(),
         ];
         for error in refused {
             assert_eq!(error.kind(), ErrorKind::ReadOnly);
@@ -138,7 +139,7 @@ fn a_file_that_is_opened_read_only_is_read_and_not_changed() {
     });
 }
 
-// rule: F17, V7
+// rule: F19, V7
 #[test]
 fn rows_that_are_upgraded_are_not_rewritten_by_one_who_only_reads() {
     on_file(|_, path| {
@@ -154,7 +155,7 @@ fn rows_that_are_upgraded_are_not_rewritten_by_one_who_only_reads() {
     });
 }
 
-// rule: F17, F12
+// rule: F19, F12
 #[test]
 fn one_who_only_reads_sees_what_another_process_writes() {
     let child = Child::of("access::one_who_only_reads_sees_what_another_process_writes");
@@ -179,7 +180,7 @@ fn one_who_only_reads_sees_what_another_process_writes() {
     });
 }
 
-// rule: F17, B1
+// rule: F19, B1
 #[test]
 fn what_is_opened_read_only_must_be_there() {
     on_file(|_, path| {

@@ -1,13 +1,12 @@
 //! Files that several collections share, and which of them this process has open.
 
 use super::background::Upkeep;
-use super::inner::FileInner;
+use super::inner::{FileInner, Opened};
 use super::{access, aside, fault, open};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Access, OnCorruption};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
-use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
@@ -182,12 +181,6 @@ impl CacheFile {
                        Durability::Buffered";
         fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
     }
-}
-
-/// A handle that a file knows its collection by, whatever type it caches.
-pub(crate) trait Opened: Any + Send + Sync {
-    /// Whether it was closed, though clones of it may be alive.
-    fn is_closed(&self) -> bool;
 }
 
 /// The files this process has open. A slot is locked while its file is being opened.

@@ -1,7 +1,6 @@
 //! An open file: its connections, its collections, its background thread.
 
 use super::background::{Background, Upkeep};
-use super::file::Opened;
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
 use super::{fault, open, recognise};
@@ -11,6 +10,7 @@ use crate::options::Access;
 use crate::store::{Count, Task, Terms};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -28,6 +28,12 @@ pub(super) struct FileInner {
     closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
+}
+
+/// A handle that a file knows its collection by, whatever type it caches.
+pub(crate) trait Opened: Any + Send + Sync {
+    /// Whether it was closed, though clones of it may be alive.
+    fn is_closed(&self) -> bool;
 }
 
 /// How long a snapshot is kept at most while nobody reads.

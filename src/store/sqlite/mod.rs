@@ -26,7 +26,7 @@ mod writer;
 pub(crate) use background::Upkeep;
 pub(crate) use collection::Claimant;
 pub use file::CacheFile;
-pub(crate) use file::Opened;
+pub(crate) use inner::Opened;
 
 use super::{
     Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Scanned, Store, Task, Terms,
