@@ -2,10 +2,10 @@
 
 use crate::packet::Packet;
 use crate::run::Random;
-use disk_backed_cache::{Builder, Clock, DiskBackedCache, Durability, Stats, SystemClock};
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, ManualClock, Stats, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,35 +17,43 @@ const BETWEEN: u64 = 2_000;
 
 type Cache = DiskBackedCache<Packet<1>>;
 
+/// Time moves with the work, so that as much expires on a busy machine as on a fast one.
+const OPERATION: Duration = Duration::from_micros(100);
+
 /// A collection and the counts of its handles that were closed.
 struct Collection {
     buffered: bool,
+    clock: Arc<ManualClock>,
     cache: RwLock<Cache>,
     before: Mutex<Vec<Stats>>,
 }
 
 pub struct Load {
     path: PathBuf,
+    clock: Arc<ManualClock>,
     collections: [Collection; 2],
     seed: u64,
     operations: AtomicU64,
     reopened: AtomicU64,
 }
 
-fn builder(buffered: bool) -> Builder<Packet<1>> {
-    let builder = DiskBackedCache::builder().memory_entries(1_000).memory_bytes(1 << 20);
+fn builder(buffered: bool, clock: &Arc<ManualClock>) -> Builder<Packet<1>> {
+    let builder = DiskBackedCache::builder()
+        .clock(Arc::clone(clock))
+        .memory_entries(1_000)
+        .memory_bytes(1 << 20);
     if buffered {
         let durability =
             Durability::Buffered { max_delay: Duration::from_millis(20), max_bytes: 1 << 20 };
         builder
             .collection("buffered")
             .durability(durability)
-            .disk_entries(4_000)
+            .disk_entries(3_000)
             .disk_ttl(Duration::from_secs(2))
     } else {
         builder
             .collection("committed")
-            .disk_bytes(12 << 20)
+            .disk_bytes(8 << 20)
             .memory_ttl(Duration::from_millis(50))
             .disk_ttl(Duration::from_secs(60))
             .max_age(Duration::from_secs(3))
@@ -53,9 +61,9 @@ fn builder(buffered: bool) -> Builder<Packet<1>> {
 }
 
 impl Collection {
-    fn new(path: &Path, buffered: bool) -> Self {
-        let cache = RwLock::new(builder(buffered).open(path).unwrap());
-        Self { buffered, cache, before: Mutex::default() }
+    fn new(path: &Path, buffered: bool, clock: Arc<ManualClock>) -> Self {
+        let cache = RwLock::new(builder(buffered, &clock).open(path).unwrap());
+        Self { buffered, clock, cache, before: Mutex::default() }
     }
 
     fn close(&self, cache: &Cache) {
@@ -64,7 +72,7 @@ impl Collection {
     }
 
     fn reopen(&self, path: &Path, cache: &mut Cache) {
-        *cache = builder(self.buffered).open(path).unwrap();
+        *cache = builder(self.buffered, &self.clock).open(path).unwrap();
     }
 
     /// A count of all handles.
@@ -75,9 +83,11 @@ impl Collection {
 
 impl Load {
     pub fn new(path: &Path, seed: u64) -> Self {
-        let collections = [false, true].map(|buffered| Collection::new(path, buffered));
+        let clock = Arc::new(ManualClock::default());
+        let collections =
+            [false, true].map(|buffered| Collection::new(path, buffered, Arc::clone(&clock)));
         let (operations, reopened) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { path: path.to_owned(), collections, seed, operations, reopened }
+        Self { path: path.to_owned(), clock, collections, seed, operations, reopened }
     }
 
     /// What the threads do until they are told to end.
@@ -96,6 +106,7 @@ impl Load {
         while !done.load(Ordering::Relaxed) {
             player.play(&collection.cache.read().unwrap());
             self.operations.fetch_add(1, Ordering::Relaxed);
+            self.clock.advance(OPERATION);
         }
     }
 
@@ -209,8 +220,8 @@ impl Player {
             0 => 20_000 + self.random.below(40_000),
             _ => self.random.below(500),
         };
-        let now = SystemClock::new().now();
-        let packet = Packet::new(&key, self.writer, self.sequence, now, filling as usize);
+        let put = Timestamp::default();
+        let packet = Packet::new(&key, self.writer, self.sequence, put, filling as usize);
         (key, packet)
     }
 }
