@@ -10,7 +10,7 @@ const FOLDER: &str = "src/store/sqlite";
 const TEXTS: &str = "src/store/sqlite/sql.rs";
 
 /// What it puts into them: a table's name, which is made of a number, and names of columns.
-const PARTS: [&str; 2] = ["table", "meta"];
+const PARTS: [&str; 3] = ["table", "meta", "create_order"];
 
 /// What a statement begins with.
 const VERBS: [&str; 16] = [
