@@ -180,7 +180,8 @@ impl<'d> Run<'d> {
         };
         let apt = match (fault.call, fault.effect) {
             (_, Effect::Full) => error.kind() == ErrorKind::DiskFull,
-            (_, Effect::Busy) => error.kind() == ErrorKind::Busy,
+            // The latter where the file is opened.
+            (_, Effect::Busy) => matches!(error.kind(), ErrorKind::Busy | ErrorKind::InUse),
             (Call::Read, Effect::Half) => {
                 matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::NotACache)
             }
