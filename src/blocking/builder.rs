@@ -129,7 +129,8 @@ impl<T: Cacheable> Builder<T> {
 
     /// How long a read may miss what another process committed; what this process wrote it always sees.
     /// So long reads keep their snapshot of the file, and hits in memory ask nobody, which makes both
-    /// faster. Zero asks the file at every read. Default: 100 ms. Without a background thread no snapshot
+    /// faster. Zero asks the file at every read, and so does less than the
+    /// 10 ms by which the system's coarse clock may lag, for hits in memory. Default: 100 ms. Without a background thread no snapshot
     /// is kept.
     pub fn staleness(mut self, staleness: Duration) -> Self {
         self.settings.staleness = staleness;
