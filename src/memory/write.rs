@@ -209,8 +209,9 @@ impl<'m, V> Write<'m, V> {
             }
             self.memory.drop_cleared_pending(&mut state, revision);
             state.rows.clear();
+            state.unfreeze();
         }
-        self.unfreeze();
+        self.everything = false;
         Removed { _values: removed }
     }
 
@@ -222,8 +223,9 @@ impl<'m, V> Write<'m, V> {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             removed.extend(self.memory.empty(&mut state));
+            state.unfreeze();
         }
-        self.unfreeze();
+        self.everything = false;
         Removed { _values: removed }
     }
 
@@ -247,18 +249,6 @@ impl<'m, V> Write<'m, V> {
         }
     }
 
-    fn unfreeze(&mut self) {
-        if !std::mem::take(&mut self.everything) {
-            return;
-        }
-        for shard in &*self.memory.shards.all {
-            let mut state = shard.lock();
-            state.frozen -= 1;
-            for epoch in &mut state.epochs {
-                *epoch = epoch.wrapping_add(1);
-            }
-        }
-    }
 }
 
 impl<V> Claimer<V> {
@@ -295,7 +285,9 @@ impl<V> Claimer<V> {
 
 impl<V> Drop for Write<'_, V> {
     fn drop(&mut self) {
-        self.unfreeze();
+        if self.everything {
+            self.memory.shards.all.iter().for_each(|shard| shard.lock().unfreeze());
+        }
         self.unmark(false);
         self.claimer.gate.open();
     }
@@ -327,6 +319,15 @@ impl<V> State<V> {
         }
         if write.get().marks == 0 {
             write.remove();
+        }
+    }
+
+    /// Ends a write on everything, in the same step as it changes what lies here: a read that ends
+    /// between the two would keep what it read before.
+    fn unfreeze(&mut self) {
+        self.frozen -= 1;
+        for epoch in &mut self.epochs {
+            *epoch = epoch.wrapping_add(1);
         }
     }
 
