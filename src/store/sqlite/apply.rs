@@ -1,7 +1,8 @@
 //! Applying a batch: the rows, the totals and the evictions it causes, in one transaction.
 
+use super::ledger::{Ledger, Totals};
 use super::row;
-use super::sql::{self, Sql};
+use super::sql::Sql;
 use super::transaction::Transaction;
 use super::writer::Done;
 use crate::crash::{Point, point};
@@ -18,69 +19,25 @@ const CORRECTIONS: usize = 1_000;
 /// The most rows that one transaction evicts because of an excess that others caused.
 const TRIMMED: usize = 1_000;
 
-/// A collection's totals as its catalogue row has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub entries: i64,
-    pub bytes: i64,
-    /// The number of the last change; never reused.
-    pub revision: i64,
-}
-
-impl Totals {
-    /// A damaged catalogue may hold anything; nothing is read as less than nothing.
-    pub fn usage(self) -> Usage {
-        let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        Usage { entries: count(self.entries), bytes: count(self.bytes), revision: self.revision }
-    }
-
-    pub fn added(&mut self, size: i64) {
-        self.entries = self.entries.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(size);
-    }
-
-    fn removed(&mut self, size: u64) {
-        self.entries = self.entries.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub_unsigned(size);
-    }
-
-    pub fn next_revision(&mut self) -> i64 {
-        self.revision = self.revision.saturating_add(1);
-        self.revision
-    }
-}
-
-pub(super) fn totals(connection: &Connection, collection: i64) -> rusqlite::Result<Totals> {
-    connection.prepare_cached(sql::READ_TOTALS)?.query_row([collection], |row| {
-        Ok(Totals { entries: row.get(0)?, bytes: row.get(1)?, revision: row.get(2)? })
-    })
-}
-
-pub(super) fn write_totals(
-    connection: &Connection,
-    collection: i64,
-    Totals { entries, bytes, revision }: Totals,
-) -> rusqlite::Result<()> {
-    let mut write = connection.prepare_cached(sql::WRITE_TOTALS)?;
-    write.execute((collection, entries, bytes, revision)).map(|_| ())
-}
-
 /// Applies `batch` in the transaction that is open. Where more rows prove younger than their stored
 /// recency than one transaction shall correct, it wishes to be undone: those corrections are to be
 /// committed by themselves before it is tried again.
 pub(super) fn apply(
     connection: &Connection,
+    ledger: &mut Ledger,
     sql: &Sql,
     batch: &Batch,
     claims: &dyn Claims,
 ) -> rusqlite::Result<Done<Result<Applied, Vec<Correction>>>> {
-    let mut run = Run::begin(connection, sql)?;
+    let totals = ledger.totals(connection, sql.collection)?;
+    let before = *totals;
+    let (evicted, corrected) = (Vec::new(), Vec::new());
+    let mut run = Run { connection, sql, before, totals, evicted, corrected, insert: None };
     let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
     let ended = run.evict(batch, claims)?;
-    let corrected = std::mem::take(&mut run.corrected);
+    let Run { evicted, corrected, totals, .. } = run;
     let Some(excess) = ended else { return Ok(Done::Undo(Err(corrected))) };
-    let (evicted, usage) = run.end()?;
-    Ok(Done::Keep(Ok(Applied { outcomes, evicted, corrected, usage, excess })))
+    Ok(Done::Keep(Ok(Applied { outcomes, evicted, corrected, usage: totals.usage(), excess })))
 }
 
 /// Raises the stored recency of rows that proved younger.
@@ -99,12 +56,12 @@ pub(super) fn correct(
 /// Removes all rows of the collection, as one change.
 pub(super) fn clear(connection: &Connection, sql: &Sql) -> rusqlite::Result<Cleared> {
     let transaction = Transaction::immediate(connection)?;
-    let mut run = Run::begin(connection, sql)?;
-    let revision = run.totals.next_revision();
+    let before = Totals::read(connection, sql.collection)?;
+    let revision = before.revision.saturating_add(1);
     connection.prepare_cached(&sql.clear)?.execute([])?;
     point(Point::RowsCleared);
-    run.totals = Totals { entries: 0, bytes: 0, revision };
-    run.end()?;
+    let nothing = Totals { entries: 0, bytes: 0, revision };
+    nothing.write(connection, sql.collection)?;
     transaction.commit()?;
     point(Point::ClearCommitted);
     Ok(Cleared { revision })
@@ -118,35 +75,14 @@ struct Run<'c> {
     connection: &'c Connection,
     sql: &'c Sql,
     before: Totals,
-    totals: Totals,
+    totals: &'c mut Totals,
     evicted: Vec<Evicted>,
     corrected: Vec<Correction>,
     /// Kept from put to put.
     insert: Option<CachedStatement<'c>>,
 }
 
-impl<'c> Run<'c> {
-    fn begin(connection: &'c Connection, sql: &'c Sql) -> rusqlite::Result<Self> {
-        let totals = totals(connection, sql.collection)?;
-        Ok(Self {
-            connection,
-            sql,
-            before: totals,
-            totals,
-            evicted: Vec::new(),
-            corrected: Vec::new(),
-            insert: None,
-        })
-    }
-
-    /// Writes the totals.
-    fn end(self) -> rusqlite::Result<(Vec<Evicted>, Usage)> {
-        if self.totals != self.before {
-            write_totals(self.connection, self.sql.collection, self.totals)?;
-        }
-        Ok((self.evicted, self.totals.usage()))
-    }
-
+impl Run<'_> {
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
         match op {
             Op::Put(row) => self.put(row),

@@ -1,6 +1,6 @@
 //! Whether a collection's table, index and totals fit together.
 
-use super::apply::totals;
+use super::ledger::Totals;
 use super::transaction::Transaction;
 use super::writer::Exclusive;
 use super::{SqliteStore, row};
@@ -46,7 +46,7 @@ fn check_totals(
     store: &SqliteStore,
     audit: &mut Audit,
 ) -> rusqlite::Result<()> {
-    let said = totals(connection, store.sql.collection)?;
+    let said = Totals::read(connection, store.sql.collection)?;
     let sums = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let (entries, bytes, newest): (i64, i64, i64) =
         connection.prepare_cached(&store.sql.sums)?.query_row([], sums)?;

@@ -1,6 +1,7 @@
 //! An open file: its connections, its collections, its background thread.
 
 use super::background::{Background, Upkeep};
+use super::ledger::Ledger;
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
 use super::{fault, open, recognise};
@@ -153,7 +154,7 @@ impl FileInner {
     pub async fn take_turn<R: Send + 'static>(
         &self,
         terms: Terms,
-        work: impl Fn(&Connection) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
+        work: impl Fn(&Connection, &mut Ledger) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
     ) -> Result<R, Error> {
         let done = self.writers.take_turn(terms, work).await;
         done.map_err(|error| fault::of_shared(error, self.path()))
@@ -247,7 +248,7 @@ mod tests {
 
     /// Writes, and keeps what was written or not.
     fn turn(file: &CacheFile, keep: bool) {
-        let write = move |connection: &Connection| {
+        let write = move |connection: &Connection, _: &mut Ledger| {
             connection.pragma_update(None, "user_version", 1)?;
             Ok(if keep { Done::Keep(()) } else { Done::Undo(()) })
         };

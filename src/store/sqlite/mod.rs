@@ -12,6 +12,7 @@ mod collection;
 mod fault;
 mod file;
 mod inner;
+mod ledger;
 mod log;
 mod open;
 mod others;
@@ -36,6 +37,7 @@ use crate::error::Error;
 use crate::row::{Meta, Row};
 use crate::time::Timestamp;
 use inner::FileInner;
+use ledger::{Ledger, Totals};
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
@@ -103,8 +105,9 @@ impl Store for SqliteStore {
         loop {
             let (sql, batch, claims) =
                 (Arc::clone(&self.sql), Arc::clone(&batch), Arc::clone(&claims));
-            let apply =
-                move |connection: &Connection| apply::apply(connection, &sql, &batch, &*claims);
+            let apply = move |connection: &Connection, ledger: &mut Ledger| {
+                apply::apply(connection, ledger, &sql, &batch, &*claims)
+            };
             let learnt = match file.take_turn(terms, apply).await? {
                 Ok(mut applied) => {
                     applied.corrected.append(&mut corrected);
@@ -113,7 +116,7 @@ impl Store for SqliteStore {
                 Err(learnt) => Arc::new(learnt),
             };
             let (sql, corrections) = (Arc::clone(&self.sql), Arc::clone(&learnt));
-            let correct = move |connection: &Connection| {
+            let correct = move |connection: &Connection, _: &mut Ledger| {
                 apply::correct(connection, &sql, &corrections).map(Done::Keep)
             };
             file.take_turn(terms, correct).await?;
@@ -128,7 +131,7 @@ impl Store for SqliteStore {
     }
 
     async fn usage(&self) -> Result<Usage, Error> {
-        self.look_up(|connection| Ok(apply::totals(connection, self.sql.collection)?.usage()))
+        self.look_up(|connection| Ok(Totals::read(connection, self.sql.collection)?.usage()))
     }
 
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {

@@ -1,6 +1,6 @@
 //! Making a collection's totals and indexes again from its rows.
 
-use super::apply::{Totals, write_totals};
+use super::ledger::Totals;
 use super::row;
 use super::sql::{self, Sql};
 use super::transaction::Transaction;
@@ -42,7 +42,7 @@ pub(super) fn repair(connection: &Connection, sql: &Sql) -> rusqlite::Result<Men
     let totals_wrong = (stored.entries, stored.bytes, stored.revision)
         != (survey.found.entries, survey.found.bytes, mended.revision);
     let revision = mended.next_revision();
-    write_totals(connection, sql.collection, mended)?;
+    mended.write(connection, sql.collection)?;
     transaction.commit()?;
     Ok(Mended {
         revision,

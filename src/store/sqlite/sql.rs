@@ -11,6 +11,9 @@ pub(super) const READ_TOTALS: &str =
     "SELECT entries, bytes, revision FROM collections WHERE id = ?1";
 pub(super) const WRITE_TOTALS: &str =
     "UPDATE collections SET entries = ?2, bytes = ?3, revision = ?4 WHERE id = ?1";
+pub(super) const REPLACE_TOTALS: &str =
+    "UPDATE collections SET entries = ?2, bytes = ?3, revision = ?4
+     WHERE id = ?1 AND entries = ?5 AND bytes = ?6 AND revision = ?7";
 pub(super) const FIND_COLLECTION: &str =
     "SELECT id, type_name, schema_version FROM collections WHERE name = ?1";
 pub(super) const ADD_COLLECTION: &str =

@@ -8,6 +8,7 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
+use super::ledger::Ledger;
 use super::log::Log;
 use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
@@ -65,6 +66,7 @@ pub(super) struct Writer {
     /// SQLite's count of the commits of others, as it was when the file was opened.
     others_commits: i64,
     log: Log,
+    ledger: Ledger,
 }
 
 impl Writer {
@@ -92,7 +94,7 @@ struct Turn {
 }
 
 /// Says whether what it did is to be kept. It may be done again, after its transaction was undone.
-type Work = dyn Fn(&Connection) -> rusqlite::Result<bool> + Send + Sync;
+type Work = dyn Fn(&Connection, &mut Ledger) -> rusqlite::Result<bool> + Send + Sync;
 
 /// How a turn ended.
 #[derive(Clone, Debug)]
@@ -118,6 +120,7 @@ impl Writers {
             settings: Settings { durability: Durability::Committed, busy_timeout: None },
             company: 0,
             log: Log::of(path),
+            ledger: Ledger::default(),
         };
         Ok(Self {
             readers: Readers::default(),
@@ -183,8 +186,9 @@ impl Writers {
     /// The connection for a whole transaction, set to what the handle asked for.
     pub fn exclusive(&self, terms: &Terms) -> rusqlite::Result<Exclusive<'_>> {
         let mut writer = self.alone()?;
-        let Writer { session, settings, .. } = &mut *writer;
+        let Writer { session, settings, ledger, .. } = &mut *writer;
         settings.follow(terms, &session.connection)?;
+        ledger.forget();
         self.begin_commit();
         Ok(Exclusive { writers: self, writer })
     }
@@ -194,12 +198,12 @@ impl Writers {
     pub async fn take_turn<R: Send + 'static>(
         &self,
         terms: Terms,
-        work: impl Fn(&Connection) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
+        work: impl Fn(&Connection, &mut Ledger) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
     ) -> Result<R, Arc<rusqlite::Error>> {
         let result = Arc::new(Mutex::new(None));
         let latest = Arc::clone(&result);
-        let turn = Turn::new(terms, move |connection| {
-            let (keep, done) = match work(connection)? {
+        let turn = Turn::new(terms, move |connection, ledger| {
+            let (keep, done) = match work(connection, ledger)? {
                 Done::Keep(done) => (true, done),
                 Done::Undo(done) => (false, done),
             };
@@ -288,23 +292,26 @@ struct Group<'w> {
 }
 
 /// Why a transaction came to nothing.
-struct Failure {
-    /// Which turn it was; `None` if it was none of them.
-    turn: Option<usize>,
-    end: End,
+enum Failure {
+    /// One of the turns failed, or wished so.
+    OfTurn(usize, End),
+    OfAll(rusqlite::Error),
+    /// What it remembered was wrong: it is to be tried again.
+    OfLedger,
 }
 
 impl Group<'_> {
     fn run(mut self) {
         while !self.turns.is_empty() {
-            let Err(Failure { turn, end }) = self.attempt() else {
+            let Err(failure) = self.attempt() else {
                 self.end(.., &End::Committed);
                 continue;
             };
-            roll_back(&self.writer.session.connection);
-            match turn {
-                Some(turn) => self.end(turn..=turn, &end),
-                None => self.end(.., &end),
+            self.undo();
+            match failure {
+                Failure::OfTurn(turn, end) => self.end(turn..=turn, &end),
+                Failure::OfAll(error) => self.end(.., &End::failed(error)),
+                Failure::OfLedger => {}
             }
         }
     }
@@ -312,24 +319,28 @@ impl Group<'_> {
     /// One transaction of all turns, and of those that come while it is open.
     fn attempt(&mut self) -> Result<(), Failure> {
         let terms = self.turns[0].terms;
-        self.begin(&terms).map_err(|error| Failure { turn: None, end: End::failed(error) })?;
+        self.begin(&terms).map_err(Failure::OfAll)?;
         let mut done = 0;
         while done < self.turns.len() {
-            let kept = (self.turns[done].work)(&self.writer.session.connection);
-            let end = match kept {
+            let Writer { session, ledger, .. } = &mut *self.writer;
+            let end = match (self.turns[done].work)(&session.connection, ledger) {
                 Ok(true) => None,
                 Ok(false) => Some(End::Undone),
                 Err(error) => Some(End::failed(error)),
             };
             if let Some(end) = end {
-                return Err(Failure { turn: Some(done), end });
+                return Err(Failure::OfTurn(done, end));
             }
             done += 1;
             if done == self.turns.len() && done < MOST_TURNS {
                 self.turns.extend(self.company(&terms));
             }
         }
-        self.commit().map_err(|error| Failure { turn: None, end: End::failed(error) })
+        let Writer { session, ledger, .. } = &mut *self.writer;
+        if !ledger.write(&session.connection).map_err(Failure::OfAll)? {
+            return Err(Failure::OfLedger);
+        }
+        self.commit().map_err(Failure::OfAll)
     }
 
     /// The next turn. Those who shared the last transaction were told of its end just now: if they are
@@ -372,6 +383,11 @@ impl Group<'_> {
         committed
     }
 
+    fn undo(&mut self) {
+        roll_back(&self.writer.session.connection);
+        self.writer.ledger.forget();
+    }
+
     fn end(&mut self, turns: impl RangeBounds<usize>, end: &End) {
         for turn in self.turns.drain(turns) {
             // Only the leader ends turns, each of them once.
@@ -384,7 +400,7 @@ impl Group<'_> {
 impl Drop for Group<'_> {
     fn drop(&mut self) {
         if !self.turns.is_empty() {
-            roll_back(&self.writer.session.connection);
+            self.undo();
             self.end(.., &End::failed(given_up()));
         }
     }
@@ -393,7 +409,7 @@ impl Drop for Group<'_> {
 impl Turn {
     fn new(
         terms: Terms,
-        work: impl Fn(&Connection) -> rusqlite::Result<bool> + Send + Sync + 'static,
+        work: impl Fn(&Connection, &mut Ledger) -> rusqlite::Result<bool> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (end, gate) = (OnceLock::new(), Gate::default());
         Arc::new(Self { terms, work: Box::new(work), end, gate })

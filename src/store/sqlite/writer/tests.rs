@@ -19,14 +19,16 @@ fn writers() -> Writers {
     Writers::new(connection, None).unwrap()
 }
 
-type Work = fn(&Connection) -> rusqlite::Result<bool>;
+type Work = fn(&Connection, &mut Ledger) -> rusqlite::Result<bool>;
 
 fn add(connection: &Connection, number: i64) -> rusqlite::Result<bool> {
     connection.execute("INSERT INTO numbers VALUES (?1)", [number]).map(|_| true)
 }
 
-fn adding(number: i64) -> impl Fn(&Connection) -> rusqlite::Result<bool> + Send + Sync {
-    move |connection| add(connection, number)
+fn adding(
+    number: i64,
+) -> impl Fn(&Connection, &mut Ledger) -> rusqlite::Result<bool> + Send + Sync {
+    move |connection, _| add(connection, number)
 }
 
 /// Turns in the line, of which the first one is to lead.
@@ -52,7 +54,7 @@ fn numbers(writers: &Writers) -> Vec<i64> {
 #[test]
 fn who_is_alone_commits_at_once() {
     let writers = writers();
-    let turn = writers.take_turn(TERMS, |connection| Ok(Done::Keep(add(connection, 1)?)));
+    let turn = writers.take_turn(TERMS, |connection, _| Ok(Done::Keep(add(connection, 1)?)));
     assert!(pollster::block_on(turn).unwrap());
     assert_eq!((writers.commits() / 2, numbers(&writers)), (1, vec![1]));
     assert!(!writers.line.lock().led);
@@ -61,7 +63,7 @@ fn who_is_alone_commits_at_once() {
 #[test]
 fn who_wishes_so_has_its_work_undone() {
     let writers = writers();
-    let turn = writers.take_turn(TERMS, |connection| Ok(Done::Undo(add(connection, 1)?)));
+    let turn = writers.take_turn(TERMS, |connection, _| Ok(Done::Undo(add(connection, 1)?)));
     assert!(pollster::block_on(turn).unwrap());
     assert_eq!((writers.commits() / 2, numbers(&writers)), (0, vec![]));
 }
@@ -82,12 +84,12 @@ fn one_commits_for_all_who_wait() {
 #[test]
 fn what_fails_for_one_is_undone_for_it_alone() {
     let writers = writers();
-    let fails = |connection: &Connection| {
+    let fails = |connection: &Connection, _: &mut Ledger| {
         add(connection, 2)?;
         add(connection, 3)?;
         connection.execute("INSERT INTO nowhere VALUES (1)", []).map(|_| true)
     };
-    let undoes = |connection: &Connection| add(connection, 4).map(|_| false);
+    let undoes = |connection: &Connection, _: &mut Ledger| add(connection, 4).map(|_| false);
     let turns = [
         Turn::new(TERMS, adding(1)),
         Turn::new(TERMS, fails),
@@ -106,7 +108,7 @@ fn what_fails_for_one_is_undone_for_it_alone() {
 fn who_fails_alone_leaves_nothing_open() {
     let writers = writers();
     let [turn] =
-        in_line(&writers, [Turn::new(TERMS, |connection| add(connection, 1).map(|_| false))]);
+        in_line(&writers, [Turn::new(TERMS, |connection, _| add(connection, 1).map(|_| false))]);
     writers.lead();
     assert!(matches!(turn.end.get(), Some(End::Undone)));
     let writer = writers.idle().unwrap();
@@ -132,7 +134,7 @@ fn if_the_commit_fails_all_report_it() {
 #[test]
 fn a_panic_gives_the_shared_transaction_up_and_the_lead_on() {
     let writers = writers();
-    let panics: Work = |_| panic!("a claim panicked");
+    let panics: Work = |_, _| panic!("a claim panicked");
     let synced = Terms { durability: Durability::Synced, ..TERMS };
     let turns =
         [Turn::new(TERMS, adding(1)), Turn::new(TERMS, panics), Turn::new(synced, adding(2))];
@@ -166,7 +168,7 @@ fn who_comes_while_others_write_shares_with_them() {
     let writers = Arc::new(writers());
     let late = Turn::new(TERMS, adding(2));
     let (line, comes) = (Arc::downgrade(&writers), Arc::clone(&late));
-    let first = move |connection: &Connection| {
+    let first = move |connection: &Connection, _: &mut Ledger| {
         let writers = line.upgrade().unwrap();
         assert!(!writers.join(Arc::clone(&comes)));
         add(connection, 1)
@@ -189,4 +191,26 @@ fn nobody_waits_for_more_than_a_full_transaction() {
     assert_eq!(turns.iter().filter(|turn| committed(turn)).count(), MOST_TURNS);
     writers.lead();
     assert_eq!(writers.commits() / 2, 2);
+}
+
+#[test]
+fn what_was_done_with_totals_that_another_process_changed_is_done_again() {
+    let writers = writers();
+    let execute = |statements: &str| {
+        writers.alone().unwrap().session.connection.execute_batch(statements).unwrap();
+    };
+    execute("CREATE TABLE collections (id INTEGER PRIMARY KEY, entries, bytes, revision);");
+    execute("INSERT INTO collections VALUES (1, 0, 0, 0);");
+    let change = || {
+        let turn = writers.take_turn(TERMS, |connection, ledger| {
+            let revision = ledger.totals(connection, 1)?.next_revision();
+            add(connection, revision)?;
+            Ok(Done::Keep(revision))
+        });
+        pollster::block_on(turn).unwrap()
+    };
+    assert_eq!([change(), change()], [1, 2]);
+    execute("UPDATE collections SET revision = 7;");
+    assert_eq!([change(), change()], [8, 9]);
+    assert_eq!(numbers(&writers), [1, 2, 8, 9]);
 }
