@@ -80,6 +80,7 @@ fn on_disk() -> Vec<Scenario> {
         scenario("disk-hit-64k", reads_disk, |bench| reading::measure(bench, 2_000, 64 << 10)),
         scenario("put-one", has_disk, storing::one_by_one),
         scenario("put-many", stores_batches, storing::batched),
+        scenario("put-closed", waits_to_write, storing::until_closed),
         scenario("put-threads-1", writes_at_once, |bench| writers::measure(bench, 1, Nothing)),
         scenario("put-threads-2", writes_at_once, |bench| writers::measure(bench, 2, Nothing)),
         scenario("put-threads-8", writes_at_once, |bench| writers::measure(bench, 8, Nothing)),
@@ -173,6 +174,11 @@ fn bounds_disk(peer: &Peer) -> bool {
 /// Those whose writers are worth comparing: one writer, several, and none that waits.
 fn writes_at_once(peer: &Peer) -> bool {
     ["ours", "ours-4-files", "rusqlite", "redb", "fjall"].contains(&peer.name)
+}
+
+/// Those whose puts wait, and what one would write by hand instead.
+fn waits_to_write(peer: &Peer) -> bool {
+    ["ours-buffered", "rusqlite", "fjall", "foyer-hybrid"].contains(&peer.name)
 }
 
 /// The cache, and the same by hand.

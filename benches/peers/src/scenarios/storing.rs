@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Sample, for_a_while};
 use crate::object::{Customer, key};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many lie there before.
 const ENTRIES: usize = 10_000;
@@ -37,6 +37,24 @@ pub fn batched(bench: &Bench<'_>) -> Sample {
         (0..PUTS / BATCH).map(|_| pairs.by_ref().take(BATCH).collect()).collect();
     let (puts, elapsed) = for_a_while(batches, LIMIT, |batch| contender.put_many(batch));
     Sample::each(elapsed, puts * BATCH)
+}
+
+/// A burst of puts with the closing charged to it, so that what waits is written: one by one, or in
+/// transactions of a thousand by those who would have to write that by hand.
+pub fn until_closed(bench: &Bench<'_>) -> Sample {
+    let contender = bench.open_filled(ENTRIES, ENTRIES + PUTS);
+    let mut pairs = new_pairs(ENTRIES, PUTS);
+    let start = Instant::now();
+    if bench.peer.name == "rusqlite" {
+        while !pairs.is_empty() {
+            contender.put_many(pairs.drain(..BATCH.min(pairs.len())).collect());
+        }
+    } else {
+        pairs.into_iter().for_each(|(key, value)| contender.put(&key, value));
+    }
+    contender.settle();
+    drop(contender);
+    Sample::each(start.elapsed(), PUTS)
 }
 
 fn new_pairs(from: usize, count: usize) -> Vec<(String, Arc<Customer>)> {
