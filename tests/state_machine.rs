@@ -16,6 +16,8 @@ mod model;
 mod operations;
 #[path = "state_machine/regressions.rs"]
 mod regressions;
+#[path = "state_machine/strategies.rs"]
+mod strategies;
 
 use model::Event;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestRunner};
@@ -32,7 +34,7 @@ fn the_cache_and_the_model_cannot_be_told_apart() {
     let (cases, seed) = (config.cases, config.rng_seed);
     println!("{cases} sequences, seed {seed:?}");
     let counts: RefCell<BTreeMap<Event, u32>> = RefCell::default();
-    let outcome = TestRunner::new(config).run(&operations::sequences(), |sequence| {
+    let outcome = TestRunner::new(config).run(&strategies::sequences(), |sequence| {
         for event in driver::run(&sequence)? {
             *counts.borrow_mut().entry(event).or_default() += 1;
         }

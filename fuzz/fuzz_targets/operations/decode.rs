@@ -1,0 +1,122 @@
+//! A sequence from bytes, step by step, so that a mutation of some bytes changes some steps.
+//!
+//! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
+
+use crate::model::Settings;
+use crate::operations::{
+    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
+};
+use arbitrary::{Result, Unstructured};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// More take longer than they find.
+const MOST_STEPS: usize = 200;
+
+pub fn sequence(bytes: &[u8]) -> Result<Sequence> {
+    let bytes = &mut Unstructured::new(bytes);
+    let (on_file, setup) = (bytes.arbitrary()?, setup(bytes)?);
+    let mut steps = Vec::new();
+    while !bytes.is_empty() && steps.len() < MOST_STEPS {
+        steps.push(operation(bytes)?);
+    }
+    Ok(Sequence { on_file, setup, steps })
+}
+
+fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
+    Ok(match bytes.int_in_range(0..=31_u8)? {
+        0 => Operation::Clear,
+        1 => Operation::EvictMemory,
+        2 => Operation::RunMaintenance,
+        3 => Operation::PurgeOutdated,
+        4 => Operation::Repair,
+        5 => Operation::Flush,
+        6..=8 => Operation::Advance(seconds(bytes, 1..=60)?),
+        9..=11 => Operation::Injure(key(bytes)?, injury(bytes)?),
+        12 => Operation::Reopen(ending(bytes)?, setup(bytes)?),
+        13 => Operation::Release(edition(bytes)?),
+        _ => Operation::Call(call(bytes)?, when(bytes)?),
+    })
+}
+
+fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
+    Ok(match bytes.int_in_range(0..=15_u8)? {
+        0..=5 => Call::Get(key(bytes)?),
+        6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
+        11 => Call::Delete(key(bytes)?),
+        12 => Call::GetMany(several(bytes, key)?),
+        13 => Call::PutMany(several(bytes, |bytes| Ok((key(bytes)?, draft(bytes)?)))?),
+        14 => Call::DeleteMany(several(bytes, key)?),
+        _ => Call::Look(key(bytes)?),
+    })
+}
+
+fn when(bytes: &mut Unstructured<'_>) -> Result<When> {
+    Ok(match bytes.int_in_range(0..=15_u8)? {
+        0..=10 => When::Now,
+        11..=13 => When::Off(bytes.int_in_range(-60..=60)?),
+        14 => When::Earliest,
+        _ => When::Latest,
+    })
+}
+
+fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
+    let edition = edition(bytes)?;
+    let disk_ttl = perhaps(bytes, |bytes| seconds(bytes, 4..=50))?;
+    let memory_ttl: Option<Duration> = perhaps(bytes, |bytes| seconds(bytes, 1..=12))?;
+    let settings = Settings {
+        memory_entries: bytes.int_in_range(0..=8)?,
+        memory_bytes: bytes.int_in_range(0..=600)?,
+        // A copy cannot outlive its row.
+        memory_ttl: memory_ttl.map(|ttl| disk_ttl.map_or(ttl, |disk| ttl.min(disk))),
+        disk_entries: perhaps(bytes, |bytes| bytes.int_in_range(1..=10))?,
+        disk_bytes: perhaps(bytes, |bytes| bytes.int_in_range(60..=600))?,
+        disk_ttl,
+        max_item_size: perhaps(bytes, |bytes| bytes.int_in_range(20..=80))?,
+        max_age: perhaps(bytes, |bytes| seconds(bytes, 4..=40))?,
+    };
+    let recency_lag =
+        perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;
+    Ok(Setup { edition, settings, recency_lag, verify_round_trip: bytes.arbitrary()? })
+}
+
+fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {
+    Ok(Key::nth(bytes.int_in_range(0..=Key::ALL - 1)?))
+}
+
+fn draft(bytes: &mut Unstructured<'_>) -> Result<Draft> {
+    Ok(Draft { id: bytes.int_in_range(0..=31)?, padding: bytes.int_in_range(0..=59)? })
+}
+
+fn injury(bytes: &mut Unstructured<'_>) -> Result<Injury> {
+    let all = [Injury::ValueBytes, Injury::ValueLength, Injury::Checksum, Injury::Version];
+    bytes.choose(&all).copied()
+}
+
+fn ending(bytes: &mut Unstructured<'_>) -> Result<Ending> {
+    bytes.choose(&[Ending::Closed, Ending::ClosedAndKept, Ending::Dropped]).copied()
+}
+
+fn edition(bytes: &mut Unstructured<'_>) -> Result<Edition> {
+    let all = [Edition::First, Edition::Second, Edition::Third, Edition::ThirdRevised];
+    bytes.choose(&all).copied()
+}
+
+fn seconds(bytes: &mut Unstructured<'_>, range: RangeInclusive<u64>) -> Result<Duration> {
+    Ok(Duration::from_secs(bytes.int_in_range(range)?))
+}
+
+fn perhaps<R>(
+    bytes: &mut Unstructured<'_>,
+    choose: impl FnOnce(&mut Unstructured<'_>) -> Result<R>,
+) -> Result<Option<R>> {
+    if bytes.arbitrary()? { choose(bytes).map(Some) } else { Ok(None) }
+}
+
+fn several<R>(
+    bytes: &mut Unstructured<'_>,
+    choose: impl Fn(&mut Unstructured<'_>) -> Result<R>,
+) -> Result<Vec<R>> {
+    let count = bytes.int_in_range(0..=6_usize)?;
+    (0..count).map(|_| choose(bytes)).collect()
+}
