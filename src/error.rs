@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What went wrong, why, and what to do about it.
 ///
@@ -69,6 +70,8 @@ pub enum ErrorKind {
     InUse,
     /// The operating system reported an I/O error.
     Io,
+    /// A loader asked for the key that it was called for.
+    Reentrant,
     /// The cache was closed.
     Closed,
 }
@@ -224,6 +227,40 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// Why [`try_get_or_insert_with`](crate::DiskBackedCache::try_get_or_insert_with) has no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader failed. All who waited for it have this same error.
+    Load(Arc<E>),
+    /// The cache did.
+    Cache(Error),
+}
+
+impl<E> From<Error> for LoadError<E> {
+    fn from(error: Error) -> Self {
+        Self::Cache(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load(error) => write!(f, "the loader failed: {error}"),
+            Self::Cache(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for LoadError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Load(error) => Some(&**error),
+            Self::Cache(error) => error.source(),
+        }
     }
 }
 

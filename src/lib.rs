@@ -103,6 +103,7 @@ mod cacheable;
 mod codec;
 mod options;
 
+mod flight;
 mod memory;
 mod store;
 
@@ -122,7 +123,7 @@ pub use crash::CRASH_POINTS;
 pub use disk_backed_cache_macros::Cacheable;
 pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Tier};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, LoadError};
 pub use key::MAX_KEY_CHARS;
 pub use options::{Durability, OnCorruption};
 pub use semver;

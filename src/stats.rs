@@ -29,10 +29,16 @@ pub struct Stats {
     pub decode_failures: u64,
     /// Pairs given to `put` and `put_many`.
     pub puts: u64,
-    /// Keys given to `get` and `get_many`.
+    /// Keys given to `get`, `get_many`, `get_or_insert_with` and `try_get_or_insert_with`.
     pub gets: u64,
     /// Keys given to `delete` and `delete_many`.
     pub deletes: u64,
+    /// Loaders that made an object.
+    pub loads: u64,
+    /// Loaders that failed.
+    pub load_failures: u64,
+    /// Callers that were answered by a load that another one had begun.
+    pub shared_loads: u64,
     /// Entries in memory now.
     pub memory_entries: u64,
     /// Encoded bytes of the entries in memory now.
@@ -78,6 +84,9 @@ pub(crate) struct Counters {
     pub decode_failures: Counter,
     pub puts: Counter,
     pub deletes: Counter,
+    pub loads: Counter,
+    pub load_failures: Counter,
+    pub shared_loads: Counter,
 }
 
 /// A number that many threads move and none waits for.

@@ -3,11 +3,13 @@
 use crate::cacheable::Cacheable;
 use crate::engine::Engine;
 use crate::entry::{EntryInfo, Tier};
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::store::Store;
 use crate::time::{Timestamp, When};
 use pollster::block_on;
+use std::any::Any;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,6 +55,64 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     #[inline(never)]
     pub(super) fn get_from_disk(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
         block_on(self.engine.get(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::get_or_insert_with`](crate::DiskBackedCache::get_or_insert_with). What is
+    /// loaded is stored at this time, too.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn get_or_insert_with<V: Into<Arc<T>>>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> V,
+    ) -> Result<Arc<T>, Error> {
+        match self.engine.hit(key, &When::known(self.now)) {
+            Some(value) => Ok(value),
+            None => self.load(key, Some(self.now), load),
+        }
+    }
+
+    /// See [`DiskBackedCache::try_get_or_insert_with`](crate::DiskBackedCache::try_get_or_insert_with).
+    /// What is loaded is stored at this time, too.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn try_get_or_insert_with<V: Into<Arc<T>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Arc<T>, LoadError<E>> {
+        match self.engine.hit(key, &When::known(self.now)) {
+            Some(value) => Ok(value),
+            None => self.try_load(key, Some(self.now), load),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn load<V: Into<Arc<T>>>(
+        &self,
+        key: &str,
+        stored_at: Option<Timestamp>,
+        load: impl FnOnce() -> V,
+    ) -> Result<Arc<T>, Error> {
+        let loaded = self.try_load(key, stored_at, || Ok::<V, Infallible>(load()));
+        loaded.map_err(|error| match error {
+            LoadError::Cache(error) => error,
+            LoadError::Load(never) => match *never {},
+        })
+    }
+
+    #[inline(never)]
+    pub(super) fn try_load<V: Into<Arc<T>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        stored_at: Option<Timestamp>,
+        load: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Arc<T>, LoadError<E>> {
+        block_on(self.engine.load(key, self.now, stored_at, || async { load() }))
     }
 
     /// See [`DiskBackedCache::get_many`](crate::DiskBackedCache::get_many).

@@ -7,6 +7,9 @@ mod at;
 mod builder;
 mod memory_cache;
 
+#[cfg(test)]
+mod loads;
+
 pub use at::At;
 pub use builder::Builder;
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
@@ -14,12 +17,13 @@ pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 use crate::cacheable::Cacheable;
 use crate::engine::{Engine, Guard, Repaired, Report};
 use crate::entry::{EntryInfo, Tier};
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::time::Timestamp;
 use pollster::block_on;
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -80,6 +84,72 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         match self.engine.hit(key, &when) {
             Some(value) => Ok(Some(value)),
             None => self.at(when.timestamp()).get_from_disk(key),
+        }
+    }
+
+    /// The object stored under `key`, or else the one that `load` makes, which is stored first.
+    ///
+    /// However many threads miss a key together, one of them loads, and all have its object; the look at
+    /// the disk is made by that one, too. A `put`, `delete` or `clear` that begins meanwhile wins: who
+    /// waited has the loaded object, and it is not stored. If `load` panics, one of those who wait
+    /// loads. No lock is held meanwhile; `load` may use the cache, but for loading the same key.
+    ///
+    /// An object that cannot be stored (it is too large, or the disk is full) is the answer all the same;
+    /// that is reported through `tracing`. To another process's `put` of the key applies what is said
+    /// above if its row is there when the loaded one is stored.
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::DiskBackedCache::<String>::builder().open_in_memory()?;
+    /// let page = cache.get_or_insert_with("/", || "<p>made at length</p>".to_owned())?;
+    /// let again = cache.get_or_insert_with("/", || unreachable!("it is there"))?;
+    /// # let _: &std::sync::Arc<String> = &again;
+    /// assert!(std::sync::Arc::ptr_eq(&page, &again));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See the type; if the disk cannot be read; and
+    /// [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant) to a loader that loads its own key.
+    #[inline]
+    pub fn get_or_insert_with<V: Into<Arc<T>>>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> V,
+    ) -> Result<Arc<T>, Error> {
+        let when = self.engine.when_of_get();
+        match self.engine.hit(key, &when) {
+            Some(value) => Ok(value),
+            None => self.at(when.timestamp()).load(key, None, load),
+        }
+    }
+
+    /// The same with a `load` that may fail. Its error goes to all who wait for it and expect one of
+    /// this type, and is not kept: whoever asks later loads again.
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, LoadError};
+    ///
+    /// let cache = DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// let error = cache.try_get_or_insert_with("a", || "seven".parse::<u32>()).unwrap_err();
+    /// assert!(matches!(error, LoadError::Load(_)), "{error}");
+    /// let number = cache.try_get_or_insert_with("a", || "7".parse::<u32>()).unwrap();
+    /// assert_eq!((*number, cache.get("a")?.as_deref()), (7, Some(&7)));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LoadError::Load`](crate::LoadError::Load) if the loader failed; otherwise as
+    /// [`get_or_insert_with`](Self::get_or_insert_with).
+    #[inline]
+    pub fn try_get_or_insert_with<V: Into<Arc<T>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Arc<T>, LoadError<E>> {
+        let when = self.engine.when_of_get();
+        match self.engine.hit(key, &when) {
+            Some(value) => Ok(value),
+            None => self.at(when.timestamp()).try_load(key, None, load),
         }
     }
 

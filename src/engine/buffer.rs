@@ -6,6 +6,7 @@
 //! committed stays where it is.
 
 use super::Engine;
+use super::put::Unless;
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
@@ -102,6 +103,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
         now: Timestamp,
+        unless: Option<&Unless>,
     ) -> Result<(), Error> {
         if buffer.failing.load(Ordering::Acquire) {
             self.commit_accepted(buffer).await?;
@@ -110,14 +112,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let bytes = sizes.sum::<usize>() as u64;
         if bytes > buffer.max_bytes {
             let turn = self.commit_and_hold(buffer).await?;
-            let written = self.put_committed(pairs, &encoded, now).await?;
+            let written = self.put_committed(pairs, &encoded, now, unless).await?;
             drop(turn);
             drop(written);
             return Ok(());
         }
         let mut encoded = Some(encoded);
         while let Some(rows) = encoded.take() {
-            match self.accept(buffer, pairs, rows, bytes, now) {
+            match self.accept(buffer, pairs, rows, bytes, now, unless) {
                 Ok(true) => self.schedule_commit(buffer.max_delay),
                 Ok(false) => {}
                 Err(rows) => {
@@ -137,12 +139,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         encoded: Vec<Arc<[u8]>>,
         bytes: u64,
         now: Timestamp,
+        unless: Option<&Unless>,
     ) -> Result<bool, Vec<Arc<[u8]>>> {
         // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
         let mut queue = buffer.queue.lock();
         if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
             return Err(encoded);
+        }
+        if unless.is_some_and(|unless| unless.overtaken.is_set()) {
+            return Ok(false);
         }
         // Of a key that is given twice nobody sees the first value.
         let several = if pairs.len() > 1 { pairs } else { &[] };
@@ -165,6 +171,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Queued { key, encoded, created: now, sequence }
         });
         let rows = rows.collect();
+        if unless.is_none() {
+            // Under the queue's lock, and when the objects can be seen: a load that does not find them is
+            // overtaken before it gets here.
+            self.flights.overtake(pairs.iter().map(|(key, _)| *key));
+        }
         queue.calls.push_back(Arc::new(Call { rows, bytes }));
         queue.bytes += bytes;
         Ok(!std::mem::replace(&mut queue.scheduled, true))

@@ -23,31 +23,44 @@ struct Found {
 
 /// How an attempt to answer ended.
 enum Attempt<T> {
-    Answer(Option<Arc<T>>),
+    Answer(Result<Arc<T>, Missing>),
     /// The row changed meanwhile.
     Again,
+}
+
+/// There is no live entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Missing {
+    /// The row that was of no use, perhaps still there.
+    pub left: Option<i64>,
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        self.find(key, now).await.map(Result::ok)
+    }
+
+    /// The same, and says what was in the way.
+    pub(super) async fn find(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Result<Arc<T>, Missing>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         match self.settle(key, || self.memory.hit(key, || Some(now))).await {
             Settled::Row => {
                 if let Some(value) = self.trusted_hit(key, now).await? {
                     event!(key, Memory, "hit");
-                    return Ok(Some(value));
+                    return Ok(Ok(value));
                 }
             }
             Settled::Hit(value) => {
                 event!(key, Memory, "hit");
-                return Ok(Some(value));
+                return Ok(Ok(value));
             }
-            Settled::Hidden => {
-                self.miss(key, "expired");
-                return Ok(None);
-            }
+            Settled::Hidden => return Ok(Err(self.miss(key, "expired", None))),
         }
         let keeps_rows = self.options.row_cache_bytes > 0;
         let others = || if keeps_rows { self.store.others_commits() } else { None };
@@ -64,7 +77,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Some(found) => self.answer_from(key, seen, found, now).await,
                 None => {
                     self.drop_expired_copy(key, now);
-                    self.miss(key, "miss")
+                    Attempt::Answer(Err(self.miss(key, "miss", None)))
                 }
             };
             if let Attempt::Answer(answer) = attempt {
@@ -75,10 +88,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(answer)
     }
 
-    fn miss(&self, key: &str, outcome: &str) -> Attempt<T> {
+    fn miss(&self, key: &str, outcome: &str, left: Option<i64>) -> Missing {
         self.counters.misses.add(1);
         event!(key, Disk, outcome);
-        Attempt::Answer(None)
+        Missing { left }
     }
 
     async fn answer_from(&self, key: &str, seen: Seen, found: Found, now: Timestamp) -> Attempt<T> {
@@ -106,7 +119,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Err(Bad::Expired { .. }) if self.memory.has_moved(key, &seen) => Attempt::Again,
             Err(bad) => {
                 let dropped = self.drop_bad(&[Met { key, meta, bad }], now).await;
-                if dropped == [true] { self.miss(key, bad.name()) } else { Attempt::Again }
+                if dropped != [true] {
+                    return Attempt::Again;
+                }
+                Attempt::Answer(Err(self.miss(key, bad.name(), Some(meta.revision))))
             }
         }
     }
@@ -126,7 +142,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 self.counters.memory_evictions.add(evicted);
                 self.counters.memory_expirations.add(u64::from(expired_copy));
                 event!(key, Disk, "hit");
-                Attempt::Answer(Some(value))
+                Attempt::Answer(Ok(value))
             }
             ReadEnd::Again => Attempt::Again,
             ReadEnd::Wait(gate) => {
@@ -150,7 +166,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Some([true]) => {
                 self.counters.disk_hits.add(1);
                 event!(key, Disk, "upgraded");
-                Attempt::Answer(Some(value))
+                Attempt::Answer(Ok(value))
             }
             Some(_) => Attempt::Again,
             None => self.promote(key, seen, promotion(meta, None), value, now).await,

@@ -10,6 +10,7 @@ mod events;
 mod get;
 mod get_many;
 mod judge;
+mod load;
 mod look;
 mod mend;
 mod open;
@@ -26,6 +27,7 @@ pub use repair::Repaired;
 pub use verify::Report;
 
 use crate::cacheable::Cacheable;
+use crate::flight::Flights;
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
@@ -60,6 +62,7 @@ pub(crate) struct Engine<T, S> {
     /// The newest usage the store told, for statistics.
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
+    flights: Flights<T>,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,
@@ -117,6 +120,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             puts: counters.puts.get(),
             gets: memory_hits + disk_hits + misses,
             deletes: counters.deletes.get(),
+            loads: counters.loads.get(),
+            load_failures: counters.load_failures.get(),
+            shared_loads: counters.shared_loads.get(),
             memory_entries,
             memory_bytes,
             disk_entries: usage.entries,

@@ -6,6 +6,7 @@ use super::close::Lifecycle;
 use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
+use crate::flight::Flights;
 use crate::memory::Memory;
 use crate::options::{Access, Durability, OnCorruption, Options};
 use crate::stats::Counters;
@@ -165,6 +166,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             counters: Counters::default(),
             usage: Mutex::new(Usage::default()),
             lifecycle: Lifecycle::default(),
+            flights: Flights::default(),
             trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),

@@ -6,10 +6,20 @@ use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
+use crate::flight::Overtaken;
 use crate::key::{self, Key};
+use crate::options::Access;
 use crate::store::{NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
+
+/// What a load must not write over.
+#[derive(Clone, Debug)]
+pub(super) struct Unless {
+    /// Any row but this one, which is of no use.
+    pub over: Option<i64>,
+    pub overtaken: Overtaken,
+}
 
 /// A row of SQLite has at most a billion bytes, key and all.
 const LARGEST_VALUE: u64 = 999_000_000;
@@ -30,11 +40,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if pairs.is_empty() {
             return Ok(());
         }
-        if let Some(buffer) = &self.buffer {
-            self.put_buffered(buffer, pairs, encoded, now).await?;
-        } else {
-            drop(self.put_committed(pairs, &encoded, now).await?);
-        }
+        self.flights.overtake(pairs.iter().map(|(key, _)| *key));
+        self.store_pairs(pairs, encoded, now, None).await?;
+        self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
             event!(key, Disk, "put");
@@ -43,19 +51,56 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(())
     }
 
+    /// Stores what a loader made, unless the key was written meanwhile.
+    pub(super) async fn fill(
+        &self,
+        key: &str,
+        value: &Arc<T>,
+        now: Timestamp,
+        unless: Unless,
+    ) -> Result<(), Error> {
+        if self.options.access == Access::ReadOnly {
+            return Ok(());
+        }
+        let _operation = self.lifecycle.enter()?;
+        let encoded = vec![self.encode(key, value)?];
+        self.store_pairs(&[(key, Arc::clone(value))], encoded, now, Some(&unless)).await?;
+        self.relieve().await;
+        Ok(())
+    }
+
+    async fn store_pairs(
+        &self,
+        pairs: &[(&str, Arc<T>)],
+        encoded: Vec<Arc<[u8]>>,
+        now: Timestamp,
+        unless: Option<&Unless>,
+    ) -> Result<(), Error> {
+        match &self.buffer {
+            Some(buffer) => self.put_buffered(buffer, pairs, encoded, now, unless).await,
+            None => self.put_committed(pairs, &encoded, now, unless).await.map(drop),
+        }
+    }
+
     pub(super) async fn put_committed(
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: &[Arc<[u8]>],
         now: Timestamp,
+        unless: Option<&Unless>,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
         for ((key, value), encoded) in pairs.iter().zip(encoded) {
             let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
             let row = self.row(Key::from(*key), Arc::clone(encoded), now);
-            steps.push(Step { op: Op::Put(row), value });
+            let op = match unless {
+                None => Op::Put(row),
+                Some(&Unless { over, .. }) => Op::Fill { row, over },
+            };
+            steps.push(Step { op, value });
         }
-        let written = self.write(steps, self.terms).await?;
+        let overtaken = unless.map(|unless| unless.overtaken.clone());
+        let written = self.write_loaded(steps, self.terms, overtaken).await?;
         written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
         Ok(written)
     }

@@ -17,9 +17,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if keys.is_empty() {
             return Ok(0);
         }
+        self.flights.overtake(keys.iter().copied());
         let held = self.commit_before().await?;
         let steps = keys.iter().map(|&key| Op::Delete { key: Key::from(key) }.into()).collect();
         let written = self.write(steps, self.terms).await?;
+        self.flights.overtake(keys.iter().copied());
         drop(held);
         let mut live = 0;
         for (key, effect) in keys.iter().zip(&written.effects) {
@@ -38,10 +40,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn clear(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
+        self.flights.overtake_all();
         let held = self.commit_before().await?;
         let write = self.memory.begin_clear();
         let cleared = self.store.clear(&self.terms).await?;
         let removed = write.end_clear(cleared.revision);
+        self.flights.overtake_all();
         drop(held);
         drop(removed);
         self.note_usage(Usage { entries: 0, bytes: 0, revision: cleared.revision });

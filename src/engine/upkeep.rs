@@ -219,6 +219,10 @@ impl Claims for NothingKnown {
     fn claim(&self, _: &str, _: i64, _: Timestamp) -> Option<Timestamp> {
         None
     }
+
+    fn is_overtaken(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Cacheable, S: Store> Upkeep for Engine<T, S> {

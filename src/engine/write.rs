@@ -4,6 +4,7 @@ use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
+use crate::flight::Overtaken;
 use crate::key::Key;
 use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
 use crate::options::Access;
@@ -62,13 +63,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         steps: Vec<Step<T>>,
         terms: Terms,
     ) -> Result<Written<T>, Error> {
+        self.write_loaded(steps, terms, None).await
+    }
+
+    /// The same for steps that come to nothing if their load was overtaken.
+    pub(super) async fn write_loaded(
+        &self,
+        steps: Vec<Step<T>>,
+        terms: Terms,
+        overtaken: Option<Overtaken>,
+    ) -> Result<Written<T>, Error> {
         self.writable()?;
         let (ops, values): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.op, step.value)).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
         let batch = Arc::new(Batch { ops, terms });
-        let applied =
-            self.store.apply(Arc::clone(&batch), Arc::new(Judge(write.claimer()))).await?;
+        let judge = Judge { claimer: write.claimer(), overtaken };
+        let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
         point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 
@@ -128,7 +139,7 @@ fn follow<T>(
     outcome: Outcome,
 ) -> Option<(Change<T>, Option<Meta>)> {
     let key = match op {
-        Op::Put(row) | Op::Replace { row, .. } => &row.key,
+        Op::Put(row) | Op::Fill { row, .. } | Op::Replace { row, .. } => &row.key,
         Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
     };
     let (revision, previous) = match outcome {
@@ -137,7 +148,9 @@ fn follow<T>(
         Outcome::Unchanged | Outcome::Touched => return None,
     };
     let (new, inherits) = match op {
-        Op::Put(row) => (value.map(|value| slot(row, row.accessed, value)), None),
+        Op::Put(row) | Op::Fill { row, .. } => {
+            (value.map(|value| slot(row, row.accessed, value)), None)
+        }
         Op::Replace { row, .. } => {
             let stored =
                 previous.as_ref().map_or(row.accessed, |meta| meta.accessed.max(row.accessed));
@@ -166,14 +179,21 @@ fn nothing<T>(key: Key, revision: i64) -> Change<T> {
     Change { key, revision, previous: None, new: None, inherits: None }
 }
 
-/// Lets the store ask memory about victims.
-struct Judge<T>(Arc<Claimer<T>>);
+/// Lets the store ask memory about victims, and loads whether they still count.
+struct Judge<T> {
+    claimer: Arc<Claimer<T>>,
+    overtaken: Option<Overtaken>,
+}
 
 impl<T: Send + Sync> Claims for Judge<T> {
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp> {
-        match self.0.claim(key, revision, judged) {
+        match self.claimer.claim(key, revision, judged) {
             Claim::Granted => None,
             Claim::Younger(accessed) => Some(accessed),
         }
+    }
+
+    fn is_overtaken(&self) -> bool {
+        self.overtaken.as_ref().is_some_and(Overtaken::is_set)
     }
 }

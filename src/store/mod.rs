@@ -145,6 +145,9 @@ impl NewRow {
 pub enum Op {
     /// Writes a row, whatever was there.
     Put(NewRow),
+    /// Writes a row that was loaded, unless the key has another row than `over` by now, or `claims` say
+    /// that it was written since.
+    Fill { row: NewRow, over: Option<i64> },
     /// Replaces the row `revision`, if it is still there. Its recency is not lowered.
     Replace { row: NewRow, revision: i64 },
     /// Removes the row of a key, whatever it is.
@@ -161,7 +164,7 @@ impl Op {
     /// they happen, and touches change nothing that is visible.)
     pub(crate) fn written_key(&self) -> Option<&Key> {
         match self {
-            Self::Put(row) | Self::Replace { row, .. } => Some(&row.key),
+            Self::Put(row) | Self::Fill { row, .. } | Self::Replace { row, .. } => Some(&row.key),
             Self::Delete { key } => Some(key),
             Self::Remove { .. } | Self::Touch { .. } => None,
         }
@@ -190,6 +193,9 @@ pub trait Claims: Send + Sync {
     /// Asks to remove the row `revision` of `key`, last touched at `judged` as far as the store
     /// knows. `Some` is a refusal: the row was touched later, at that time.
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;
+
+    /// Whether a load was overtaken by a write of its key.
+    fn is_overtaken(&self) -> bool;
 }
 
 /// What became of one step.

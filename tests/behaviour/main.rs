@@ -12,6 +12,7 @@ mod expiry_upkeep;
 mod file;
 mod keys;
 mod lifecycle;
+mod loading;
 mod memory_cache;
 mod operations;
 mod processes;

@@ -19,6 +19,10 @@ pub enum Action {
     Deleted(bool),
     /// Removed the key, and was told nothing about it.
     Removed,
+    /// Found nothing, and loaded a number of its own.
+    Loaded(u64),
+    /// Would have loaded, and was answered with the number of another: found, or being loaded.
+    Shared(u64),
 }
 
 /// An action with the moments between which it happened.
@@ -43,12 +47,27 @@ pub enum Model {
 }
 
 impl Model {
-    /// What the key holds after `action` on what it held, if that can have been the answer.
+    /// What the key may hold after `action` on what it held; nothing if that cannot have been the answer.
+    fn step(self, held: Option<u64>, action: Action) -> impl Iterator<Item = Option<u64>> {
+        let then = match action {
+            // A load that was overtaken stores nothing.
+            Action::Loaded(number) if held.is_none() || self != Self::Register => {
+                [Some(Some(number)), Some(None)]
+            }
+            _ => [self.only_step(held, action), None],
+        };
+        then.into_iter().flatten()
+    }
+
+    /// The same of actions that have one outcome.
     ///
     /// Spontaneous removals are made out when they are seen: one that nobody sees might as well not
     /// have happened yet.
-    fn step(self, held: Option<u64>, action: Action) -> Option<Option<u64>> {
+    fn only_step(self, held: Option<u64>, action: Action) -> Option<Option<u64>> {
         match action {
+            Action::Loaded(_) => None,
+            // The load that answered may have stored nothing.
+            Action::Shared(number) => held.is_none_or(|held| held == number).then_some(held),
             Action::Wrote(number) => Some(Some(number)),
             Action::Removed => Some(None),
             Action::Read(Some(number)) => (held == Some(number)).then_some(held),
@@ -72,6 +91,7 @@ const LONGEST: usize = u128::BITS as usize;
 /// holds nothing at first.
 pub fn is_linearizable(model: Model, events: &[Event]) -> bool {
     assert!(events.len() <= LONGEST, "{} events of one key: make rounds shorter", events.len());
+    let events = &events.iter().map(|event| event.strictly(events)).collect::<Vec<_>>();
     let mut seen = HashSet::new();
     let mut untried = vec![(0_u128, None)];
     while let Some((done, held)) = untried.pop() {
@@ -82,9 +102,9 @@ pub fn is_linearizable(model: Model, events: &[Event]) -> bool {
             continue;
         }
         let next: Vec<_> = possible_next(events, done)
-            .filter_map(|at| {
+            .flat_map(|at| {
                 let action = events[at].action;
-                Some((action, (done | 1 << at, model.step(held, action)?)))
+                model.step(held, action).map(move |then| (action, (done | 1 << at, then)))
             })
             .collect();
         // What changes nothing may as well come first, if it could not change anything later.
@@ -106,7 +126,10 @@ fn possible_next(events: &[Event], done: u128) -> impl Iterator<Item = usize> {
 
 /// Whether nothing that comes later can need what the action does to the key.
 fn observes(action: Action) -> bool {
-    !matches!(action, Action::Wrote(_) | Action::Removed | Action::Deleted(true))
+    !matches!(
+        action,
+        Action::Wrote(_) | Action::Removed | Action::Deleted(true) | Action::Loaded(_)
+    )
 }
 
 /// The events in the order in which they began, for people to read.
@@ -119,6 +142,18 @@ pub fn told(events: &[Event]) -> String {
     })
 }
 
+impl Event {
+    /// An answer that no load at the same time can have given was found.
+    fn strictly(&self, all: &[Self]) -> Self {
+        let Action::Shared(number) = self.action else { return *self };
+        let mut loads = all.iter().filter(|load| load.action == Action::Loaded(number));
+        if loads.any(|load| load.began < self.ended && self.began < load.ended) {
+            return *self;
+        }
+        Self { action: Action::Read(Some(number)), ..*self }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { thread, began, ended, action } = self;
@@ -128,7 +163,7 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::Action::{Asked, Deleted, Read, Removed, Wrote};
+    use super::Action::{Asked, Deleted, Loaded, Read, Removed, Shared, Wrote};
     use super::*;
 
     const MODELS: [Model; 3] = [Model::Register, Model::Evicting, Model::Expiring];
@@ -190,6 +225,27 @@ mod tests {
         assert_eq!(explained_by(&actions), MODELS);
         let actions = [(0, 9, Deleted(false)), (1, 2, Wrote(1)), (3, 4, Read(Some(1)))];
         assert_eq!(explained_by(&actions), MODELS);
+    }
+
+    #[test]
+    fn a_load_finds_nothing_and_may_store_nothing() {
+        let late = [(0, 1, Wrote(1)), (2, 3, Loaded(2))];
+        assert_eq!(explained_by(&late), [Model::Evicting, Model::Expiring]);
+        assert_eq!(explained_by(&[(0, 1, Loaded(1)), (2, 3, Read(Some(1)))]), MODELS);
+        assert_eq!(explained_by(&[(0, 1, Loaded(1)), (2, 3, Read(None))]), MODELS);
+        let overtaken = [(0, 5, Loaded(1)), (1, 2, Wrote(2)), (6, 7, Read(Some(1)))];
+        assert_eq!(explained_by(&overtaken), [Model::Evicting, Model::Expiring]);
+        let shared = |began, ended| {
+            [
+                (0, 5, Loaded(1)),
+                (1, 2, Deleted(false)),
+                (began, ended, Shared(1)),
+                (8, 9, Read(None)),
+            ]
+        };
+        assert_eq!(explained_by(&shared(3, 6)), MODELS);
+        let evicting = [Model::Evicting, Model::Expiring];
+        assert_eq!(explained_by(&shared(6, 7)), evicting, "it was stored, and then evicted");
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl<'c> Player<'c> {
     /// Does something.
     pub fn play(&mut self) {
         match self.random.below(100) {
-            0..28 => self.get(),
+            0..18 => self.get(),
+            18..28 => self.load(),
             28..48 => self.put(),
             48..58 => self.get_many(),
             58..66 => self.put_many(),
@@ -100,6 +101,19 @@ impl<'c> Player<'c> {
             let number = found.get(KEYS[at]).map(|value| value.number);
             self.note(at, took.clone(), Action::Read(number));
         }
+    }
+
+    fn load(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let load = || Value::new(number);
+        let (took, loaded) =
+            timed(|| self.cache.at(now).get_or_insert_with(KEYS[at], load).unwrap());
+        let action = match loaded.number {
+            own if own == number => Action::Loaded(number),
+            found => Action::Shared(found),
+        };
+        self.note(at, took, action);
+        self.given.gets += 1;
     }
 
     fn put(&mut self) {

@@ -77,11 +77,12 @@ pub enum Event {
     Upgrade,
     SchemaDiscard,
     DamageMet,
+    Load,
     Reopening,
 }
 
 impl Event {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -92,6 +93,7 @@ impl Event {
         Self::Upgrade,
         Self::SchemaDiscard,
         Self::DamageMet,
+        Self::Load,
         Self::Reopening,
     ];
 }

@@ -40,6 +40,20 @@ impl Model {
         Ok(answer.value())
     }
 
+    /// A `get`, and where that finds nothing a `put` of what was made, which counts as none.
+    pub fn load(&mut self, key: &str, made: Value, now: Timestamp) -> Result<Value, Refusal> {
+        if let Some(found) = self.get(key, now)? {
+            return Ok(found);
+        }
+        self.counters.loads += 1;
+        self.record(Event::Load);
+        // What is too large is the answer all the same.
+        if self.put(key, made.clone(), now).is_ok() {
+            self.counters.puts -= 1;
+        }
+        Ok(made)
+    }
+
     /// No promotion, no touch; otherwise as so many gets. All are answered as they were found, and
     /// what was bad has left, before upgraded rows are rewritten and may need room.
     pub fn get_many(

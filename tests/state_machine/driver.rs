@@ -115,6 +115,11 @@ impl Pair {
                 let expected = model.put(key.text(), cache.value_of(*draft), now);
                 agree(cache.put(key.text(), *draft, explicit), expected)
             }
+            Call::Load(key, draft) => {
+                let expected = model.load(key.text(), cache.value_of(*draft), now);
+                let expected = expected.map(|value| value.content);
+                agree(cache.load(key.text(), *draft, explicit), expected)
+            }
             Call::Delete(key) => {
                 agree(cache.delete(key.text(), explicit), model.delete(key.text(), now))
             }

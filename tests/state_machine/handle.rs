@@ -30,6 +30,7 @@ pub struct Look {
 pub trait Handle {
     fn get(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     fn put(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<(), Error>;
+    fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error>;
     fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error>;
     fn get_many(
         &self,
@@ -123,6 +124,15 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             Some(at) => self.at(at).put(key, document),
             None => self.put(key, document),
         }
+    }
+
+    fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error> {
+        let load = || document::<D>(draft);
+        let loaded = match at {
+            Some(at) => self.at(at).get_or_insert_with(key, load)?,
+            None => self.get_or_insert_with(key, load)?,
+        };
+        Ok(encoded(&*loaded).content)
     }
 
     fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error> {

@@ -36,6 +36,8 @@ pub enum Operation {
 pub enum Call {
     Get(Key),
     Put(Key, Draft),
+    /// `get_or_insert_with`.
+    Load(Key, Draft),
     Delete(Key),
     GetMany(Vec<Key>),
     PutMany(Vec<(Key, Draft)>),

@@ -60,6 +60,7 @@ fn calls() -> impl Strategy<Value = Call> {
     prop_oneof![
         40 => keys().prop_map(Call::Get),
         33 => (keys(), drafts()).prop_map(|(key, draft)| Call::Put(key, draft)),
+        12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
         4 => keys().prop_map(Call::Delete),
         9 => vec(keys(), 0..8).prop_map(Call::GetMany),
         8 => vec((keys(), drafts()), 0..6).prop_map(Call::PutMany),

@@ -1,0 +1,145 @@
+//! Loads at moments that no thread could choose: polled by hand.
+
+use super::DiskBackedCache;
+use crate::error::{Error, LoadError};
+use crate::time::Timestamp;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+type Cache = DiskBackedCache<u32>;
+type Answer = Result<Arc<u32>, LoadError<&'static str>>;
+
+fn cache() -> Cache {
+    Cache::builder().open_in_memory().unwrap()
+}
+
+/// What a loader waits for and then answers with.
+#[derive(Default)]
+struct Source {
+    calls: Cell<u32>,
+    answer: Cell<Option<Result<u32, &'static str>>>,
+}
+
+impl Source {
+    async fn load(&self) -> Result<u32, &'static str> {
+        self.calls.set(self.calls.get() + 1);
+        poll_fn(|_| self.answer.get().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+fn load<'a>(cache: &'a Cache, source: &'a Source) -> impl Future<Output = Answer> + 'a {
+    cache.engine.load("a", Timestamp::default(), None, || source.load())
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn ready<T>(answer: Poll<T>) -> T {
+    match answer {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+// rule: L2, L8
+#[test]
+fn who_misses_meanwhile_has_the_same_object() {
+    let (cache, source) = (cache(), Source::default());
+    let (mut leads, mut waits) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
+    assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+    source.answer.set(Some(Ok(7)));
+    assert!(poll(waits.as_mut()).is_pending(), "it does not load");
+    let loaded = ready(poll(leads)).unwrap();
+    assert!(Arc::ptr_eq(&loaded, &ready(poll(waits)).unwrap()));
+    assert!(Arc::ptr_eq(&loaded, &cache.get("a").unwrap().unwrap()));
+    let stats = cache.stats();
+    assert_eq!((source.calls.get(), stats.loads, stats.shared_loads), (1, 1, 1));
+    assert_eq!((stats.misses, stats.gets, stats.puts), (2, 3, 0));
+}
+
+// rule: L3, L8
+#[test]
+fn who_waits_shares_the_error_and_who_comes_later_loads() {
+    let (cache, source) = (cache(), Source::default());
+    let (mut leads, mut waits) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
+    let own = || async { "8".parse::<u32>() };
+    let mut other = pin!(cache.engine.load("a", Timestamp::default(), None, own));
+    assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+    assert!(poll(other.as_mut()).is_pending());
+    source.answer.set(Some(Err("gone")));
+    let errors = [ready(poll(leads)), ready(poll(waits))].map(|answer| match answer {
+        Err(LoadError::Load(error)) => error,
+        other => panic!("{other:?}"),
+    });
+    assert!(Arc::ptr_eq(&errors[0], &errors[1]));
+    assert_eq!(cache.get("a").unwrap(), None);
+    assert_eq!(*ready(poll(other)).unwrap(), 8, "it expects another error");
+    let stats = cache.stats();
+    assert_eq!((source.calls.get(), stats.loads, stats.load_failures), (1, 1, 1));
+}
+
+// rule: L4
+#[test]
+fn one_of_those_who_wait_takes_over_a_load_that_was_given_up() {
+    let (cache, source) = (cache(), Source::default());
+    let mut leads = Box::pin(load(&cache, &source));
+    let (mut first, mut second) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
+    assert!(poll(leads.as_mut()).is_pending());
+    assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+    drop(leads);
+    assert!(poll(second.as_mut()).is_pending() && poll(first.as_mut()).is_pending());
+    assert_eq!(source.calls.get(), 2, "one has begun anew");
+    source.answer.set(Some(Ok(7)));
+    let loaded = ready(poll(second)).unwrap();
+    assert!(Arc::ptr_eq(&loaded, &ready(poll(first)).unwrap()));
+    assert_eq!(source.calls.get(), 2);
+}
+
+// rule: L5
+#[test]
+fn a_write_during_a_load_wins() {
+    let put: fn(&Cache) -> Result<(), Error> = |cache| cache.put("a", 1);
+    let delete: fn(&Cache) -> Result<(), Error> = |cache| cache.delete("a").map(drop);
+    let clear: fn(&Cache) -> Result<(), Error> = Cache::clear;
+    for (write, left) in [(put, Some(1)), (delete, None), (clear, None)] {
+        let (cache, source) = (cache(), Source::default());
+        let (mut leads, mut waits) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
+        assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+        write(&cache).unwrap();
+        let later = Source::default();
+        let mut comes_later = pin!(load(&cache, &later));
+        let found = poll(comes_later.as_mut());
+        source.answer.set(Some(Ok(7)));
+        assert_eq!([leads, waits].map(|load| *ready(poll(load)).unwrap()), [7, 7]);
+        assert_eq!(cache.get("a").unwrap().as_deref(), left.as_ref());
+        match left {
+            Some(put) => assert_eq!(*ready(found).unwrap(), put),
+            None => {
+                assert!(found.is_pending(), "it loads by itself");
+                later.answer.set(Some(Ok(9)));
+                assert_eq!(*ready(poll(comes_later)).unwrap(), 9);
+                assert_eq!(cache.get("a").unwrap().as_deref(), Some(&9));
+            }
+        }
+    }
+}
+
+// rule: L8
+#[test]
+fn who_waited_for_a_row_is_a_disk_hit() {
+    let (cache, source) = (cache(), Source::default());
+    // The next one to ask finds the row that was put meanwhile.
+    let mut leads = Box::pin(load(&cache, &source));
+    assert!(poll(leads.as_mut()).is_pending());
+    let mut waits = pin!(load(&cache, &source));
+    assert!(poll(waits.as_mut()).is_pending());
+    cache.put("a", 1).unwrap();
+    cache.evict_memory();
+    drop(leads);
+    assert_eq!(*ready(poll(waits)).unwrap(), 1);
+    assert_eq!((cache.stats().disk_hits, source.calls.get()), (1, 1));
+}

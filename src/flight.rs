@@ -1,0 +1,208 @@
+//! Loads under way. Whoever misses a key that another loads waits for that one's outcome.
+
+use crate::error::{Error, ErrorKind};
+use crate::gate::Gate;
+use crate::key::Key;
+use parking_lot::Mutex;
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The loads of one cache, at most one for each key.
+#[derive(Debug)]
+pub(crate) struct Flights<T> {
+    under_way: Mutex<HashMap<Key, Arc<Flight<T>>>>,
+    /// How many, so that a write asks for no lock while nobody loads.
+    count: AtomicUsize,
+}
+
+/// One load, and those who wait for it.
+#[derive(Debug)]
+pub(crate) struct Flight<T> {
+    landed: Gate,
+    /// Set before it has landed, unless it was given up.
+    outcome: OnceLock<Outcome<T>>,
+    overtaken: Overtaken,
+}
+
+/// Whether somebody wrote the key since the load began. Then nothing of the load is stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overtaken(Arc<AtomicBool>);
+
+/// How a load ended.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// There was no need to load.
+    Found(Arc<T>),
+    Loaded(Arc<T>),
+    /// The loader's error, of whatever type it is.
+    Failed(Arc<dyn Any + Send + Sync>),
+}
+
+/// What whoever missed a key is to do.
+#[derive(Debug)]
+pub(crate) enum Boarding<'f, T> {
+    Lead(Lead<'f, T>),
+    Wait(Arc<Flight<T>>),
+}
+
+/// The right and duty to load a key. Dropped without an outcome it goes to one of those who wait.
+#[derive(Debug)]
+pub(crate) struct Lead<'f, T> {
+    flights: &'f Flights<T>,
+    key: Key,
+    flight: Arc<Flight<T>>,
+}
+
+thread_local! {
+    /// The loads whose loaders run on this thread, by address.
+    static LOADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Overtaken {
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self { under_way: Mutex::default(), count: AtomicUsize::new(0) }
+    }
+}
+
+impl<T> Flights<T> {
+    /// Waits for the load of `key`, or begins it.
+    pub fn join(&self, key: &str) -> Result<Boarding<'_, T>, Error> {
+        let mut under_way = self.under_way.lock();
+        if let Some(flight) = under_way.get(key) {
+            if flight.is_led_here() {
+                return Err(reentrant(key));
+            }
+            return Ok(Boarding::Wait(Arc::clone(flight)));
+        }
+        let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
+        under_way.insert(key.clone(), Arc::clone(&flight));
+        self.count.store(under_way.len(), Ordering::SeqCst);
+        Ok(Boarding::Lead(Lead { flights: self, key, flight }))
+    }
+
+    /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
+    /// nothing of it is stored. A write calls this before it commits, so that no load that began before
+    /// it is stored after it, and again before it returns, so that whoever comes after it meets no load
+    /// that looked at the disk tier before its commit.
+    pub fn overtake<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut under_way = self.under_way.lock();
+        for key in keys {
+            if let Some(flight) = under_way.remove(key) {
+                flight.overtaken.set();
+            }
+        }
+        self.count.store(under_way.len(), Ordering::SeqCst);
+    }
+
+    /// The same for all keys.
+    pub fn overtake_all(&self) {
+        let mut under_way = self.under_way.lock();
+        under_way.drain().for_each(|(_, flight)| flight.overtaken.set());
+        self.count.store(0, Ordering::SeqCst);
+    }
+}
+
+impl<T> Flight<T> {
+    fn new() -> Self {
+        Self { landed: Gate::default(), outcome: OnceLock::new(), overtaken: Overtaken::default() }
+    }
+
+    /// Completes when the load has ended. `None` if it was given up.
+    pub async fn outcome(&self) -> Option<Outcome<T>> {
+        self.landed.opened().await;
+        self.outcome.get().cloned()
+    }
+
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// Whether its loader runs on this thread, and asks.
+    fn is_led_here(self: &Arc<Self>) -> bool {
+        LOADING.with_borrow(|loading| loading.contains(&self.address()))
+    }
+}
+
+impl<T> Clone for Outcome<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Found(value) => Self::Found(Arc::clone(value)),
+            Self::Loaded(value) => Self::Loaded(Arc::clone(value)),
+            Self::Failed(error) => Self::Failed(Arc::clone(error)),
+        }
+    }
+}
+
+impl<T> Lead<'_, T> {
+    pub fn overtaken(&self) -> &Overtaken {
+        &self.flight.overtaken
+    }
+
+    /// Runs the loader, which may ask the cache for anything but this key.
+    pub async fn run<R>(&self, loader: impl Future<Output = R>) -> R {
+        let mut loader = pin!(loader);
+        poll_fn(|context| {
+            let _here = Here::enter(self.flight.address());
+            loader.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Ends the load.
+    pub fn land(self, outcome: Outcome<T>) {
+        // Nobody else ends it.
+        let _set = self.flight.outcome.set(outcome);
+    }
+}
+
+impl<T> Drop for Lead<'_, T> {
+    fn drop(&mut self) {
+        let mut under_way = self.flights.under_way.lock();
+        if under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+            under_way.remove(&self.key);
+            self.flights.count.store(under_way.len(), Ordering::SeqCst);
+        }
+        drop(under_way);
+        self.flight.landed.open();
+    }
+}
+
+/// While it lives, this thread runs a loader.
+struct Here;
+
+impl Here {
+    fn enter(flight: usize) -> Self {
+        LOADING.with_borrow_mut(|loading| loading.push(flight));
+        Self
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        LOADING.with_borrow_mut(|loading| loading.pop());
+    }
+}
+
+fn reentrant(key: &str) -> Error {
+    let message =
+        "the loader of this key asks for the key itself; load it from elsewhere, or look with get";
+    Error::new(ErrorKind::Reentrant, message).with_key(key)
+}
