@@ -294,10 +294,10 @@ struct Group<'w> {
 /// Why a transaction came to nothing.
 enum Failure {
     /// One of the turns failed, or wished so.
-    OfTurn(usize, End),
-    OfAll(rusqlite::Error),
+    Turn(usize, End),
+    All(rusqlite::Error),
     /// What it remembered was wrong: it is to be tried again.
-    OfLedger,
+    Ledger,
 }
 
 impl Group<'_> {
@@ -309,9 +309,9 @@ impl Group<'_> {
             };
             self.undo();
             match failure {
-                Failure::OfTurn(turn, end) => self.end(turn..=turn, &end),
-                Failure::OfAll(error) => self.end(.., &End::failed(error)),
-                Failure::OfLedger => {}
+                Failure::Turn(turn, end) => self.end(turn..=turn, &end),
+                Failure::All(error) => self.end(.., &End::failed(error)),
+                Failure::Ledger => {}
             }
         }
     }
@@ -319,7 +319,7 @@ impl Group<'_> {
     /// One transaction of all turns, and of those that come while it is open.
     fn attempt(&mut self) -> Result<(), Failure> {
         let terms = self.turns[0].terms;
-        self.begin(&terms).map_err(Failure::OfAll)?;
+        self.begin(&terms).map_err(Failure::All)?;
         let mut done = 0;
         while done < self.turns.len() {
             let Writer { session, ledger, .. } = &mut *self.writer;
@@ -329,7 +329,7 @@ impl Group<'_> {
                 Err(error) => Some(End::failed(error)),
             };
             if let Some(end) = end {
-                return Err(Failure::OfTurn(done, end));
+                return Err(Failure::Turn(done, end));
             }
             done += 1;
             if done == self.turns.len() && done < MOST_TURNS {
@@ -337,10 +337,10 @@ impl Group<'_> {
             }
         }
         let Writer { session, ledger, .. } = &mut *self.writer;
-        if !ledger.write(&session.connection).map_err(Failure::OfAll)? {
-            return Err(Failure::OfLedger);
+        if !ledger.write(&session.connection).map_err(Failure::All)? {
+            return Err(Failure::Ledger);
         }
-        self.commit().map_err(Failure::OfAll)
+        self.commit().map_err(Failure::All)
     }
 
     /// The next turn. Those who shared the last transaction were told of its end just now: if they are
