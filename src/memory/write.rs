@@ -248,7 +248,6 @@ impl<'m, V> Write<'m, V> {
             }
         }
     }
-
 }
 
 impl<V> Claimer<V> {
