@@ -197,7 +197,9 @@ impl<'c> Run<'c> {
             Some(insert) => insert,
             none => none.insert(self.connection.prepare_cached(&self.sql.insert)?),
         };
-        if insert.execute(columns(row.key.as_str(), revision, row, row.accessed))? == 0 {
+        if insert.execute(columns(row.key.as_str(), revision, row, row.accessed, self.sql.seed))?
+            == 0
+        {
             let previous = self.find(&row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             return self.update(row, row.accessed, previous);
         }
@@ -214,7 +216,7 @@ impl<'c> Run<'c> {
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
         let mut update = self.connection.prepare_cached(&self.sql.update)?;
-        update.execute(columns(id, revision, row, accessed))?;
+        update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
         point(Point::RowWritten);
@@ -286,6 +288,7 @@ fn columns<'r>(
     revision: i64,
     row: &'r NewRow,
     accessed: Timestamp,
+    seed: row::Seed,
 ) -> impl Params + 'r {
     (
         name,
@@ -295,7 +298,7 @@ fn columns<'r>(
         accessed.as_nanos(),
         row.version.as_str(),
         row.codec.number(),
-        row::checksum(row),
+        row::seal(row, seed),
         &*row.value,
     )
 }
