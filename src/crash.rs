@@ -3,8 +3,6 @@
 //! Only a build with `--cfg crash_points` has them. There the environment variable `DBC_CRASH_AT`,
 //! such as `RowEvicted` or `RowEvicted:3`, names one, and the process that comes by for the third time
 //! is gone: nothing is flushed, dropped or closed. In every other build [`point`] does nothing.
-//!
-//! Format 1 is the first, so there is no migration to die in. The first one adds its points here.
 
 /// All of them, each with the moment it names.
 macro_rules! points {
@@ -33,6 +31,12 @@ points! {
     CollectionCommitted,
     /// The file keeps a log.
     LogBegun,
+    /// A row of a file of format 1 has its new seal, the next one has not.
+    MigrationRowSealed,
+    /// A file of format 1 is of format 2, and that is not committed.
+    MigrationWritten,
+    /// So it is, and the collection is not open yet.
+    MigrationCommitted,
     /// A row of a batch is written, the next one is not.
     RowWritten,
     /// A row is evicted in the transaction that is open.

@@ -14,6 +14,9 @@
 mod child;
 #[path = "crashes/entry.rs"]
 mod entry;
+#[cfg(crash_points)]
+#[path = "fixtures/format_1.rs"]
+mod format_1;
 #[path = "crashes/ground.rs"]
 mod ground;
 #[path = "crashes/history.rs"]

@@ -9,6 +9,8 @@
 mod child;
 #[path = "processes/crowd.rs"]
 mod crowd;
+#[path = "fixtures/format_1.rs"]
+mod format_1;
 #[path = "processes/opening.rs"]
 mod opening;
 #[path = "processes/packet.rs"]

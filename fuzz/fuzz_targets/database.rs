@@ -57,13 +57,13 @@ fn refused(path: &Path, bytes: &[u8], error: &Error) {
     assert!(cache.verify().expect("a new file").is_ok());
 }
 
-/// Whether the header is that of a cache of format 1 or below.
+/// Whether the header is that of a cache of a format that this version knows.
 fn is_ours(bytes: &[u8]) -> bool {
     let number = |at: usize| {
         let bytes = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(-1, i32::from_be_bytes)
     };
-    number(68) == 0x4442_4361 && number(60) <= 1
+    number(68) == 0x4442_4361 && number(60) <= 2
 }
 
 fn use_all(cache: &DiskBackedCache<String>) {

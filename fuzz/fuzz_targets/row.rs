@@ -29,7 +29,7 @@ fn from_old(old: Outdated<'_>) -> Option<Subject> {
 #[derive(Debug, Arbitrary)]
 struct Overwritten {
     value: Option<Vec<u8>>,
-    checksum: Option<i64>,
+    seal: Option<i64>,
     schema_version: Option<String>,
     codec: Option<i64>,
     created: Option<i64>,
@@ -42,7 +42,7 @@ impl Overwritten {
     fn apply(&self, path: &Path) {
         let file = Connection::open(path).expect("the file was just written");
         let integers = [
-            ("checksum", self.checksum),
+            ("seal", self.seal),
             ("codec", self.codec),
             ("created", self.created),
             ("accessed", self.accessed),

@@ -104,7 +104,7 @@ fn a_file_with_other_tables_than_its_format_says_is_refused() {
         "DROP TABLE collections",
         "DROP TABLE entries_1",
         "ALTER TABLE collections RENAME COLUMN type_name TO kind",
-        "ALTER TABLE entries_1 DROP COLUMN checksum",
+        "ALTER TABLE entries_1 DROP COLUMN seal",
         "DROP TABLE entries_1; CREATE VIEW entries_1 AS SELECT 1 AS key",
     ];
     for change in changes {

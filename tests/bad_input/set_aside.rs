@@ -198,7 +198,7 @@ fn what_is_not_a_damaged_cache_never_moves() {
     let kinds: [(Change, ErrorKind); 4] = [
         (|bytes| bytes[68..72].fill(7), ErrorKind::NotACache),
         (|bytes| bytes[..100].fill(0xff), ErrorKind::NotACache),
-        (|bytes| bytes[60..64].copy_from_slice(&2_i32.to_be_bytes()), ErrorKind::NewerFormat),
+        (|bytes| bytes[60..64].copy_from_slice(&3_i32.to_be_bytes()), ErrorKind::NewerFormat),
         // Another application's is damaged.
         (
             |bytes| {

@@ -186,7 +186,7 @@ fn verify_names_damaged_rows_and_leaves_them() {
     on_file(|bench, path| {
         let cache = bench.cache::<String>(|b| b);
         cache.put_many([("a", text(5)), ("b", text(6))]).unwrap();
-        raw(path).execute("UPDATE entries_1 SET checksum = 1 WHERE key = 'b'", []).unwrap();
+        raw(path).execute("UPDATE entries_1 SET seal = 1 WHERE key = 'b'", []).unwrap();
         cache.evict_memory();
         bench.expect_commits(0, || {
             for _ in 0..2 {

@@ -115,8 +115,7 @@ fn a_get_that_cannot_remove_a_bad_row_is_the_same_miss() {
         let cache = bench.cache::<Doc<2>>(|b| b.disk_ttl(secs(10)).busy_timeout(timeout));
         cache.at(at(0)).put("expired", Doc("two".into())).unwrap();
         cache.at(at(90)).put("damaged", Doc("two".into())).unwrap();
-        let changed =
-            raw(path).execute("UPDATE entries_1 SET checksum = 0 WHERE key = 'damaged'", []);
+        let changed = raw(path).execute("UPDATE entries_1 SET seal = 0 WHERE key = 'damaged'", []);
         assert_eq!(changed.unwrap(), 1);
         cache.evict_memory();
 

@@ -71,7 +71,7 @@ const TOTALS: [Case; 5] = [
 ];
 
 const ROWS: [Case; 8] = [
-    case(|path| sql(path, "UPDATE entries_1 SET checksum = 0 WHERE key = 'a'"), 4, 1, false),
+    case(|path| sql(path, "UPDATE entries_1 SET seal = 0 WHERE key = 'a'"), 4, 1, false),
     case(|path| sql(path, "UPDATE entries_1 SET value = x'00'"), 0, 5, false),
     case(|path| sql(path, "UPDATE entries_1 SET codec = 77 WHERE key < 'c'"), 3, 2, false),
     case(|path| sql(path, "UPDATE entries_1 SET key = '' WHERE key = 'a'"), 4, 1, false),
@@ -143,8 +143,8 @@ fn duplicate(path: &Path, revision: i64) {
     behind_the_indexes(
         path,
         &format!(
-            "INSERT INTO entries_1 (key, revision, size, created, accessed, schema_version, codec, checksum, value)
-             SELECT key, {revision}, size, created, accessed, schema_version, codec, checksum, value
+            "INSERT INTO entries_1 (key, revision, size, created, accessed, schema_version, codec, seal, value)
+             SELECT key, {revision}, size, created, accessed, schema_version, codec, seal, value
              FROM entries_1 WHERE key = 'a'"
         ),
     );
@@ -255,7 +255,7 @@ fn puts_that_wait_survive() {
         cache.put("a", text(10)).unwrap();
         cache.flush().unwrap();
         cache.put("b", text(10)).unwrap();
-        sql(path, "UPDATE entries_1 SET checksum = 0");
+        sql(path, "UPDATE entries_1 SET seal = 0");
         let repaired = cache.repair().unwrap();
         assert_eq!((repaired.kept, repaired.removed), (0, 1));
         assert_eq!(cache.get("a").unwrap(), None);

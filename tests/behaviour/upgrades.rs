@@ -263,7 +263,7 @@ fn a_get_many_leaves_what_a_newer_program_put_in_place_of_a_row_of_no_use() {
         let other = raw(path);
         during_upgrade(move || {
             let replace = "UPDATE entries_1 SET revision = 9, size = newer.size,
-                               schema_version = newer.schema_version, checksum = newer.checksum,
+                               schema_version = newer.schema_version, seal = newer.seal,
                                value = newer.value, created = newer.created
                            FROM entries_2 AS newer";
             assert_eq!(other.execute(replace, []).unwrap(), 1);

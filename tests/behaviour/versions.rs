@@ -193,7 +193,7 @@ fn a_row_changed_behind_the_caches_back_is_never_served() {
             "value = x'2278797a22'",            // another text, as good JSON
             "value = x''",                      // nothing
             "value = x'ff'",                    // no JSON
-            "checksum = checksum + 1",          // another checksum
+            "seal = seal + 1",                  // another seal
             "size = size + 1",                  // another size
             "codec = 200",                      // a codec that does not exist
             "codec = -1",                       // no codec at all
@@ -223,7 +223,7 @@ fn a_damaged_row_takes_its_copy_along() {
     on_file(|bench, path| {
         let cache = bench.cache::<Doc<1>>(|b| b.memory_ttl(secs(5)));
         cache.at(at(0)).put("a", Doc("abc".into())).unwrap();
-        raw(path).execute("UPDATE entries_1 SET checksum = 0", []).unwrap();
+        raw(path).execute("UPDATE entries_1 SET seal = 0", []).unwrap();
         assert!(cache.at(at(1)).get("a").unwrap().is_some(), "the copy in memory is sound");
         assert_eq!(cache.at(at(7)).get("a").unwrap(), None);
         let stats = cache.stats();

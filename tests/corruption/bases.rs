@@ -1,5 +1,6 @@
 //! Sound files, to be damaged: closed ones, and ones with a log that a process left that died.
 
+use crate::format_1::take_back;
 use crate::records::{Record, key};
 use disk_backed_cache::{Builder, DiskBackedCache};
 use std::fs;
@@ -57,6 +58,20 @@ const KINDS: [(&str, bool, Write); 4] = [
 ];
 
 impl Base {
+    /// The same as files of format 1, all of them closed.
+    pub fn all_old() -> Vec<Self> {
+        let mut bases = Self::all();
+        for base in &mut bases {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("cache.db");
+            base.files.write(&path);
+            take_back(&path);
+            base.files = Files::read(&path);
+            assert!(base.files.log.is_empty(), "{}: the log", base.name);
+        }
+        bases
+    }
+
     pub fn all() -> Vec<Self> {
         let bases = KINDS.iter().map(|&(name, dies, write)| {
             let folder = tempfile::tempdir().unwrap();
@@ -87,13 +102,13 @@ impl Files {
         Self { database: read(""), log: read("-wal"), index: read("-shm") }
     }
 
-    /// Whether the header is that of a cache of format 1 or below.
+    /// Whether the header is that of a cache of a format that this version knows.
     pub fn say_they_are_ours(&self) -> bool {
         let number = |at: usize| {
             let bytes = self.database.get(at..at + 4).unwrap_or(&[0xff; 4]);
             i32::from_be_bytes(bytes.try_into().unwrap())
         };
-        number(68) == 0x4442_4361 && number(60) <= 1
+        number(68) == 0x4442_4361 && number(60) <= 2
     }
 
     pub fn write(&self, path: &Path) {

@@ -90,10 +90,10 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     if let Some(found) = note(tally, "get_many", cache.get_many(&keys)) {
         for (key, value) in &found {
-            value.check(collection, key);
+            tally.value(value.check(collection, key), false);
         }
     }
-    read_all(collection, cache, &keys, damaged.then_some(&mut *tally));
+    read_all(collection, cache, &keys, damaged, tally);
     for key in ["k5", "k7", "k75"] {
         note(tally, "contains_key", cache.contains_key(key));
         note(tally, "info", cache.info(key));
@@ -117,17 +117,12 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     note(tally, "clear", cache.clear());
 }
 
-/// Every value is right or is missed. Counts if asked to.
-fn read_all(collection: &str, cache: &Cache, keys: &[String], tally: Option<&mut Tally>) {
-    let mut counted = Tally::default();
-    let counts = tally.unwrap_or(&mut counted);
+/// Every value is right or is missed. Counts if it is to.
+fn read_all(collection: &str, cache: &Cache, keys: &[String], counts: bool, tally: &mut Tally) {
     for key in keys {
-        match note(counts, "get", cache.get(key)) {
-            Some(Some(value)) => {
-                let own = value.check(collection, key);
-                *(if own { &mut counts.right } else { &mut counts.strayed }) += 1;
-            }
-            Some(None) => counts.missed += 1,
+        match note(tally, "get", cache.get(key)) {
+            Some(Some(value)) => tally.value(value.check(collection, key), counts),
+            Some(None) => tally.missed += u64::from(counts),
             None => {}
         }
     }
@@ -149,5 +144,5 @@ fn expect_repaired(
         let count = if report.is_ok() { &mut tally.repaired } else { &mut tally.rest_damaged };
         *count += 1;
     }
-    read_all(collection, cache, keys, None);
+    read_all(collection, cache, keys, false, tally);
 }

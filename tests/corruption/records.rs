@@ -49,8 +49,7 @@ impl Record {
     }
 
     /// Fails if this is none of the values that were ever written under `key`. Says whether it was in
-    /// this collection: the checksum covers the key and not the collection, so a page that is put into
-    /// another one's table brings its rows along.
+    /// this collection.
     pub fn check(&self, collection: &str, key: &str) -> bool {
         assert!(self.generation < GENERATIONS, "{key}: a value of {self:?}");
         assert!(COLLECTIONS.contains(&&*self.collection), "{key}: a value of {self:?}");

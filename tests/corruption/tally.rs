@@ -6,6 +6,8 @@ use std::fmt;
 
 #[derive(Default)]
 pub struct Tally {
+    /// Whether a row may be found in another collection than it was written in.
+    pub may_stray: bool,
     pub opened: u64,
     pub refused: u64,
     pub set_aside: u64,
@@ -22,6 +24,12 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Notes a value that was written under its key, in its own collection or not.
+    pub fn value(&mut self, own: bool, counts: bool) {
+        assert!(own || self.may_stray, "a value of another collection's row");
+        *(if own { &mut self.right } else { &mut self.strayed }) += u64::from(counts);
+    }
+
     /// Counts an error of an operation; fails if it is none that a damaged file may cause.
     pub fn error(&mut self, operation: &str, error: &Error) {
         let kind = error.kind();
@@ -33,8 +41,9 @@ impl Tally {
                     | ErrorKind::NewerFormat
                     | ErrorKind::WrongType
             ),
-            // SQLite's word for it when a damaged table seems to have used up all numbers of rows.
-            "put" => matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull),
+            // SQLite's word for it when a damaged table seems to have used up all numbers of rows, or a
+            // damaged header (of a file that seems to vacuum itself) all numbers of pages.
+            "put" | "repair" => matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull),
             _ => kind == ErrorKind::Corrupt,
         };
         assert!(allowed, "{operation}: {error:?}");

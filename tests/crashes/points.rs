@@ -3,6 +3,7 @@
 //! `RUSTFLAGS="--cfg crash_points" cargo test --test crashes`
 
 use super::child::Running;
+use super::format_1::take_back;
 use super::ground::{Ground, Tally};
 use super::plan::Plan;
 use super::random::{Random, is_long, seed};
@@ -44,6 +45,9 @@ fn die_at(
     let mut ground = Ground::new(60);
     let mut reached = 0;
     for passage in [1, 1 + random.below(5), 1 + random.below(100)] {
+        if point.starts_with("Migration") {
+            leave_an_old_file(test, &mut ground, random, tally);
+        }
         let plan = Plan {
             seed: random.next(),
             first: ground.next,
@@ -63,4 +67,23 @@ fn die_at(
         ground.examine(&plan, &dead, random.one_in(2), tally);
     }
     reached
+}
+
+/// Only who opens a file of format 1 comes by its migration.
+fn leave_an_old_file(test: &str, ground: &mut Ground, random: &mut Random, tally: &mut Tally) {
+    let plan = Plan {
+        seed: random.next(),
+        first: ground.next,
+        keys: ground.keys,
+        entries: 40,
+        threads: 1,
+        buffered: false,
+        background: false,
+        era: 600,
+        operations: 300,
+        still: false,
+    };
+    let ended = Running::start(test, &plan, &ground.path(), None).last();
+    ground.examine(&plan, &ended, false, tally);
+    take_back(&ground.path());
 }

@@ -1,6 +1,7 @@
-//! F10, F2: a new file that two processes open at the same instant.
+//! F10, F2, F20: a file, new or of format 1, that two processes open at the same instant.
 
-use crate::child::{Child, Task};
+use crate::child::{Child, Running, Task};
+use crate::format_1::take_back;
 use disk_backed_cache::DiskBackedCache;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,6 +40,15 @@ fn open_on_time(task: &Task) {
     }
 }
 
+/// Both open the file of this round, use it, and close it.
+fn open_at_once(both: &mut [Running; 2], round: u64) {
+    let moment = nanos() + Duration::from_millis(2).as_nanos();
+    both.iter_mut().for_each(|process| process.tell(&format!("{round} {moment}")));
+    both.iter().for_each(|process| drop(process.hear("opened")));
+    both.iter_mut().for_each(|process| process.tell("close"));
+    both.iter().for_each(|process| drop(process.hear("closed")));
+}
+
 // rule: F1, F2, F10
 #[test]
 fn two_processes_open_a_new_file_at_the_same_instant() {
@@ -53,14 +63,38 @@ fn two_processes_open_a_new_file_at_the_same_instant() {
         if round % 3 == 2 {
             std::fs::write(&path, "").unwrap();
         }
-        let moment = nanos() + Duration::from_millis(2).as_nanos();
-        both.iter_mut().for_each(|process| process.tell(&format!("{round} {moment}")));
-        both.iter().for_each(|process| drop(process.hear("opened")));
-        both.iter_mut().for_each(|process| process.tell("close"));
-        both.iter().for_each(|process| drop(process.hear("closed")));
+        open_at_once(&mut both, round);
         let cache = DiskBackedCache::<String>::builder().open(&path).unwrap();
         let found = cache.get_many(["one", "other"]).unwrap();
         assert_eq!(found.len(), 2, "round {round}: {found:?}");
+        assert!(cache.verify().unwrap().is_ok());
+    }
+    both.into_iter().for_each(|process| drop(process.end()));
+}
+
+// rule: F10, F20
+#[test]
+fn two_processes_open_a_file_of_format_1_at_the_same_instant() {
+    let child = Child::of("opening::two_processes_open_a_file_of_format_1_at_the_same_instant");
+    if let Some(task) = child.task() {
+        return open_on_time(&task);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = ["one", "other"].map(|name| child.start(folder.path(), name));
+    for round in 0..ROUNDS {
+        let path = path(folder.path(), round);
+        let old = DiskBackedCache::<String>::builder().open(&path).unwrap();
+        let rows = 1 + 100 * round;
+        old.put_many((0..rows).map(|row| (format!("{row}"), format!("old {row}")))).unwrap();
+        old.close().unwrap();
+        take_back(&path);
+        open_at_once(&mut both, round);
+        let cache = DiskBackedCache::<String>::builder().open(&path).unwrap();
+        for row in 0..rows {
+            let found = cache.get(&format!("{row}")).unwrap();
+            assert_eq!(found.as_deref(), Some(&format!("old {row}")), "round {round}");
+        }
+        assert_eq!(cache.get_many(["one", "other"]).unwrap().len(), 2, "round {round}");
         assert!(cache.verify().unwrap().is_ok());
     }
     both.into_iter().for_each(|process| drop(process.end()));

@@ -18,7 +18,7 @@ impl Injury {
         match self {
             Self::ValueBytes => "value = zeroblob(length(value))",
             Self::ValueLength => "value = substr(value, 1, length(value) / 2)",
-            Self::Checksum => "checksum = 0",
+            Self::Checksum => "seal = 0",
             Self::Version => "schema_version = 'first'",
         }
     }

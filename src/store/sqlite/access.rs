@@ -33,6 +33,7 @@ fn open_unchanged(path: &Path) -> Result<Connection, Error> {
     recognise::recognise(path)?;
     let connection = open::open_reader(path)?;
     recognise::check_ids(&connection, path)?;
+    recognise::check_present(&connection, path)?;
     Ok(connection)
 }
 

@@ -139,7 +139,9 @@ impl Run<'_> {
             Some(insert) => insert,
             none => none.insert(self.connection.prepare_cached(&self.sql.insert)?),
         };
-        if insert.execute(columns(row.key.as_str(), revision, row, row.accessed))? == 0 {
+        if insert.execute(columns(row.key.as_str(), revision, row, row.accessed, self.sql.seed))?
+            == 0
+        {
             let previous = self.find(&row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             if !may_replace(&previous.1) {
                 return Ok(Outcome::Unchanged);
@@ -159,7 +161,7 @@ impl Run<'_> {
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
         let mut update = self.connection.prepare_cached(&self.sql.update)?;
-        update.execute(columns(id, revision, row, accessed))?;
+        update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
         point(Point::RowWritten);
@@ -231,6 +233,7 @@ fn columns<'r>(
     revision: i64,
     row: &'r NewRow,
     accessed: Timestamp,
+    seed: row::Seed,
 ) -> impl Params + 'r {
     (
         name,
@@ -240,7 +243,7 @@ fn columns<'r>(
         accessed.as_nanos(),
         row.version.as_str(),
         row.codec.number(),
-        row::checksum(row),
+        row::seal(row, seed),
         &*row.value,
     )
 }

@@ -74,7 +74,7 @@ fn read_all(
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
         let key = row::key(columns, 9)?;
-        let row = row::row(columns, &key)?;
+        let row = row::row(columns, &key, store.sql.seed)?;
         if !row.intact {
             audit.damaged.push(key.to_string());
         }

@@ -1,7 +1,9 @@
 //! The catalogue: finding or adding a collection.
 
+use super::migration::migrate;
+use super::row::Seed;
 use super::transaction::Transaction;
-use super::{CacheFile, Sql, SqliteStore, sql};
+use super::{CacheFile, Sql, SqliteStore, recognise, sql};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
@@ -24,7 +26,6 @@ pub(crate) struct Claimant<'a> {
 struct Known {
     id: i64,
     type_name: String,
-    version: String,
 }
 
 impl SqliteStore {
@@ -38,6 +39,8 @@ impl SqliteStore {
         let writer = file.inner.exclusive(terms)?;
         let connection = writer.connection();
         let read_only = file.inner.access() == Access::ReadOnly;
+        // A newer version may have been at work since the file was opened.
+        file.path().map_or(Ok(()), |path| recognise::check_ids(connection, path))?;
         let found = if read_only {
             find_unchanged(connection, claimant)
         } else {
@@ -51,7 +54,7 @@ impl SqliteStore {
         if !read_only {
             super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
         }
-        let sql = Arc::new(Sql::new(id));
+        let sql = Arc::new(Sql::new(id, Seed::of(claimant.collection)));
         // A catalogue without its table, or a table of another shape, is found now and not later.
         let prepared = connection.prepare_cached(&sql.read).map(|_| ());
         prepared.map_err(|error| file.inner.error(error))?;
@@ -81,14 +84,14 @@ fn find_or_add(
     connection: &Connection,
     claimant: Claimant<'_>,
 ) -> rusqlite::Result<Result<Known, Error>> {
-    if let Some(known) = find(connection, claimant.collection)? {
-        return Ok(match refusal(&known, claimant) {
-            Some(error) => Err(error),
-            None => {
-                raise_version(connection, &known, claimant)?;
-                Ok(known)
-            }
-        });
+    let known = find(connection, claimant.collection)?;
+    if let Some(error) = known.as_ref().and_then(|known| refusal(known, claimant)) {
+        return Ok(Err(error));
+    }
+    migrate(connection)?;
+    if let Some(known) = known {
+        raise_version(connection, &known, claimant)?;
+        return Ok(Ok(known));
     }
     let transaction = Transaction::immediate(connection)?;
     // Another process may have been faster.
@@ -107,19 +110,16 @@ fn find_or_add(
 
 fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<Known>> {
     let mut statement = connection.prepare_cached(sql::FIND_COLLECTION)?;
-    let known = |row: &rusqlite::Row<'_>| {
-        Ok(Known { id: row.get(0)?, type_name: row.get(1)?, version: row.get(2)? })
-    };
+    let known = |row: &rusqlite::Row<'_>| Ok(Known { id: row.get(0)?, type_name: row.get(1)? });
     statement.query_row([name], known).optional()
 }
 
 fn add(connection: &Connection, claimant: Claimant<'_>) -> rusqlite::Result<Known> {
-    let version = claimant.version.to_string();
-    let values = (claimant.collection, claimant.type_name, &version);
+    let values = (claimant.collection, claimant.type_name, claimant.version.to_string());
     connection.prepare_cached(sql::ADD_COLLECTION)?.execute(values)?;
     let id = connection.last_insert_rowid();
-    connection.execute_batch(&Sql::new(id).create)?;
-    Ok(Known { id, type_name: claimant.type_name.to_owned(), version })
+    connection.execute_batch(&Sql::new(id, Seed::of(claimant.collection)).create)?;
+    Ok(Known { id, type_name: claimant.type_name.to_owned() })
 }
 
 /// The catalogue names the highest version that ever opened the collection.
@@ -128,7 +128,9 @@ fn raise_version(
     known: &Known,
     claimant: Claimant<'_>,
 ) -> rusqlite::Result<()> {
-    if Version::parse(&known.version).is_ok_and(|stored| stored >= *claimant.version) {
+    let mut highest = connection.prepare_cached(sql::HIGHEST_VERSION)?;
+    let highest: String = highest.query_row([known.id], |row| row.get(0))?;
+    if Version::parse(&highest).is_ok_and(|stored| stored >= *claimant.version) {
         return Ok(());
     }
     let raised = (known.id, claimant.version.to_string());

@@ -60,6 +60,12 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     }
 }
 
+/// Damage to pages that was found, and not by SQLite.
+pub(super) fn damage(finding: String) -> rusqlite::Error {
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some(finding))
+}
+
 /// The same for a failure that several writers may share.
 pub(super) fn of_shared(error: Arc<rusqlite::Error>, path: Option<&Path>) -> Error {
     let (kind, message) = described(&error);

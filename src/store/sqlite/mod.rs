@@ -14,6 +14,7 @@ mod file;
 mod inner;
 mod ledger;
 mod log;
+mod migration;
 mod open;
 mod others;
 mod recognise;
@@ -62,7 +63,7 @@ impl Store for SqliteStore {
     async fn read(&self, key: &str) -> Result<Option<Row>, Error> {
         self.look_up(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.read)?;
-            statement.query_row([key], |columns| row::row(columns, key)).optional()
+            statement.query_row([key], |columns| row::row(columns, key, self.sql.seed)).optional()
         })
     }
 
@@ -83,7 +84,9 @@ impl Store for SqliteStore {
                 .transpose()?;
             let mut statement = connection.prepare_cached(&self.sql.read)?;
             let mut read = |key: &&str| {
-                statement.query_row([*key], |columns| row::row(columns, key)).optional()
+                statement
+                    .query_row([*key], |columns| row::row(columns, key, self.sql.seed))
+                    .optional()
             };
             let rows = keys.iter().map(&mut read).collect::<rusqlite::Result<Vec<_>>>()?;
             snapshot.map_or(Ok(()), Transaction::commit)?;

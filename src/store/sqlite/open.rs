@@ -264,7 +264,15 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 /// Tries again while another process creates the file or switches it to WAL, for which SQLite does
 /// not wait.
 pub(super) fn patiently<R>(run: impl Fn() -> rusqlite::Result<R>) -> rusqlite::Result<R> {
-    let deadline = Instant::now() + OPEN_TIMEOUT;
+    patiently_for(OPEN_TIMEOUT, run)
+}
+
+/// The same for one who says how long.
+pub(super) fn patiently_for<R>(
+    patience: Duration,
+    run: impl Fn() -> rusqlite::Result<R>,
+) -> rusqlite::Result<R> {
+    let deadline = Instant::now() + patience;
     loop {
         match run() {
             Err(error) if is_busy(&error) && Instant::now() < deadline => {

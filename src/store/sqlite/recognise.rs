@@ -16,8 +16,8 @@ use std::time::Duration;
 /// "DBCa", in the header of every file of ours.
 pub(super) const APPLICATION_ID: i32 = 0x4442_4361;
 
-/// The newest format this version reads, and the one it writes.
-pub(super) const FORMAT_VERSION: i32 = 1;
+/// The newest format this version reads, and the only one it writes.
+pub(super) const FORMAT_VERSION: i32 = 2;
 
 /// What every SQLite file begins with, but an empty one.
 const HEADER_BYTES: u64 = 100;
@@ -90,6 +90,20 @@ pub(super) fn check_ids(connection: &Connection, path: &Path) -> Result<(), Erro
     let ids = patiently(|| Ok((application_id(connection)?, format_version(connection)?)));
     let (application, format) = ids.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     judge(application, format).map_err(|error| error.with_path(path))
+}
+
+/// Refuses a file that has to be brought to the present format first.
+pub(super) fn check_present(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let format = patiently(|| format_version(connection));
+    let format = format.map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    if format == FORMAT_VERSION {
+        return Ok(());
+    }
+    let message = format!(
+        "the file has format {format} and must be brought to format {FORMAT_VERSION}, for which it is \
+         written; open its collection once without read_only()"
+    );
+    Err(Error::new(ErrorKind::ReadOnly, message).with_path(path))
 }
 
 /// A connection that promises SQLite that the file will not change.

@@ -1,7 +1,8 @@
 //! Making a collection's totals and indexes again from its rows.
 
+use super::fault;
 use super::ledger::Totals;
-use super::row;
+use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::transaction::Transaction;
 use crate::key::{self, Key};
@@ -65,8 +66,7 @@ fn expect_sound(connection: &Connection, sql: &Sql, mended: Totals) -> rusqlite:
     if finding == "ok" && as_mended {
         return Ok(());
     }
-    let damage = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Err(rusqlite::Error::SqliteFailure(damage, Some(finding)))
+    Err(fault::damage(finding))
 }
 
 /// What the rows of a table say, and what is to be done with them.
@@ -116,7 +116,7 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
     while let Some(columns) = rows.next()? {
         let id = columns.get(8)?;
         survey.found.added(row::integer(columns, 1)?.unwrap_or(0));
-        match sound(columns, id)? {
+        match sound(columns, id, sql.seed)? {
             Some((key, row)) => survey.add(key, row),
             None => survey.unsound.push(id),
         }
@@ -125,11 +125,11 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
 }
 
 /// A row that may stay; `None` if it cannot be read, or holds what was not written under its key.
-fn sound(columns: &Row<'_>, id: i64) -> rusqlite::Result<Option<(Key, Sound)>> {
+fn sound(columns: &Row<'_>, id: i64, seed: Seed) -> rusqlite::Result<Option<(Key, Sound)>> {
     let key = row::key(columns, 9)?;
     let revision = row::integer(columns, 0)?.and_then(believed);
-    let size = row::sealed_size(columns, &key)?;
-    // Columns that the checksum does not cover and that have a type all the same.
+    let size = row::sealed_size(columns, &key, seed)?;
+    // Columns that the seal does not cover and that have a type all the same.
     let typed = row::integer(columns, 3)?.is_some()
         && columns.get::<_, Option<i64>>(10).is_ok()
         && columns.get::<_, i64>(11).is_ok();

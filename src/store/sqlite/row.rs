@@ -8,22 +8,44 @@ use crate::time::Timestamp;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// What ties a value to its key, version, codec and age, so that neither a flipped bit nor a
-/// swapped row goes unnoticed. XXH3, 64 bits, chained through its seed. (A seed makes XXH3 slow to
-/// start on long input, so the value is hashed without one.)
-pub(super) fn checksum(row: &NewRow) -> i64 {
-    seal(&row.key, &row.version, row.codec, row.created, &row.value)
+/// What the seals of a collection's rows begin with. A put or read of a row has no other use for the
+/// collection's name, so that is hashed once, when the collection is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seed(u64);
+
+impl Seed {
+    /// Format 1 did not say in which collection a row was written.
+    pub const FORMAT_1: Self = Self(0);
+
+    pub fn of(collection: &str) -> Self {
+        Self(xxh3_64(collection.as_bytes()))
+    }
 }
 
-fn seal(key: &str, version: &str, codec: CodecId, created: Timestamp, value: &[u8]) -> i64 {
-    let seed = xxh3_64_with_seed(version.as_bytes(), u64::from(codec.number()));
+/// What ties a value to its collection, key, version, codec and age, so that neither a flipped bit nor
+/// a swapped row goes unnoticed. XXH3, 64 bits, chained through its seed. (A seed makes XXH3 slow to
+/// start on long input, so the value is hashed without one.)
+pub(super) fn seal(row: &NewRow, seed: Seed) -> i64 {
+    computed(seed, &row.key, &row.version, row.codec, row.created, &row.value)
+}
+
+fn computed(
+    seed: Seed,
+    key: &str,
+    version: &str,
+    codec: CodecId,
+    created: Timestamp,
+    value: &[u8],
+) -> i64 {
+    let seed = seed.0.wrapping_add(u64::from(codec.number()));
+    let seed = xxh3_64_with_seed(version.as_bytes(), seed);
     let seed = xxh3_64_with_seed(&created.as_nanos().to_le_bytes(), seed);
     let seed = xxh3_64_with_seed(key.as_bytes(), seed);
     xxh3_64_with_seed(&xxh3_64(value).to_le_bytes(), seed).cast_signed()
 }
 
 /// The columns of `meta_columns!`, which stand first in every statement that reads rows. Columns of
-/// a wrong type become values that no sound row has; the checksum finds the rest.
+/// a wrong type become values that no sound row has; the seal finds the rest.
 pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
     let codec = integer(row, 5)?.and_then(|codec| u8::try_from(codec).ok());
     Ok(Meta {
@@ -36,22 +58,38 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
     })
 }
 
-/// A whole row: meta columns, then checksum and value.
-pub(super) fn row(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Row> {
+/// A whole row: meta columns, then seal and value.
+pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::Result<Row> {
     let meta = meta(row)?;
     let value = match row.get_ref(7)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
-    let intact = is_sealed(row, key, &meta, value)? && meta.size == value.len() as u64;
+    let intact = is_sealed(row, key, &meta, value, seed)? && meta.size == value.len() as u64;
     Ok(Row { meta, value: value.into(), intact })
 }
 
 /// The size of a value that was written under `key` as it is, whatever size the row states.
-pub(super) fn sealed_size(row: &rusqlite::Row<'_>, key: &str) -> rusqlite::Result<Option<i64>> {
+pub(super) fn sealed_size(
+    row: &rusqlite::Row<'_>,
+    key: &str,
+    seed: Seed,
+) -> rusqlite::Result<Option<i64>> {
     let ValueRef::Blob(value) = row.get_ref(7)? else { return Ok(None) };
-    let sealed = is_sealed(row, key, &meta(row)?, value)?;
+    let sealed = is_sealed(row, key, &meta(row)?, value, seed)?;
     Ok(if sealed { i64::try_from(value.len()).ok() } else { None })
+}
+
+/// The seal under `new` of a row whose seal under `old` is right; nothing makes another row right.
+pub(super) fn resealed(
+    row: &rusqlite::Row<'_>,
+    key: &str,
+    [old, new]: [Seed; 2],
+) -> rusqlite::Result<Option<i64>> {
+    let (meta, ValueRef::Blob(value)) = (meta(row)?, row.get_ref(7)?) else { return Ok(None) };
+    let sealed = is_sealed(row, key, &meta, value, old)?;
+    let reseal = || computed(new, key, &meta.version, meta.codec, meta.created, value);
+    Ok(sealed.then(reseal))
 }
 
 fn is_sealed(
@@ -59,8 +97,9 @@ fn is_sealed(
     key: &str,
     meta: &Meta,
     value: &[u8],
+    seed: Seed,
 ) -> rusqlite::Result<bool> {
-    let sealed = seal(key, &meta.version, meta.codec, meta.created, value);
+    let sealed = computed(seed, key, &meta.version, meta.codec, meta.created, value);
     Ok(integer(row, 6)? == Some(sealed))
 }
 

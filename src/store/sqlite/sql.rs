@@ -1,5 +1,7 @@
 //! The statements of one collection. Its table is named by number, never by user text.
 
+use super::row::Seed;
+
 /// The order of the columns that describe a row; [`row`](super::row) reads them.
 macro_rules! meta_columns {
     () => {
@@ -14,17 +16,24 @@ pub(super) const WRITE_TOTALS: &str =
 pub(super) const REPLACE_TOTALS: &str =
     "UPDATE collections SET entries = ?2, bytes = ?3, revision = ?4
      WHERE id = ?1 AND entries = ?5 AND bytes = ?6 AND revision = ?7";
-pub(super) const FIND_COLLECTION: &str =
-    "SELECT id, type_name, schema_version FROM collections WHERE name = ?1";
+pub(super) const FIND_COLLECTION: &str = "SELECT id, type_name FROM collections WHERE name = ?1";
 pub(super) const ADD_COLLECTION: &str =
-    "INSERT INTO collections (name, type_name, schema_version) VALUES (?1, ?2, ?3)";
-pub(super) const RAISE_VERSION: &str = "UPDATE collections SET schema_version = ?2 WHERE id = ?1";
+    "INSERT INTO collections (name, type_name, highest_version) VALUES (?1, ?2, ?3)";
+pub(super) const HIGHEST_VERSION: &str = "SELECT highest_version FROM collections WHERE id = ?1";
+pub(super) const RAISE_VERSION: &str = "UPDATE collections SET highest_version = ?2 WHERE id = ?1";
+
+/// All collections of a file of format 1.
+pub(super) const ALL_COLLECTIONS: &str = "SELECT id, name FROM collections NOT INDEXED ORDER BY id";
+/// The column that format 1 names when it adds a collection or looks for one.
+pub(super) const RENAME_VERSION: &str =
+    "ALTER TABLE collections RENAME COLUMN schema_version TO highest_version";
 
 /// Statement texts, made once; the connections keep them prepared.
 #[derive(Debug)]
 pub(super) struct Sql {
     /// The collection's number in the catalogue.
     pub collection: i64,
+    pub seed: Seed,
     pub create: String,
     pub read: String,
     pub read_meta: String,
@@ -48,12 +57,13 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    pub fn new(id: i64) -> Self {
+    pub fn new(id: i64, seed: Seed) -> Self {
         let meta = meta_columns!();
         let table = format!("entries_{id}");
         let create_order = format!("CREATE INDEX {table}_order ON {table} (accessed, key);");
         Self {
             collection: id,
+            seed,
             create: format!(
                 "CREATE TABLE {table} (
                     id             INTEGER PRIMARY KEY,
@@ -66,21 +76,21 @@ impl Sql {
                     fixed          INTEGER NOT NULL DEFAULT 0,
                     schema_version TEXT    NOT NULL,
                     codec          INTEGER NOT NULL,
-                    checksum       INTEGER NOT NULL,
+                    seal           INTEGER NOT NULL,
                     value          BLOB    NOT NULL
                 ) STRICT;
                 {create_order}"
             ),
-            read: format!("SELECT {meta}, checksum, value FROM {table} WHERE key = ?1"),
+            read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
             insert: format!(
-                "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, checksum, value)
+                "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, seal, value)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (key) DO NOTHING"
             ),
             update: format!(
                 "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5, ttl = NULL, fixed = 0,
-                 schema_version = ?6, codec = ?7, checksum = ?8, value = ?9 WHERE id = ?1"
+                 schema_version = ?6, codec = ?7, seal = ?8, value = ?9 WHERE id = ?1"
             ),
             delete: format!("DELETE FROM {table} WHERE id = ?1"),
             touch: format!("UPDATE {table} SET accessed = ?3 WHERE key = ?1 AND revision = ?2 AND accessed < ?3"),
@@ -93,15 +103,39 @@ impl Sql {
                 "SELECT {meta}, id, key FROM {table} WHERE accessed < ?1 ORDER BY accessed, key LIMIT ?2"
             ),
             sums: format!("SELECT count(*), coalesce(sum(size), 0), coalesce(max(revision), 0) FROM {table}"),
-            values: format!("SELECT {meta}, checksum, value, id, key FROM {table} ORDER BY id"),
+            values: format!("SELECT {meta}, seal, value, id, key FROM {table} ORDER BY id"),
             everything: format!(
-                "SELECT {meta}, checksum, value, id, key, ttl, fixed FROM {table} NOT INDEXED ORDER BY id"
+                "SELECT {meta}, seal, value, id, key, ttl, fixed FROM {table} NOT INDEXED ORDER BY id"
             ),
             resize: format!("UPDATE {table} SET size = ?2 WHERE id = ?1"),
             drop_order: format!("DROP INDEX IF EXISTS {table}_order"),
             reindex: format!("REINDEX collections; REINDEX {table};"),
             check: format!("PRAGMA integrity_check('{table}')"),
             create_order,
+        }
+    }
+}
+
+/// Statements that bring a collection's table from format 1 to format 2.
+#[derive(Debug)]
+pub(super) struct OldSql {
+    pub rows: String,
+    pub reseal: String,
+    /// Statements of format 1 that read or write a value find no column of the old name.
+    pub rename: String,
+}
+
+impl OldSql {
+    pub fn new(id: i64) -> Self {
+        let meta = meta_columns!();
+        let table = format!("entries_{id}");
+        Self {
+            rows: format!(
+                "SELECT {meta}, checksum, value, id, key FROM {table} NOT INDEXED
+                 WHERE id > ?1 ORDER BY id LIMIT ?2"
+            ),
+            reseal: format!("UPDATE {table} SET checksum = ?2 WHERE id = ?1"),
+            rename: format!("ALTER TABLE {table} RENAME COLUMN checksum TO seal"),
         }
     }
 }
