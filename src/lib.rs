@@ -92,6 +92,7 @@ mod crash;
 mod error;
 mod gate;
 mod planted;
+mod sync;
 mod time;
 
 mod entry;

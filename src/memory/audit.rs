@@ -3,9 +3,8 @@
 use super::order::Order;
 use super::slot::Slot;
 use super::{Memory, State};
+use crate::sync::{MutexGuard, thread};
 use crate::time::Timestamp;
-use parking_lot::MutexGuard;
-use std::thread;
 
 /// What the store says of one row.
 #[derive(Clone, Copy, Debug)]
@@ -139,8 +138,8 @@ mod tests {
     use super::*;
     use crate::key::Key;
     use crate::options::Settings;
+    use crate::sync::atomic::Ordering;
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
 
     fn at(nanos: i64) -> Timestamp {
         Timestamp::from_nanos(nanos)

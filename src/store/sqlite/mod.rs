@@ -34,9 +34,9 @@ use super::{
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
+use crate::sync::RwLock;
 use crate::time::Timestamp;
 use inner::FileInner;
-use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
 use std::sync::Arc;
