@@ -111,6 +111,9 @@ mod engine;
 
 mod blocking;
 
+#[cfg(all(test, shuttle))]
+mod models;
+
 pub use blocking::{At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder};
 pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]

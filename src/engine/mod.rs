@@ -142,5 +142,7 @@ impl<T, S: fmt::Debug> fmt::Debug for Engine<T, S> {
     }
 }
 
+#[cfg(all(test, shuttle))]
+mod models;
 #[cfg(test)]
 mod tests;

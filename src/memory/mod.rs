@@ -339,5 +339,7 @@ impl<V> State<V> {
     }
 }
 
+#[cfg(all(test, shuttle))]
+mod models;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,10 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     // words
     "sync",
+    "models",
     "crash",
     "error",
     "gate",

@@ -471,5 +471,7 @@ fn given_up() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(code, Some(message))
 }
 
+#[cfg(all(test, shuttle))]
+mod models;
 #[cfg(test)]
 mod tests;
