@@ -3,13 +3,13 @@
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The loads of one cache, at most one for each key.

@@ -1,6 +1,6 @@
 //! Waiting until somebody else's write has ended, for threads and tasks alike.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 

@@ -92,6 +92,7 @@ mod crash;
 mod error;
 mod gate;
 mod planted;
+mod sync;
 mod time;
 
 mod entry;
@@ -110,6 +111,9 @@ mod store;
 mod engine;
 
 mod blocking;
+
+#[cfg(all(test, shuttle))]
+mod models;
 
 pub use blocking::{At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder};
 pub use cacheable::{Cacheable, Compatibility, Outdated};

@@ -1,6 +1,6 @@
 //! Statistics: the snapshot users see and the counters behind it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A snapshot of a cache's statistics.
 ///

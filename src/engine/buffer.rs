@@ -15,11 +15,11 @@ use crate::gate::Gate;
 use crate::key::Key;
 use crate::memory::{Removed, Unwritten};
 use crate::store::{Op, Store};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, block_on};
 use crate::time::Timestamp;
-use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The puts that wait to be committed.
@@ -303,7 +303,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         point(Point::BufferDue);
         buffer.queue.lock().scheduled = false;
-        if let Err(error) = pollster::block_on(self.commit_accepted(buffer)) {
+        if let Err(error) = block_on(self.commit_accepted(buffer)) {
             tracing::warn!(%error, "buffered writes could not be committed; they are kept");
             buffer.failing.store(true, Ordering::Release);
             if !std::mem::replace(&mut buffer.queue.lock().scheduled, true) {
@@ -407,7 +407,7 @@ mod tests {
         let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
         let engine = engine(Settings { durability, ..Settings::default() });
         let pairs = [("a", 1), ("b", 2), ("a", 3)].map(|(key, value)| (key, Arc::new(value)));
-        pollster::block_on(engine.put_many(&pairs, Timestamp::default())).unwrap();
+        block_on(engine.put_many(&pairs, Timestamp::default())).unwrap();
         let calls = engine.buffer.as_ref().unwrap().front(u64::MAX);
         let accepted = calls[0].rows.iter().map(|row| (&*row.key, &*row.encoded));
         assert_eq!(accepted.collect::<Vec<_>>(), [("b", &b"2"[..]), ("a", &b"3"[..])]);

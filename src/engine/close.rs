@@ -7,8 +7,8 @@ use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::store::Store;
-use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Counts the operations under way, so that `close` can wait for them.
 #[derive(Debug, Default)]

@@ -32,15 +32,15 @@ use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
 use crate::store::{Store, Terms, Usage};
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicI64;
 use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
-use parking_lot::Mutex;
 use semver::Version;
 use smol_str::SmolStr;
 use std::fmt;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 use trust::Trust;
@@ -148,5 +148,7 @@ impl<T, S: fmt::Debug> fmt::Debug for Engine<T, S> {
     }
 }
 
+#[cfg(all(test, shuttle))]
+mod models;
 #[cfg(test)]
 mod tests;

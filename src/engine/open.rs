@@ -12,13 +12,12 @@ use crate::options::{Access, Durability, OnCorruption, Options};
 use crate::stats::Counters;
 use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
-use parking_lot::Mutex;
+use crate::sync::atomic::AtomicI64;
+use crate::sync::{Mutex, block_on, thread};
 use semver::Version;
 use std::any::Any;
 use std::path::Path;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// What all clones of a handle share. Dropping it closes the cache.
@@ -28,7 +27,7 @@ pub(crate) struct Guard<T: Cacheable, S: Store> {
 
 impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
     fn drop(&mut self) {
-        if let Err(error) = pollster::block_on(self.engine.close()) {
+        if let Err(error) = block_on(self.engine.close()) {
             tracing::warn!(%error, "the cache could not be closed completely");
         }
     }
@@ -97,7 +96,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
             Arc::new_cyclic(|this| Engine::new(store, options, terms, version, this.clone()));
         engine.renew_trust();
         let changes = engine.options.access != Access::ReadOnly;
-        pollster::block_on(engine.trim())?;
+        block_on(engine.trim())?;
         if engine.buffer.is_some() || engine.options.background_maintenance {
             file.start_background()?;
         }

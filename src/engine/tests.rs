@@ -14,8 +14,8 @@ use crate::store::{
     Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Outcome, Scanned, Store, Task,
     Terms, Usage,
 };
+use crate::sync::{Mutex, block_on};
 use crate::time::Timestamp;
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -157,7 +157,7 @@ fn a_row_that_looks_expired_is_read_again_if_its_touch_was_written_back_meanwhil
     });
     let reads: [Read; 2] = [before, Box::new(|| row(9))];
     engine.store.reads.lock().extend(reads);
-    let found = pollster::block_on(engine.get("a", at(15))).unwrap();
+    let found = block_on(engine.get("a", at(15))).unwrap();
     assert_eq!(found.as_deref(), Some(&7));
     assert_eq!((engine.stats().disk_hits, engine.stats().misses), (1, 0));
 }
@@ -170,7 +170,7 @@ fn reads(settings: Settings, steps: &[fn(&Engine<u64, Scripted>)]) -> usize {
     *engine.store.others_commits.lock() = Some(0);
     for step in steps {
         step(&engine);
-        assert_eq!(pollster::block_on(engine.get("a", at(0))).unwrap().as_deref(), Some(&7));
+        assert_eq!(block_on(engine.get("a", at(0))).unwrap().as_deref(), Some(&7));
     }
     assert_eq!(engine.stats().disk_hits, steps.len() as u64);
     steps.len() - engine.store.reads.lock().len()
@@ -220,14 +220,14 @@ fn touching(recency_lag: Duration) -> Arc<Engine<u64, Scripted>> {
 
 fn touch(engine: &Engine<u64, Scripted>, key: &str) {
     engine.store.reads.lock().push_back(Box::new(|| row(0)));
-    assert!(pollster::block_on(engine.get(key, at(1))).unwrap().is_some());
+    assert!(block_on(engine.get(key, at(1))).unwrap().is_some());
 }
 
 /// What is asked of the store by a round of the background thread in so many seconds.
 fn round(engine: &Engine<u64, Scripted>, seconds: u64) -> Log {
     let moment = Instant::now() + Duration::from_secs(seconds);
     *engine.store.log.lock() = Some(Log::default());
-    pollster::block_on(engine.run_round(at(2), moment)).unwrap();
+    block_on(engine.run_round(at(2), moment)).unwrap();
     engine.store.log.lock().take().unwrap_or_default()
 }
 
@@ -245,8 +245,8 @@ fn a_round_writes_back_when_half_of_the_lag_has_passed_and_reclaims_always() {
     );
 
     let doors: [Door; 2] = [
-        |engine| pollster::block_on(engine.flush()).unwrap(),
-        |engine| pollster::block_on(engine.run_maintenance(at(2))).unwrap(),
+        |engine| block_on(engine.flush()).unwrap(),
+        |engine| block_on(engine.run_maintenance(at(2))).unwrap(),
     ];
     for door in doors {
         touch(&engine, "a");
@@ -276,7 +276,7 @@ fn what_could_not_be_written_back_is_due_still() {
     let before = *engine.written_back.lock();
     *engine.store.log.lock() = None;
     let late = Instant::now() + Duration::from_secs(30);
-    assert!(pollster::block_on(engine.run_round(at(2), late)).is_err());
+    assert!(block_on(engine.run_round(at(2), late)).is_err());
     assert_eq!(*engine.written_back.lock(), before);
     assert_eq!(round(&engine, 30).batches, [1]);
 }
@@ -299,7 +299,7 @@ fn a_row_that_was_kept_before_others_committed_makes_a_doubtful_copy() {
     let engine = engine(Settings { memory_ttl, ..Settings::default() });
     engine.store.reads.lock().push_back(Box::new(|| row(0)));
     *engine.store.others_commits.lock() = Some(0);
-    let get = |time| pollster::block_on(engine.get("a", at(time))).unwrap().as_deref().copied();
+    let get = |time| block_on(engine.get("a", at(time))).unwrap().as_deref().copied();
     assert_eq!(get(0), Some(7));
     let other = Arc::downgrade(&engine);
     let finds = move || other.upgrade().unwrap().memory.doubt();

@@ -9,10 +9,10 @@ use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::memory::{Answer, Asked};
 use crate::store::{Count, Store};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicI64, Ordering};
 use crate::time::{TICK, Timestamp, coarse, nanos_of};
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 #[derive(Debug)]
 pub(super) struct Trust {

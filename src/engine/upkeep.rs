@@ -12,9 +12,10 @@ use crate::memory::Touch;
 use crate::options::Limits;
 use crate::store::sqlite::Upkeep;
 use crate::store::{Batch, Claims, Op, Scanned, Store, Terms};
+use crate::sync::atomic::Ordering;
+use crate::sync::block_on;
 use crate::time::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// The most rows one transaction touches or reclaims in passing, so that nobody waits long for it.
@@ -227,7 +228,7 @@ impl Claims for NothingKnown {
 
 impl<T: Cacheable, S: Store> Upkeep for Engine<T, S> {
     fn run(&self) {
-        let maintained = pollster::block_on(self.run_round(self.now(), Instant::now()));
+        let maintained = block_on(self.run_round(self.now(), Instant::now()));
         match maintained {
             Err(error) if !error.is_closed() => {
                 tracing::warn!(%error, "maintenance failed; it will be tried again");

@@ -3,9 +3,8 @@
 use super::order::Order;
 use super::slot::Slot;
 use super::{Memory, State};
+use crate::sync::{MutexGuard, thread};
 use crate::time::Timestamp;
-use parking_lot::MutexGuard;
-use std::thread;
 
 /// What the store says of one row.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +49,14 @@ impl Found<'_> {
     }
 }
 
+/// Everything locked, and what was counted then: a write counts what came in without a lock, so what is
+/// asked later may be above the limits.
+struct AtRest<'m, V> {
+    order: MutexGuard<'m, Order>,
+    states: Vec<MutexGuard<'m, State<V>>>,
+    sums: (u64, u64),
+}
+
 /// How often an audit looks for a moment in which no excess is about to be evicted.
 const MOST_LOOKS: usize = 100;
 
@@ -59,7 +66,7 @@ impl<V> Memory<V> {
     /// Keys with a write under way are passed over: their rows are ahead of memory.
     pub fn audit(&self, found: &Found<'_>) -> Vec<String> {
         let mut problems = Vec::new();
-        let (order, states) = self.all_at_rest();
+        let AtRest { order, states, sums: counted } = self.all_at_rest();
         let mut sums = (0, 0);
         let mut pending = 0;
         for (index, state) in states.iter().enumerate() {
@@ -74,7 +81,7 @@ impl<V> Memory<V> {
             self.audit_rows(state, found, &mut problems);
         }
         let writing = states.iter().any(|state| !state.writes.is_empty());
-        self.audit_sums(sums, writing, &mut problems);
+        self.audit_sums(sums, counted, writing, &mut problems);
         if pending != self.pending() {
             problems.push(format!("memory: {pending} touches pending, {} counted", self.pending()));
         }
@@ -82,12 +89,15 @@ impl<V> Memory<V> {
     }
 
     /// Everything as it is in one moment, in which nobody has yet to evict, if there is such a one.
-    fn all_at_rest(&self) -> (MutexGuard<'_, Order>, Vec<MutexGuard<'_, State<V>>>) {
-        let lock_all =
-            || (self.order.lock(), self.shards.all.iter().map(super::Shard::lock).collect());
+    fn all_at_rest(&self) -> AtRest<'_, V> {
+        let lock_all = || {
+            let order = self.order.lock();
+            let states = self.shards.all.iter().map(super::Shard::lock).collect();
+            AtRest { order, states, sums: self.gauges() }
+        };
         for _ in 0..MOST_LOOKS {
             let all = lock_all();
-            if self.limits.hold(self.sums.entries(), self.sums.bytes()) {
+            if self.limits.hold(all.sums.0, all.sums.1) {
                 return all;
             }
             drop(all);
@@ -98,8 +108,13 @@ impl<V> Memory<V> {
 
     /// A write counts what came in when it ends, and others may have taken it away before that; until
     /// then its keys are marked.
-    fn audit_sums(&self, found: (u64, u64), writing: bool, problems: &mut Vec<String>) {
-        let sums = self.gauges();
+    fn audit_sums(
+        &self,
+        found: (u64, u64),
+        sums: (u64, u64),
+        writing: bool,
+        problems: &mut Vec<String>,
+    ) {
         if sums.0 > found.0 || sums.1 > found.1 || (sums != found && !writing) {
             problems.push(format!("memory: {found:?} entries and bytes, {sums:?} counted"));
         }
@@ -139,8 +154,8 @@ mod tests {
     use super::*;
     use crate::key::Key;
     use crate::options::Settings;
+    use crate::sync::atomic::Ordering;
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
 
     fn at(nanos: i64) -> Timestamp {
         Timestamp::from_nanos(nanos)

@@ -1,10 +1,9 @@
 //! What a shard knows of its part of the order (see `order`): its oldest objects, sorted.
 
 use super::slot::Slot;
-use super::{Hashed, State};
+use super::{Hashed, RandomState, State};
 use crate::key::Key;
 use crate::time::Timestamp;
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, HashMap};
 

@@ -6,9 +6,9 @@
 
 use super::slot::Slot;
 use super::{Memory, State};
+use crate::sync::atomic::Ordering;
 use crate::time::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What memory has of a key.
 #[derive(Debug)]

@@ -5,12 +5,11 @@
 //! pending table. Both name the revision they speak of: what is known of a row that has been
 //! replaced since says nothing.
 
-use super::{Hashed, Memory, State};
+use super::{Hashed, Memory, RandomState, State};
 use crate::key::Key;
+use crate::sync::atomic::Ordering;
 use crate::time::Timestamp;
-use foldhash::fast::RandomState;
 use lru::LruCache;
-use std::sync::atomic::Ordering;
 
 /// The recency of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,9 @@
 //! The row that was read from the store the longest time ago goes first, however often it was found
 //! here since: a list that every read reorders would cost as much again.
 
-use super::{Hashed, State, Touch};
+use super::{Hashed, RandomState, State, Touch};
 use crate::key::Key;
 use crate::row::Row;
-use foldhash::fast::RandomState;
 use lru::LruCache;
 
 /// What a row takes beside its key and value, at most.

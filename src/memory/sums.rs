@@ -1,7 +1,7 @@
 //! What those who put and those who evict tell each other without a lock.
 
 use crate::options::Limits;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What the limits speak of, over all shards. What comes is counted when it is there, in a write when all
 /// of it is; what goes is counted before it is gone, under the shard's lock. On a line of its own, away

@@ -494,7 +494,7 @@ fn what_was_written_or_read_before_others_committed_is_doubtful() {
 fn epochs_do_not_come_again() {
     let memory = memory(10);
     put(&memory, "a", 1, 5);
-    memory.epoch.store(u32::MAX, std::sync::atomic::Ordering::Relaxed);
+    memory.epoch.store(u32::MAX, crate::sync::atomic::Ordering::Relaxed);
     memory.doubt();
     assert_eq!((memory.epoch(), memory.gauges().0), (0, 0));
 }

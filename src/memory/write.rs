@@ -15,8 +15,8 @@ use super::{Hashed, Memory, NewSlot, Shards, State, Touch};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
+use crate::sync::Mutex;
 use crate::time::Timestamp;
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// The writes under way on one key.

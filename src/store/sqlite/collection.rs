@@ -8,7 +8,7 @@ use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use crate::store::Terms;
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use semver::Version;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::inner::{FileInner, Opened};
 use super::{access, aside, fault, open};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Access, OnCorruption};
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

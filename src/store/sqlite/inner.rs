@@ -9,12 +9,12 @@ use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::options::Access;
 use crate::store::{Count, Task, Terms};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use rusqlite::Connection;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -200,6 +200,7 @@ mod tests {
     use super::super::CacheFile;
     use super::*;
     use crate::options::{Durability, Limits};
+    use crate::sync::block_on;
 
     const LONG: Duration = Duration::from_secs(3_600);
     const SHORT: Duration = Duration::from_nanos(1);
@@ -252,7 +253,7 @@ mod tests {
             connection.pragma_update(None, "user_version", 1)?;
             Ok(if keep { Done::Keep(()) } else { Done::Undo(()) })
         };
-        pollster::block_on(file.inner.take_turn(terms(), write)).unwrap();
+        block_on(file.inner.take_turn(terms(), write)).unwrap();
     }
 
     #[test]

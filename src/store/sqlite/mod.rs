@@ -36,10 +36,10 @@ use super::{
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
+use crate::sync::RwLock;
 use crate::time::Timestamp;
 use inner::FileInner;
 use ledger::{Ledger, Totals};
-use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 
 use super::writer::Writers;
 use crate::store::Count;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@
 //! reused.
 
 use super::transaction::roll_back;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 

@@ -17,15 +17,14 @@ use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::options::Durability;
 use crate::store::Terms;
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, thread};
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::RangeBounds;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Duration;
 
 /// After a commit so many reads use the writing connection; later ones a reader.
@@ -488,5 +487,7 @@ fn given_up() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(code, Some(message))
 }
 
+#[cfg(all(test, shuttle))]
+mod models;
 #[cfg(test)]
 mod tests;

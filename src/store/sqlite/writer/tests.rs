@@ -1,5 +1,6 @@
 use super::*;
 use crate::options::Limits;
+use crate::sync::block_on;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const TERMS: Terms = Terms {
@@ -55,7 +56,7 @@ fn numbers(writers: &Writers) -> Vec<i64> {
 fn who_is_alone_commits_at_once() {
     let writers = writers();
     let turn = writers.take_turn(TERMS, |connection, _| Ok(Done::Keep(add(connection, 1)?)));
-    assert!(pollster::block_on(turn).unwrap());
+    assert!(block_on(turn).unwrap());
     assert_eq!((writers.commits() / 2, numbers(&writers)), (1, vec![1]));
     assert!(!writers.line.lock().led);
 }
@@ -64,7 +65,7 @@ fn who_is_alone_commits_at_once() {
 fn who_wishes_so_has_its_work_undone() {
     let writers = writers();
     let turn = writers.take_turn(TERMS, |connection, _| Ok(Done::Undo(add(connection, 1)?)));
-    assert!(pollster::block_on(turn).unwrap());
+    assert!(block_on(turn).unwrap());
     assert_eq!((writers.commits() / 2, numbers(&writers)), (0, vec![]));
 }
 
@@ -75,7 +76,7 @@ fn one_commits_for_all_who_wait() {
     let turns = in_line(&writers, [1, 2, 3].map(|number| Turn::new(TERMS, adding(number))));
     writers.lead();
     assert!(turns.iter().all(|turn| committed(turn)));
-    turns.iter().for_each(|turn| pollster::block_on(turn.gate.opened()));
+    turns.iter().for_each(|turn| block_on(turn.gate.opened()));
     assert_eq!((writers.commits() / 2, numbers(&writers)), (1, vec![1, 2, 3]));
     assert!(!writers.line.lock().led);
 }
@@ -142,7 +143,7 @@ fn a_panic_gives_the_shared_transaction_up_and_the_lead_on() {
     assert!(catch_unwind(AssertUnwindSafe(|| writers.lead())).is_err());
     let Some(End::Failed(error)) = first.end.get() else { panic!("{first:?}") };
     assert!(error.to_string().contains("gave it up"), "{error}");
-    pollster::block_on(last.gate.opened());
+    block_on(last.gate.opened());
     assert!(last.end.get().is_none(), "it was told to lead");
     writers.lead();
     assert_eq!(numbers(&writers), [2]);
@@ -207,7 +208,7 @@ fn what_was_done_with_totals_that_another_process_changed_is_done_again() {
             add(connection, revision)?;
             Ok(Done::Keep(revision))
         });
-        pollster::block_on(turn).unwrap()
+        block_on(turn).unwrap()
     };
     assert_eq!([change(), change()], [1, 2]);
     execute("UPDATE collections SET revision = 7;");

@@ -1,0 +1,146 @@
+//! Models of the engine over a store that is a table in memory. See `crate::models`.
+
+mod buffer;
+mod close;
+mod promotion;
+mod store;
+
+use super::Engine;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::models::{Act, History};
+use crate::options::{Durability, Settings};
+use crate::store::Terms;
+use crate::sync::{block_on, thread};
+use crate::time::{Timestamp, When};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use store::Table;
+
+/// A cache that records what was done with it, at times that rise from act to act.
+struct Cache {
+    engine: Arc<Engine<u64, Table>>,
+    history: History,
+    /// Not the model's: no thread learns anything by it.
+    clock: AtomicI64,
+}
+
+impl Cache {
+    fn new(settings: Settings) -> Arc<Self> {
+        // Nobody else has the store, and how long a model takes is not to matter.
+        let staleness = Duration::from_secs(3_600);
+        let options = Settings { staleness, ..settings }.validate().unwrap();
+        let terms = Terms {
+            limits: options.disk,
+            durability: options.durability.of_commits(),
+            busy_timeout: Duration::ZERO,
+        };
+        let version = u64::schema_version();
+        let engine = Arc::new_cyclic(|this| {
+            Engine::new(Table::default(), options, terms, version, this.clone())
+        });
+        engine.renew_trust();
+        Arc::new(Self { engine, history: History::default(), clock: AtomicI64::new(0) })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.clock.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A get as the face does it.
+    fn get(&self, key: &'static str) -> Result<Option<u64>, Error> {
+        self.history.record(|| {
+            let now = self.now();
+            let found = match self.engine.hit(key, &When::known(now)) {
+                Some(value) => Ok(Some(value)),
+                None => block_on(self.engine.get(key, now)),
+            };
+            let found = found.map(|value| value.as_deref().copied());
+            let acts = found.iter().map(|found| (key, Act::Get(*found))).collect();
+            (found, acts)
+        })
+    }
+
+    fn put(&self, key: &'static str, value: u64) -> Result<(), Error> {
+        self.history.record(|| {
+            let ended = block_on(self.engine.put(key, Arc::new(value), self.now()));
+            let put = ended.iter().map(|()| (key, Act::Put(value)));
+            // Whoever's they are, they have gone meanwhile or earlier.
+            let evicted = self.engine.store.take_evicted().into_iter();
+            let acts = put.chain(evicted.map(|key| (key, Act::Remove))).collect();
+            (ended, acts)
+        })
+    }
+
+    fn delete(&self, key: &'static str) -> Result<usize, Error> {
+        self.history.record(|| {
+            let ended = block_on(self.engine.delete_many(&[key], self.now()));
+            let acts = ended.iter().map(|_| (key, Act::Remove)).collect();
+            (ended, acts)
+        })
+    }
+
+    fn clear(&self, keys: &[&'static str]) -> Result<(), Error> {
+        self.history.record(|| {
+            let ended = block_on(self.engine.clear());
+            let acts = ended.iter().flat_map(|()| keys.iter().map(|key| (*key, Act::Remove)));
+            let acts = acts.collect();
+            (ended, acts)
+        })
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        block_on(self.engine.flush())
+    }
+
+    /// What a round of the background thread does, whatever time it is.
+    fn maintain(&self) -> Result<(), Error> {
+        block_on(self.engine.run_maintenance(self.now()))
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        block_on(self.engine.close())
+    }
+
+    /// Checks both tiers.
+    #[track_caller]
+    fn verify(&self) {
+        let report = block_on(self.engine.verify()).unwrap();
+        assert!(report.is_ok(), "{:?}", report.problems());
+    }
+
+    /// What the disk tier has in the end is what a last get would find.
+    fn look_at_rows(&self, keys: &[&'static str]) {
+        for key in keys {
+            let act = || ((), vec![(*key, Act::Get(self.engine.store.value(key)))]);
+            self.history.record(act);
+        }
+    }
+}
+
+/// With `a` on disk, and nothing in memory.
+fn with_a_row(settings: Settings) -> Arc<Cache> {
+    let cache = Cache::new(settings);
+    cache.put("a", 1).unwrap();
+    block_on(cache.engine.commit_buffered()).unwrap();
+    cache.engine.evict_memory();
+    cache
+}
+
+fn buffered(max_bytes: u64) -> Settings {
+    let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes };
+    Settings { durability, ..Settings::default() }
+}
+
+type Thread = fn(&Cache);
+
+/// Runs the threads at the same time, and waits for all of them and for the tasks that came of it.
+fn run<const N: usize>(cache: &Arc<Cache>, threads: [Thread; N]) {
+    let spawn = |work: Thread| {
+        let cache = Arc::clone(cache);
+        thread::spawn(move || work(&cache))
+    };
+    threads.map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
+    cache.engine.store.join_tasks();
+}

@@ -1,0 +1,258 @@
+//! A store that is a table in memory: readers see the last commit, one writes at a time, and whoever is
+//! interrupted between two steps is so where SQLite could be.
+
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::row::{Meta, Row};
+use crate::store::sealed::Sealed;
+use crate::store::{
+    Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Mended, NewRow, Op, Outcome,
+    Scanned, Store, Task, Terms, Usage,
+};
+use crate::sync::{Mutex, thread};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(super) struct Table {
+    /// Locked by whoever changes rows.
+    transaction: Mutex<()>,
+    committed: Mutex<Rows>,
+    /// How many batches are still to fail.
+    failures: Mutex<usize>,
+    closed: Mutex<bool>,
+    /// Keys of rows that were evicted and not asked for yet.
+    evicted: Mutex<Vec<Key>>,
+    tasks: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+#[derive(Clone, Default)]
+struct Rows {
+    rows: BTreeMap<Key, Row>,
+    revision: i64,
+    corrected: Vec<(Key, i64, Timestamp)>,
+}
+
+impl Table {
+    /// Lets so many batches fail.
+    pub fn fail(&self, batches: usize) {
+        *self.failures.lock() = batches;
+    }
+
+    pub fn value(&self, key: &str) -> Option<u64> {
+        let committed = self.committed.lock();
+        committed.rows.get(key).map(|row| serde_json::from_slice(&row.value).unwrap())
+    }
+
+    /// The keys of rows that were evicted since this was asked last, of those that models use.
+    pub fn take_evicted(&self) -> Vec<&'static str> {
+        let evicted = std::mem::take(&mut *self.evicted.lock());
+        let known = |key: Key| ["a", "b"].into_iter().find(|known| **known == *key).unwrap();
+        evicted.into_iter().map(known).collect()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        *self.closed.lock()
+    }
+
+    /// Waits for tasks, and those that come of them.
+    pub fn join_tasks(&self) {
+        loop {
+            let task = self.tasks.lock().pop();
+            let Some(task) = task else { return };
+            task.join().unwrap();
+        }
+    }
+
+    fn open(&self) -> Result<(), Error> {
+        if self.is_closed() { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    fn may_fail(&self) -> Result<(), Error> {
+        let mut failures = self.failures.lock();
+        if *failures == 0 {
+            return Ok(());
+        }
+        *failures -= 1;
+        Err(Error::new(ErrorKind::Busy, "locked"))
+    }
+}
+
+impl Sealed for Table {}
+
+impl Store for Table {
+    async fn read(&self, key: &str) -> Result<Option<Row>, Error> {
+        self.open()?;
+        Ok(self.committed.lock().rows.get(key).cloned())
+    }
+
+    fn others_commits(&self) -> Option<i64> {
+        Some(0)
+    }
+
+    fn count_others(&self, _: Duration) -> Option<Count> {
+        Some(Count { commits: 0, age: Duration::ZERO })
+    }
+
+    async fn read_many(&self, keys: &[&str]) -> Result<Vec<Option<Row>>, Error> {
+        self.open()?;
+        let committed = self.committed.lock();
+        Ok(keys.iter().map(|key| committed.rows.get(*key).cloned()).collect())
+    }
+
+    async fn read_meta(&self, key: &str) -> Result<Option<Meta>, Error> {
+        Ok(self.read(key).await?.map(|row| row.meta))
+    }
+
+    async fn apply(&self, batch: Arc<Batch>, claims: Arc<dyn Claims>) -> Result<Applied, Error> {
+        self.open()?;
+        let _transaction = self.transaction.lock();
+        let mut rows = self.committed.lock().clone();
+        let outcomes = batch.ops.iter().map(|op| rows.step(op, &*claims)).collect();
+        let evicted = rows.evict(&batch.terms, &*claims);
+        self.may_fail()?;
+        self.evicted.lock().extend(evicted.iter().map(|evicted| evicted.key.clone()));
+        let (corrected, usage) = (std::mem::take(&mut rows.corrected), rows.usage());
+        *self.committed.lock() = rows;
+        Ok(Applied { outcomes, evicted, corrected, usage, excess: false })
+    }
+
+    async fn clear(&self, _: &Terms) -> Result<Cleared, Error> {
+        self.open()?;
+        let _transaction = self.transaction.lock();
+        let mut committed = self.committed.lock();
+        committed.rows.clear();
+        Ok(Cleared { revision: committed.next_revision() })
+    }
+
+    async fn usage(&self) -> Result<Usage, Error> {
+        Ok(self.committed.lock().usage())
+    }
+
+    async fn scan(&self, _: i64, _: u32) -> Result<Vec<Scanned>, Error> {
+        unimplemented!("no model has entries that age")
+    }
+
+    async fn oldest(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {
+        unimplemented!("no model has entries that expire")
+    }
+
+    async fn audit(&self, _: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {
+        self.open()?;
+        let _transaction = self.transaction.lock();
+        let rows = self.committed.lock().clone();
+        let scanned = rows.rows.iter().zip(0..).map(|((key, row), id)| {
+            let (key, meta) = (key.clone(), row.meta.clone());
+            Scanned { id, key, meta }
+        });
+        let problems = inspect(scanned.collect(), false);
+        Ok(Audit { usage: rows.usage(), damaged: Vec::new(), problems })
+    }
+
+    async fn repair(&self, _: &Terms) -> Result<Mended, Error> {
+        unimplemented!("no model repairs")
+    }
+
+    /// When the delay has passed is the scheduler's choice.
+    fn run_later(&self, _: Duration, task: Task) {
+        let thread = thread::spawn(task);
+        self.tasks.lock().push(thread);
+    }
+
+    fn nudge(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        *self.closed.lock() = true;
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn next_revision(&mut self) -> i64 {
+        self.revision += 1;
+        self.revision
+    }
+
+    fn usage(&self) -> Usage {
+        let bytes = self.rows.values().map(|row| row.meta.size).sum();
+        Usage { entries: self.rows.len() as u64, bytes, revision: self.revision }
+    }
+
+    fn step(&mut self, op: &Op, claims: &dyn Claims) -> Outcome {
+        match op {
+            Op::Put(row) => self.write(row),
+            Op::Delete { key } => match self.rows.remove(key) {
+                Some(row) => {
+                    Outcome::Removed { revision: self.next_revision(), previous: row.meta }
+                }
+                None => Outcome::Unchanged,
+            },
+            Op::Remove { key, revision, judged } => {
+                let of = self.rows.get(key).map(|row| (row.meta.revision, row.meta.accessed));
+                if of.is_none_or(|(of, accessed)| of != *revision || accessed > *judged) {
+                    return Outcome::Unchanged;
+                }
+                match claims.claim(key, *revision, *judged) {
+                    None => self.step(&Op::Delete { key: key.clone() }, claims),
+                    Some(accessed) => {
+                        self.correct(key, *revision, accessed);
+                        Outcome::Unchanged
+                    }
+                }
+            }
+            Op::Touch { key, revision, accessed } => {
+                self.touch(key, *revision, *accessed);
+                Outcome::Touched
+            }
+            Op::Replace { .. } => unimplemented!("no model upgrades"),
+        }
+    }
+
+    fn write(&mut self, row: &NewRow) -> Outcome {
+        let meta = Meta {
+            revision: self.next_revision(),
+            size: row.value.len() as u64,
+            created: row.created,
+            accessed: row.accessed,
+            version: row.version.clone(),
+            codec: row.codec,
+        };
+        let revision = meta.revision;
+        let new = Row { meta, value: row.value[..].into(), intact: true };
+        let previous = self.rows.insert(row.key.clone(), new).map(|row| row.meta);
+        Outcome::Written { revision, previous }
+    }
+
+    fn touch(&mut self, key: &Key, revision: i64, accessed: Timestamp) {
+        if let Some(row) = self.rows.get_mut(key)
+            && row.meta.revision == revision
+        {
+            row.meta.accessed = row.meta.accessed.max(accessed);
+        }
+    }
+
+    fn correct(&mut self, key: &Key, revision: i64, accessed: Timestamp) {
+        self.touch(key, revision, accessed);
+        self.corrected.push((key.clone(), revision, accessed));
+    }
+
+    fn evict(&mut self, terms: &Terms, claims: &dyn Claims) -> Vec<Evicted> {
+        let mut evicted = Vec::new();
+        while !terms.limits.hold(self.usage().entries, self.usage().bytes) {
+            let oldest = self.rows.iter().min_by_key(|(key, row)| (row.meta.accessed, *key));
+            let Some((key, row)) = oldest else { break };
+            let (key, previous, accessed) = (key.clone(), row.meta.revision, row.meta.accessed);
+            if let Some(accessed) = claims.claim(&key, previous, accessed) {
+                self.correct(&key, previous, accessed);
+                continue;
+            }
+            self.rows.remove(&key);
+            evicted.push(Evicted { key, revision: self.next_revision(), previous });
+        }
+        evicted
+    }
+}

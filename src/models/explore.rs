@@ -1,0 +1,37 @@
+//! Running a model under many schedules.
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
+use shuttle::{Config, Runner};
+use std::env;
+use std::time::Instant;
+
+/// Under how many schedules a model runs, and how much more often in the long form.
+const SCHEDULES: usize = 2_000;
+const LONG: usize = 100;
+
+/// How many turns of the scheduler are placed on purpose. Most bugs need no more.
+const DEPTH: usize = 3;
+
+/// Statements of SQLite need more than shuttle's 32 KiB.
+const STACK: usize = 256 << 10;
+
+/// Runs `model` under many schedules, half of them random and half chosen by the PCT algorithm (threads
+/// with priorities, which change at a few moments). A schedule in which it panics or in which
+/// nobody can go on is printed; `DBC_SCHEDULE` with it runs that one alone.
+pub(crate) fn explore(model: impl Fn() + Copy + Send + Sync + 'static) {
+    if let Ok(schedule) = env::var("DBC_SCHEDULE") {
+        run(ReplayScheduler::new_from_encoded(&schedule), model);
+        return;
+    }
+    let long = env::var_os("DBC_LONG").is_some_and(|long| long == "1");
+    let each = SCHEDULES / 2 * if long { LONG } else { 1 };
+    let started = Instant::now();
+    let ran = run(RandomScheduler::new(each), model) + run(PctScheduler::new(DEPTH, each), model);
+    println!("{ran} schedules in {:.1} s", started.elapsed().as_secs_f64());
+}
+
+fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) -> usize {
+    let mut config = Config::new();
+    config.stack_size = STACK;
+    Runner::new(scheduler, config).run(model)
+}

@@ -1,0 +1,29 @@
+//! Locks, atomics and waiting, for the whole crate.
+//!
+//! Unit tests built with `--cfg shuttle` take them from shuttle instead, which runs the threads of a
+//! model one at a time, in an order of its own choice, and sees when nobody can go on. So whatever
+//! threads wait for, or tell each other, goes through here. Three things do not: clocks, which models
+//! have none of; the background thread of a file, which waits for moments of such a clock; and
+//! `OnceLock`, of which nobody waits to be set.
+
+#[cfg(not(all(test, shuttle)))]
+mod of_the_system {
+    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
+    pub(crate) use pollster::block_on;
+    pub(crate) use std::sync::atomic;
+    pub(crate) use std::thread;
+}
+
+#[cfg(all(test, shuttle))]
+mod of_the_model {
+    pub(crate) use shuttle::future::block_on;
+    pub(crate) use shuttle::sync::atomic;
+    pub(crate) use shuttle::thread;
+    pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
+}
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use of_the_system::*;
+
+#[cfg(all(test, shuttle))]
+pub(crate) use of_the_model::*;
