@@ -3,8 +3,8 @@
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{self, Mutex};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -58,9 +58,9 @@ pub(crate) struct Lead<'f, T> {
     flight: Arc<Flight<T>>,
 }
 
-thread_local! {
+sync::thread_local! {
     /// The loads whose loaders run on this thread, by address.
-    static LOADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static LOADING: RefCell<Vec<usize>> = RefCell::new(Vec::new());
 }
 
 impl Overtaken {
@@ -137,7 +137,7 @@ impl<T> Flight<T> {
 
     /// Whether its loader runs on this thread, and asks.
     fn is_led_here(self: &Arc<Self>) -> bool {
-        LOADING.with_borrow(|loading| loading.contains(&self.address()))
+        LOADING.with(|loading| loading.borrow().contains(&self.address()))
     }
 }
 
@@ -190,14 +190,14 @@ struct Here;
 
 impl Here {
     fn enter(flight: usize) -> Self {
-        LOADING.with_borrow_mut(|loading| loading.push(flight));
+        LOADING.with(|loading| loading.borrow_mut().push(flight));
         Self
     }
 }
 
 impl Drop for Here {
     fn drop(&mut self) {
-        LOADING.with_borrow_mut(|loading| loading.pop());
+        LOADING.with(|loading| loading.borrow_mut().pop());
     }
 }
 

@@ -12,6 +12,7 @@ mod of_the_system {
     pub(crate) use pollster::block_on;
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread;
+    pub(crate) use std::thread_local;
 }
 
 #[cfg(all(test, shuttle))]
@@ -19,6 +20,7 @@ mod of_the_model {
     pub(crate) use shuttle::future::block_on;
     pub(crate) use shuttle::sync::atomic;
     pub(crate) use shuttle::thread;
+    pub(crate) use shuttle::thread_local;
     pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
 }
 

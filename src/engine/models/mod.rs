@@ -2,6 +2,7 @@
 
 mod buffer;
 mod close;
+mod load;
 mod promotion;
 mod store;
 
@@ -88,6 +89,19 @@ impl Cache {
             let acts = acts.collect();
             (ended, acts)
         })
+    }
+
+    /// A get that has `source` where nothing is found.
+    fn load(&self, key: &str, source: impl FnOnce() -> u64) -> u64 {
+        let now = self.now();
+        let found = self.engine.hit(key, &When::known(now)).map_or_else(
+            || {
+                let source = || async { Ok::<_, &str>(source()) };
+                block_on(self.engine.load(key, now, None, source))
+            },
+            Ok,
+        );
+        *found.unwrap()
     }
 
     fn flush(&self) -> Result<(), Error> {

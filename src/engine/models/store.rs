@@ -185,6 +185,13 @@ impl Rows {
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> Outcome {
         match op {
             Op::Put(row) => self.write(row),
+            Op::Fill { row, over } => {
+                let there = self.rows.get(&row.key).map(|row| row.meta.revision);
+                if claims.is_overtaken() || there.is_some_and(|there| Some(there) != *over) {
+                    return Outcome::Unchanged;
+                }
+                self.write(row)
+            }
             Op::Delete { key } => match self.rows.remove(key) {
                 Some(row) => {
                     Outcome::Removed { revision: self.next_revision(), previous: row.meta }

@@ -30,7 +30,7 @@ fn count(connection: &Connection) -> rusqlite::Result<i64> {
 fn take_turn(writers: &Writers, want: Want) -> Result<i64, Arc<rusqlite::Error>> {
     let durability = if want == KeepSynced { Durability::Synced } else { Durability::Committed };
     let terms = Terms { limits: Limits::UNLIMITED, durability, busy_timeout: Duration::ZERO };
-    let work = move |connection: &Connection| {
+    let work = move |connection: &Connection, _: &mut Ledger| {
         let found = count(connection)?;
         connection.execute("INSERT INTO numbers VALUES (?1)", [found])?;
         match want {

@@ -1,0 +1,105 @@
+//! Loads, against each other and against writes of their key.
+
+use super::{Cache, buffered, run};
+use crate::models::explore;
+use crate::options::Settings;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// Where loaders look. It is changed before the key is deleted, as programs do.
+#[derive(Default)]
+struct Source {
+    value: AtomicU64,
+    looks: AtomicU64,
+}
+
+impl Source {
+    fn look(&self) -> u64 {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.value.load(Ordering::SeqCst)
+    }
+}
+
+/// With puts that are committed, and with puts that wait.
+fn each(check: fn(Settings)) {
+    explore(move || check(Settings::default()));
+    explore(move || check(buffered(1_000)));
+}
+
+fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [fn(&Cache, &Source); 3]) {
+    let spawn = |work: fn(&Cache, &Source)| {
+        let (cache, source) = (Arc::clone(cache), Arc::clone(source));
+        crate::sync::thread::spawn(move || work(&cache, &source))
+    };
+    works.map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
+    run(cache, []);
+    cache.verify();
+}
+
+/// Whoever misses together shares one look at the source.
+#[test]
+fn against_each_other() {
+    each(|settings| {
+        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+        let load = |cache: &Cache, source: &Source| {
+            assert_eq!(cache.load("a", || source.look()), 0);
+        };
+        threads(&cache, &source, [load, load, load]);
+        assert_eq!(source.looks.load(Ordering::SeqCst), 1);
+        assert_eq!(cache.get("a").unwrap(), Some(0));
+    });
+}
+
+/// What was put is there afterwards, whoever loads.
+#[test]
+fn against_put() {
+    each(|settings| {
+        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+        let load = |cache: &Cache, source: &Source| {
+            assert!([0, 1].contains(&cache.load("a", || source.look())));
+        };
+        let put = |cache: &Cache, source: &Source| {
+            cache.put("a", 1).unwrap();
+            assert_eq!(cache.load("a", || source.look()), 1);
+        };
+        threads(&cache, &source, [load, put, load]);
+        assert_eq!(cache.get("a").unwrap(), Some(1));
+    });
+}
+
+/// Whoever comes after the source was changed and the key deleted sees the change, and nothing older
+/// stays behind.
+#[test]
+fn against_delete() {
+    each(|settings| {
+        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+        let load = |cache: &Cache, source: &Source| {
+            cache.load("a", || source.look());
+        };
+        let change = |cache: &Cache, source: &Source| {
+            source.value.store(1, Ordering::SeqCst);
+            cache.delete("a").unwrap();
+            assert_eq!(cache.load("a", || source.look()), 1);
+        };
+        threads(&cache, &source, [load, change, load]);
+        assert_eq!(cache.load("a", || source.look()), 1);
+    });
+}
+
+/// The same of a key that `clear` removed.
+#[test]
+fn against_clear() {
+    each(|settings| {
+        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+        let load = |cache: &Cache, source: &Source| {
+            cache.load("a", || source.look());
+        };
+        let change = |cache: &Cache, source: &Source| {
+            source.value.store(1, Ordering::SeqCst);
+            cache.clear(&["a"]).unwrap();
+            assert_eq!(cache.load("a", || source.look()), 1);
+        };
+        threads(&cache, &source, [load, change, load]);
+        assert_eq!(cache.load("a", || source.look()), 1);
+    });
+}
