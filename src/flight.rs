@@ -22,7 +22,7 @@ pub(crate) struct Flights<T> {
 
 /// One load, and those who wait for it.
 #[derive(Debug)]
-pub(crate) struct Flight<T> {
+struct Flight<T> {
     landed: Gate,
     /// Set before it has landed, unless it was given up.
     outcome: OnceLock<Outcome<T>>,
@@ -43,11 +43,16 @@ pub(crate) enum Outcome<T> {
     Failed(Arc<dyn Any + Send + Sync>),
 }
 
-/// What whoever missed a key is to do.
+/// What whoever missed a key is to do, or to answer.
 #[derive(Debug)]
-pub(crate) enum Boarding<'f, T> {
+pub(crate) enum Boarding<'f, T, E> {
     Lead(Lead<'f, T>),
-    Wait(Arc<Flight<T>>),
+    /// Another one found this.
+    Found(Arc<T>),
+    /// Another one loaded this.
+    Loaded(Arc<T>),
+    /// Another one's loader failed.
+    Failed(Arc<E>),
 }
 
 /// The right and duty to load a key. Dropped without an outcome it goes to one of those who wait.
@@ -80,19 +85,42 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T> Flights<T> {
-    /// Waits for the load of `key`, or begins it.
-    pub fn join(&self, key: &str) -> Result<Boarding<'_, T>, Error> {
+    /// Waits for the load of `key` that is under way, or begins one. Whoever expects another type of
+    /// errors than the one that comes does as if that load had been given up.
+    pub async fn board<E: Any + Send + Sync>(
+        &self,
+        key: &str,
+    ) -> Result<Boarding<'_, T, E>, Error> {
+        loop {
+            let flight = match self.join(key) {
+                Ok(lead) => return Ok(Boarding::Lead(lead)),
+                Err(flight) if flight.is_led_here() => return Err(reentrant(key)),
+                Err(flight) => flight,
+            };
+            flight.landed.opened().await;
+            match flight.outcome.get() {
+                Some(Outcome::Found(value)) => return Ok(Boarding::Found(Arc::clone(value))),
+                Some(Outcome::Loaded(value)) => return Ok(Boarding::Loaded(Arc::clone(value))),
+                Some(Outcome::Failed(error)) => {
+                    if let Ok(error) = Arc::clone(error).downcast() {
+                        return Ok(Boarding::Failed(error));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Begins the load of `key`, or says which one is under way.
+    fn join(&self, key: &str) -> Result<Lead<'_, T>, Arc<Flight<T>>> {
         let mut under_way = self.under_way.lock();
         if let Some(flight) = under_way.get(key) {
-            if flight.is_led_here() {
-                return Err(reentrant(key));
-            }
-            return Ok(Boarding::Wait(Arc::clone(flight)));
+            return Err(Arc::clone(flight));
         }
         let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
         under_way.insert(key.clone(), Arc::clone(&flight));
         self.count.store(under_way.len(), Ordering::SeqCst);
-        Ok(Boarding::Lead(Lead { flights: self, key, flight }))
+        Ok(Lead { flights: self, key, flight })
     }
 
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
@@ -125,12 +153,6 @@ impl<T> Flight<T> {
         Self { landed: Gate::default(), outcome: OnceLock::new(), overtaken: Overtaken::default() }
     }
 
-    /// Completes when the load has ended. `None` if it was given up.
-    pub async fn outcome(&self) -> Option<Outcome<T>> {
-        self.landed.opened().await;
-        self.outcome.get().cloned()
-    }
-
     fn address(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }
@@ -138,16 +160,6 @@ impl<T> Flight<T> {
     /// Whether its loader runs on this thread, and asks.
     fn is_led_here(self: &Arc<Self>) -> bool {
         LOADING.with(|loading| loading.borrow().contains(&self.address()))
-    }
-}
-
-impl<T> Clone for Outcome<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Found(value) => Self::Found(Arc::clone(value)),
-            Self::Loaded(value) => Self::Loaded(Arc::clone(value)),
-            Self::Failed(error) => Self::Failed(Arc::clone(error)),
-        }
     }
 }
 

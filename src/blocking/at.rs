@@ -98,11 +98,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         stored_at: Option<Timestamp>,
         load: impl FnOnce() -> V,
     ) -> Result<Arc<T>, Error> {
-        let loaded = self.try_load(key, stored_at, || Ok::<V, Infallible>(load()));
-        loaded.map_err(|error| match error {
-            LoadError::Cache(error) => error,
-            LoadError::Load(never) => match *never {},
-        })
+        infallibly(self.try_load(key, stored_at, || Ok(load())))
     }
 
     #[inline(never)]
@@ -198,6 +194,14 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     pub fn tier_of(&self, key: &str) -> Result<Option<Tier>, Error> {
         block_on(self.engine.tier_of(key, self.now))
     }
+}
+
+/// What a load answers whose loader cannot fail.
+pub(super) fn infallibly<T>(loaded: Result<T, LoadError<Infallible>>) -> Result<T, Error> {
+    loaded.map_err(|error| match error {
+        LoadError::Cache(error) => error,
+        LoadError::Load(never) => match *never {},
+    })
 }
 
 fn borrowed<K: AsRef<str>>(keys: &[K]) -> Vec<&str> {

@@ -1,10 +1,14 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
-use crate::error::Error;
+use super::at::infallibly;
+use crate::error::{Error, LoadError};
+use crate::flight::{Boarding, Flights, Outcome};
 use crate::memory::{Answer, Asked, Memory};
 use crate::options::{Options, Settings};
 use crate::stats::{Counters, Stats};
+use crate::sync::block_on;
 use crate::time::Clock;
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -37,6 +41,7 @@ struct Shared<V> {
     memory: Memory<V>,
     options: Options,
     counters: Counters,
+    flights: Flights<V>,
 }
 
 impl<V> MemoryCache<V> {
@@ -48,7 +53,7 @@ impl<V> MemoryCache<V> {
     /// The object stored under `key`, which becomes the most recent one.
     #[inline]
     pub fn get(&self, key: &str) -> Option<Arc<V>> {
-        let Shared { memory, options, counters } = &*self.shared;
+        let Shared { memory, options, counters, .. } = &*self.shared;
         let when = options.when_of_get();
         let value = memory.hit(key, || Some(when.timestamp()));
         if value.is_none() {
@@ -59,13 +64,88 @@ impl<V> MemoryCache<V> {
         value
     }
 
+    /// The object stored under `key`, or else the one that `load` makes, which is stored first. However
+    /// many threads miss a key together, one loads; see
+    /// [`DiskBackedCache::get_or_insert_with`](crate::DiskBackedCache::get_or_insert_with).
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::MemoryCache::builder().build()?;
+    /// assert_eq!(*cache.get_or_insert_with("a", || 1)?, 1);
+    /// assert_eq!(*cache.get_or_insert_with("a", || 2)?, 1);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant) to a loader that loads its own key.
+    pub fn get_or_insert_with<T: Into<Arc<V>>>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> T,
+    ) -> Result<Arc<V>, Error> {
+        infallibly(self.try_get_or_insert_with(key, || Ok(load())))
+    }
+
+    /// The same with a `load` that may fail; see
+    /// [`DiskBackedCache::try_get_or_insert_with`](crate::DiskBackedCache::try_get_or_insert_with).
+    ///
+    /// # Errors
+    /// [`LoadError::Load`](crate::LoadError::Load) if the loader failed; otherwise as
+    /// [`get_or_insert_with`](Self::get_or_insert_with).
+    pub fn try_get_or_insert_with<T: Into<Arc<V>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        load: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<V>, LoadError<E>> {
+        let Shared { memory, options, counters, flights } = &*self.shared;
+        let when = options.when_of_get();
+        if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
+            return Ok(value);
+        }
+        let lead = match block_on(flights.board(key))? {
+            Boarding::Lead(lead) => lead,
+            Boarding::Found(value) | Boarding::Loaded(value) => {
+                counters.misses.add(1);
+                counters.shared_loads.add(1);
+                return Ok(value);
+            }
+            Boarding::Failed(error) => {
+                counters.misses.add(1);
+                return Err(LoadError::Load(error));
+            }
+        };
+        // Another load may have ended just before.
+        if let Some(value) = self.get(key) {
+            lead.land(Outcome::Found(Arc::clone(&value)));
+            return Ok(value);
+        }
+        match block_on(lead.run(async { load() })) {
+            Ok(value) => {
+                let value = value.into();
+                let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
+                let evicted = memory.put_alone(key, stored, options.now(), || overtaken.is_set());
+                counters.loads.add(1);
+                counters.memory_evictions.add(evicted);
+                lead.land(Outcome::Loaded(Arc::clone(&value)));
+                Ok(value)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                counters.load_failures.add(1);
+                lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
+                Err(LoadError::Load(error))
+            }
+        }
+    }
+
     /// Stores `value` under `key` in place of what was there. Objects above the limit are evicted
     /// before this returns.
     #[doc(alias = "insert")]
     #[doc(alias = "set")]
     pub fn put(&self, key: &str, value: impl Into<Arc<V>>) {
-        let Shared { memory, options, counters } = &*self.shared;
-        let evicted = memory.put_alone(key, value.into(), options.now());
+        let Shared { memory, options, counters, flights } = &*self.shared;
+        flights.overtake([key]);
+        let evicted = memory.put_alone(key, value.into(), options.now(), || false);
+        flights.overtake([key]);
         counters.puts.add(1);
         counters.memory_evictions.add(evicted);
     }
@@ -73,9 +153,11 @@ impl<V> MemoryCache<V> {
     /// Removes the object of `key` and says whether there was one alive.
     #[doc(alias = "remove")]
     pub fn delete(&self, key: &str) -> bool {
-        let Shared { memory, options, counters } = &*self.shared;
+        let Shared { memory, options, counters, flights } = &*self.shared;
         counters.deletes.add(1);
+        flights.overtake([key]);
         let removed = memory.remove_alone(key, options.now());
+        flights.overtake([key]);
         counters.memory_expirations.add(u64::from(removed == Some(false)));
         removed == Some(true)
     }
@@ -101,7 +183,9 @@ impl<V> MemoryCache<V> {
 
     /// Removes all objects and leaves the statistics.
     pub fn clear(&self) {
+        self.shared.flights.overtake_all();
         self.shared.memory.evict_all();
+        self.shared.flights.overtake_all();
     }
 
     /// A snapshot of the statistics. Those of the disk and of bytes are zero.
@@ -115,6 +199,9 @@ impl<V> MemoryCache<V> {
             gets: memory_hits + misses,
             puts: counters.puts.get(),
             deletes: counters.deletes.get(),
+            loads: counters.loads.get(),
+            load_failures: counters.load_failures.get(),
+            shared_loads: counters.shared_loads.get(),
             memory_evictions: counters.memory_evictions.get(),
             memory_expirations: counters.memory_expirations.get(),
             memory_entries: memory.gauges().0,
@@ -174,7 +261,8 @@ impl<V> MemoryCacheBuilder<V> {
     pub fn build(self) -> Result<MemoryCache<V>, Error> {
         let options = self.settings.validate()?;
         let (memory, counters) = (Memory::new(&options), Counters::default());
-        Ok(MemoryCache { shared: Arc::new(Shared { memory, options, counters }) })
+        let shared = Shared { memory, options, counters, flights: Flights::default() };
+        Ok(MemoryCache { shared: Arc::new(shared) })
     }
 }
 

@@ -30,39 +30,30 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         F: Future<Output = Result<V, E>>,
     {
         key::check(key)?;
-        loop {
-            match self.flights.join(key)? {
-                Boarding::Lead(lead) => {
-                    return match self.find(key, now).await? {
-                        Ok(value) => {
-                            lead.land(Outcome::Found(Arc::clone(&value)));
-                            Ok(value)
-                        }
-                        Err(missing) => {
-                            let loaded = lead.run(async { loader().await }).await;
-                            self.land(key, lead, missing, stored_at, loaded).await
-                        }
-                    };
-                }
-                Boarding::Wait(flight) => match flight.outcome().await {
-                    Some(Outcome::Found(value)) => {
-                        self.counters.disk_hits.add(1);
-                        return Ok(value);
-                    }
-                    Some(Outcome::Loaded(value)) => {
-                        self.counters.misses.add(1);
-                        self.counters.shared_loads.add(1);
-                        return Ok(value);
-                    }
-                    Some(Outcome::Failed(error)) => {
-                        // Whoever expects another error loads by itself.
-                        if let Ok(error) = error.downcast() {
-                            self.counters.misses.add(1);
-                            return Err(LoadError::Load(error));
-                        }
-                    }
-                    None => {}
-                },
+        let lead = match self.flights.board(key).await? {
+            Boarding::Lead(lead) => lead,
+            Boarding::Found(value) => {
+                self.counters.disk_hits.add(1);
+                return Ok(value);
+            }
+            Boarding::Loaded(value) => {
+                self.counters.misses.add(1);
+                self.counters.shared_loads.add(1);
+                return Ok(value);
+            }
+            Boarding::Failed(error) => {
+                self.counters.misses.add(1);
+                return Err(LoadError::Load(error));
+            }
+        };
+        match self.find(key, now).await? {
+            Ok(value) => {
+                lead.land(Outcome::Found(Arc::clone(&value)));
+                Ok(value)
+            }
+            Err(missing) => {
+                let loaded = lead.run(async { loader().await }).await;
+                self.land(key, lead, missing, stored_at, loaded).await
             }
         }
     }

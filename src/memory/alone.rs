@@ -7,12 +7,22 @@ use crate::time::Timestamp;
 use std::sync::Arc;
 
 impl<V> Memory<V> {
-    /// Stores an object that has no row, in place of an older one. Returns how many others had to go.
-    pub fn put_alone(&self, key: &str, value: Arc<V>, now: Timestamp) -> u64 {
+    /// Stores an object that has no row, in place of an older one, but not if by then `never_mind`. Returns
+    /// how many others had to go.
+    pub fn put_alone(
+        &self,
+        key: &str,
+        value: Arc<V>,
+        now: Timestamp,
+        never_mind: impl FnOnce() -> bool,
+    ) -> u64 {
         let hashed = self.hashed(key);
         let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now };
         let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
+        if never_mind() {
+            return 0;
+        }
         let replaced = self.replace(&mut state, hashed, Some(slot));
         if replaced.is_none() {
             self.sums.came(1, 0);

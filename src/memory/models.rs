@@ -184,7 +184,7 @@ fn alone(entries: u64) {
             let now = Timestamp::from_nanos(first.cast_signed());
             for (key, value) in [("a", first), ("b", first + 1)] {
                 history.record(|| {
-                    memory.put_alone(key, Arc::new(value), now);
+                    memory.put_alone(key, Arc::new(value), now, || false);
                     ((), vec![(key, Act::Put(value))])
                 });
                 if removes {

@@ -1,9 +1,11 @@
 //! The memory tier with nothing beneath.
 
-use disk_backed_cache::{ManualClock, MemoryCache, Timestamp};
+use disk_backed_cache::{ErrorKind, LoadError, ManualClock, MemoryCache, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +24,50 @@ fn it_holds_values_of_any_type_under_any_key() {
         assert_eq!((cache.get(key).unwrap().0)(), 7);
         assert!(cache.delete(key) && !cache.delete(key) && !cache.contains_key(key));
     }
+}
+
+// rule: N6
+#[test]
+fn of_many_threads_one_loads_and_a_write_meanwhile_wins() {
+    let cache = MemoryCache::builder().build().unwrap();
+    let (loads, ready) = (AtomicU32::new(0), Barrier::new(8));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                ready.wait();
+                let load = || loads.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(*cache.get_or_insert_with("a", load).unwrap(), 0);
+            });
+        }
+    });
+    assert_eq!((loads.into_inner(), cache.stats().loads, cache.stats().gets), (1, 1, 8));
+
+    let load = |key, write: &dyn Fn()| {
+        let loaded = cache.get_or_insert_with(key, || {
+            write();
+            7_u32
+        });
+        assert_eq!(*loaded.unwrap(), 7);
+        cache.get(key).map(|value| *value)
+    };
+    assert_eq!(load("b", &|| cache.put("b", 1)), Some(1));
+    assert_eq!(load("c", &|| assert!(!cache.delete("c"))), None);
+    assert_eq!(load("d", &|| cache.clear()), None);
+    assert_eq!(load("e", &|| cache.put("f", 1)), Some(7));
+}
+
+// rule: N6
+#[test]
+fn a_loader_may_fail_and_may_not_load_its_own_key() {
+    let cache = MemoryCache::<u32>::builder().build().unwrap();
+    let failed = cache.try_get_or_insert_with("a", || "x".parse::<u32>());
+    assert!(matches!(failed, Err(LoadError::Load(_))));
+    let again = cache.get_or_insert_with("a", || {
+        let refused = cache.get_or_insert_with("a", || 1_u32).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Reentrant);
+        2_u32
+    });
+    assert_eq!((*again.unwrap(), cache.stats().load_failures), (2, 1));
 }
 
 // rule: N2
