@@ -65,7 +65,7 @@ pub(crate) struct Lead<'f, T> {
 
 sync::thread_local! {
     /// The loads whose loaders run on this thread, by address.
-    static LOADING: RefCell<Vec<usize>> = RefCell::new(Vec::new());
+    static LOADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Overtaken {

@@ -89,7 +89,7 @@ impl<V> MemoryCache<V> {
     /// [`DiskBackedCache::try_get_or_insert_with`](crate::DiskBackedCache::try_get_or_insert_with).
     ///
     /// # Errors
-    /// [`LoadError::Load`](crate::LoadError::Load) if the loader failed; otherwise as
+    /// [`LoadError::Load`] if the loader failed; otherwise as
     /// [`get_or_insert_with`](Self::get_or_insert_with).
     pub fn try_get_or_insert_with<T: Into<Arc<V>>, E: Any + Send + Sync>(
         &self,

@@ -138,7 +138,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// ```
     ///
     /// # Errors
-    /// [`LoadError::Load`](crate::LoadError::Load) if the loader failed; otherwise as
+    /// [`LoadError::Load`] if the loader failed; otherwise as
     /// [`get_or_insert_with`](Self::get_or_insert_with).
     #[inline]
     pub fn try_get_or_insert_with<V: Into<Arc<T>>, E: Any + Send + Sync>(
