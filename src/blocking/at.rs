@@ -150,6 +150,35 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         block_on(self.engine.put_many(&pairs, self.now))
     }
 
+    /// See [`DiskBackedCache::put_if_absent`](crate::DiskBackedCache::put_if_absent).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_if_absent(&self, key: &str, value: impl Into<Arc<T>>) -> Result<bool, Error> {
+        block_on(self.engine.put_if_absent(key, value.into(), self.now))
+    }
+
+    /// See [`DiskBackedCache::update_with`](crate::DiskBackedCache::update_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update_with<V: Into<Arc<T>>>(
+        &self,
+        key: &str,
+        mut update: impl FnMut(Option<&T>) -> Option<V>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        let decide = |there: Option<Arc<T>>| update(there.as_deref()).map(Into::into);
+        block_on(self.engine.update_with(key, self.now, decide))
+    }
+
+    /// See [`DiskBackedCache::take`](crate::DiskBackedCache::take).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        block_on(self.engine.take(key, self.now))
+    }
+
     /// See [`DiskBackedCache::delete`](crate::DiskBackedCache::delete).
     ///
     /// # Errors

@@ -195,6 +195,57 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         self.present().put_many(pairs)
     }
 
+    /// Stores `value` as [`put`](Self::put) does, unless there is a live entry; answers whether it did.
+    /// One thing for all threads and processes.
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// assert!(cache.put_if_absent("a", 1)?);
+    /// assert!(!cache.put_if_absent("a", 2)?);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    #[doc(alias = "add")]
+    pub fn put_if_absent(&self, key: &str, value: impl Into<Arc<T>>) -> Result<bool, Error> {
+        self.present().put_if_absent(key, value)
+    }
+
+    /// Stores what `update` makes of the live value, or of nothing, and answers with it; `None` from
+    /// `update` leaves everything as it is, and is the answer. One thing for all threads and processes: if
+    /// somebody else was faster, `update` is asked again, with what is there then. No lock is held
+    /// meanwhile.
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// for _ in 0..3 {
+    ///     cache.update_with("visits", |visits| Some(visits.unwrap_or(&0) + 1))?;
+    /// }
+    /// assert_eq!(cache.get("visits")?.as_deref(), Some(&3));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn update_with<V: Into<Arc<T>>>(
+        &self,
+        key: &str,
+        update: impl FnMut(Option<&T>) -> Option<V>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.present().update_with(key, update)
+    }
+
+    /// Removes the live entry of `key` and answers with its value: to one caller, of all threads and
+    /// processes.
+    ///
+    /// # Errors
+    /// See the type; if the disk cannot be read or written.
+    #[doc(alias = "pop")]
+    pub fn take(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        self.present().take(key)
+    }
+
     /// Removes the entry of `key`; answers whether a live one was there.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Outcome};
 use crate::key;
-use crate::store::Store;
+use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::future::Future;
@@ -71,7 +71,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(value) => {
                 let value = value.into();
                 self.counters.loads.add(1);
-                let unless = Unless { over: missing.left, overtaken: lead.overtaken().clone() };
+                let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
+                let unless = Unless { expected, overtaken: lead.overtaken().clone() };
                 let stored_at = stored_at.unwrap_or_else(|| self.now());
                 match self.fill(key, &value, stored_at, unless).await {
                     Ok(()) => event!(key, Disk, "loaded"),

@@ -17,6 +17,7 @@ mod open;
 mod put;
 mod remove;
 mod repair;
+mod swap;
 mod trust;
 mod upkeep;
 mod verify;

@@ -9,15 +9,15 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
 use crate::options::Access;
-use crate::store::{NewRow, Op, Store};
+use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
-/// What a load must not write over.
+/// What is not to be written over.
 #[derive(Clone, Debug)]
 pub(super) struct Unless {
-    /// Any row but this one, which is of no use.
-    pub over: Option<i64>,
+    /// Anything else than this.
+    pub expected: Expected,
     pub overtaken: Overtaken,
 }
 
@@ -95,7 +95,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let row = self.row(Key::from(*key), Arc::clone(encoded), now);
             let op = match unless {
                 None => Op::Put(row),
-                Some(&Unless { over, .. }) => Op::Fill { row, over },
+                Some(&Unless { expected, .. }) => Op::Fill { row, expected },
             };
             steps.push(Step { op, value });
         }
@@ -125,7 +125,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    fn encode(&self, key: &str, value: &T) -> Result<Arc<[u8]>, Error> {
+    pub(super) fn encode(&self, key: &str, value: &T) -> Result<Arc<[u8]>, Error> {
         let encoded =
             codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
         let (size, limit) = (encoded.len() as u64, self.options.disk.bytes.min(LARGEST_VALUE));

@@ -76,6 +76,15 @@ impl<V> Memory<V> {
         Answer::Live(answer(slot, &mut state.hits, asked))
     }
 
+    /// The object of the row `revision`, if it is alive here; neither touched nor counted.
+    pub fn copy_of(&self, key: &str, revision: i64, now: Timestamp) -> Option<Arc<V>> {
+        let key = self.hashed(key);
+        let state = self.shard(key).lock();
+        let slot = state.readable(key)?;
+        let is_it = slot.revision() == revision && slot.alive(&self.lifetimes, now);
+        is_it.then(|| Arc::clone(slot.value()))
+    }
+
     /// Decides about a doubtful copy of the row `revision`: `checked` is the epoch in which that was
     /// found to be the row, or nothing if it is another one or none. Answers with the object if it may be
     /// answered with.

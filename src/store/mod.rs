@@ -145,9 +145,8 @@ impl NewRow {
 pub enum Op {
     /// Writes a row, whatever was there.
     Put(NewRow),
-    /// Writes a row that was loaded, unless the key has another row than `over` by now, or `claims` say
-    /// that it was written since.
-    Fill { row: NewRow, over: Option<i64> },
+    /// Writes a row if that of the key is what is expected, and `claims` do not say that it was written since.
+    Fill { row: NewRow, expected: Expected },
     /// Replaces the row `revision`, if it is still there. Its recency is not lowered.
     Replace { row: NewRow, revision: i64 },
     /// Removes the row of a key, whatever it is.
@@ -157,6 +156,26 @@ pub enum Op {
     Remove { key: Key, revision: i64, judged: Timestamp },
     /// Raises the recency of the row `revision`, if it is still there.
     Touch { key: Key, revision: i64, accessed: Timestamp },
+}
+
+/// What must be there for a row to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Nothing,
+    /// The row of this revision.
+    Row(i64),
+    /// That row, which is of no use, or nothing any more.
+    RowOrNothing(i64),
+}
+
+impl Expected {
+    pub(crate) fn is(self, there: Option<i64>) -> bool {
+        match self {
+            Self::Nothing => there.is_none(),
+            Self::Row(revision) => there == Some(revision),
+            Self::RowOrNothing(revision) => there.is_none_or(|there| there == revision),
+        }
+    }
 }
 
 impl Op {

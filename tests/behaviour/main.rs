@@ -6,6 +6,7 @@ mod batches;
 mod buffered;
 mod builder;
 mod codecs;
+mod conditional;
 mod durability;
 mod expiry;
 mod expiry_upkeep;

@@ -19,6 +19,8 @@ pub enum Action {
     Deleted(bool),
     /// Removed the key, and was told nothing about it.
     Removed,
+    /// Found the one, which may be nothing, and left the other in its place.
+    Swapped(Option<u64>, Option<u64>),
     /// Found nothing, and loaded a number of its own.
     Loaded(u64),
     /// Would have loaded, and was answered with the number of another: found, or being loaded.
@@ -66,6 +68,8 @@ impl Model {
     fn only_step(self, held: Option<u64>, action: Action) -> Option<Option<u64>> {
         match action {
             Action::Loaded(_) => None,
+            Action::Swapped(None, then) if self != Self::Register => Some(then),
+            Action::Swapped(found, then) => (held == found).then_some(then),
             // The load that answered may have stored nothing.
             Action::Shared(number) => held.is_none_or(|held| held == number).then_some(held),
             Action::Wrote(number) => Some(Some(number)),
@@ -128,7 +132,11 @@ fn possible_next(events: &[Event], done: u128) -> impl Iterator<Item = usize> {
 fn observes(action: Action) -> bool {
     !matches!(
         action,
-        Action::Wrote(_) | Action::Removed | Action::Deleted(true) | Action::Loaded(_)
+        Action::Wrote(_)
+            | Action::Removed
+            | Action::Deleted(true)
+            | Action::Loaded(_)
+            | Action::Swapped(..)
     )
 }
 
@@ -163,7 +171,7 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::Action::{Asked, Deleted, Loaded, Read, Removed, Shared, Wrote};
+    use super::Action::{Asked, Deleted, Loaded, Read, Removed, Shared, Swapped, Wrote};
     use super::*;
 
     const MODELS: [Model; 3] = [Model::Register, Model::Evicting, Model::Expiring];
@@ -246,6 +254,17 @@ mod tests {
         assert_eq!(explained_by(&shared(3, 6)), MODELS);
         let evicting = [Model::Evicting, Model::Expiring];
         assert_eq!(explained_by(&shared(6, 7)), evicting, "it was stored, and then evicted");
+    }
+
+    #[test]
+    fn a_swap_finds_what_is_there() {
+        let swap = |found, then| [(0, 1, Wrote(1)), (2, 3, Swapped(found, then))];
+        assert_eq!(explained_by(&swap(Some(1), None)), MODELS);
+        assert_eq!(explained_by(&swap(Some(2), Some(3))), []);
+        assert_eq!(explained_by(&swap(None, Some(2))), [Model::Evicting, Model::Expiring]);
+        let twice =
+            [(0, 1, Wrote(1)), (2, 5, Swapped(Some(1), None)), (3, 4, Swapped(Some(1), None))];
+        assert_eq!(explained_by(&twice), []);
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl<'c> Player<'c> {
         match self.random.below(100) {
             0..18 => self.get(),
             18..28 => self.load(),
-            28..48 => self.put(),
+            28..42 => self.put(),
+            42..44 => self.put_if_absent(),
+            44..46 => self.update(),
+            46..48 => self.take(),
             48..58 => self.get_many(),
             58..66 => self.put_many(),
             66..76 => self.delete(),
@@ -121,6 +124,41 @@ impl<'c> Player<'c> {
         let (took, ()) = timed(|| self.cache.at(now).put(KEYS[at], Value::new(number)).unwrap());
         self.note(at, took, Action::Wrote(number));
         self.given.puts += 1;
+    }
+
+    fn put_if_absent(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let put = || self.cache.at(now).put_if_absent(KEYS[at], Value::new(number)).unwrap();
+        let (took, stored) = timed(put);
+        let action = match stored {
+            true => Action::Swapped(None, Some(number)),
+            false => Action::Asked(true),
+        };
+        self.note(at, took, action);
+        self.given.puts += u64::from(stored);
+    }
+
+    fn update(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let mut found = None;
+        let update = |there: Option<&Value>| {
+            found = there.map(|value| value.number);
+            Some(Value::new(number))
+        };
+        let (took, _) = timed(|| self.cache.at(now).update_with(KEYS[at], update).unwrap());
+        self.note(at, took, Action::Swapped(found, Some(number)));
+        self.given.puts += 1;
+    }
+
+    fn take(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, taken) = timed(|| self.cache.at(now).take(KEYS[at]).unwrap());
+        let action = match taken {
+            Some(value) => Action::Swapped(Some(value.number), None),
+            None => Action::Read(None),
+        };
+        self.note(at, took, action);
+        self.given.deletes += 1;
     }
 
     fn put_many(&mut self) {

@@ -54,6 +54,20 @@ impl Model {
         Ok(made)
     }
 
+    /// What a `get` would find; nothing changes.
+    pub(super) fn see(&self, key: &str, now: Timestamp) -> Option<Value> {
+        let row = self.rows.get(key)?;
+        if let Some(copy) = self.memory.get(key)
+            && self.alive_in_memory(row, now)
+        {
+            return Some(copy.clone());
+        }
+        match self.judge(row, now) {
+            Judgement::Good(value) | Judgement::Upgraded(value) => Some(value),
+            Judgement::Expired | Judgement::Discarded | Judgement::Damaged => None,
+        }
+    }
+
     /// No promotion, no touch; otherwise as so many gets. All are answered as they were found, and
     /// what was bad has left, before upgraded rows are rewritten and may need room.
     pub fn get_many(

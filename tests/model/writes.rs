@@ -37,6 +37,40 @@ impl Model {
         Ok(())
     }
 
+    /// Whether it was stored.
+    pub fn put_if_absent(
+        &mut self,
+        key: &str,
+        value: Value,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        check_key(key)?;
+        if self.see(key, now).is_some() {
+            return Ok(false);
+        }
+        self.put(key, value, now).map(|()| true)
+    }
+
+    /// Replaces a live value; answers whether there was one.
+    pub fn replace(&mut self, key: &str, value: Value, now: Timestamp) -> Result<bool, Refusal> {
+        check_key(key)?;
+        if self.see(key, now).is_none() {
+            return Ok(false);
+        }
+        self.put(key, value, now).map(|()| true)
+    }
+
+    /// Removes a live entry and answers with its value.
+    pub fn take(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+        check_key(key)?;
+        self.counters.deletes += 1;
+        let found = self.see(key, now);
+        if found.is_some() {
+            self.remove(key);
+        }
+        Ok(found)
+    }
+
     /// Whether a live entry was there.
     pub fn delete(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
         Ok(self.delete_many(&[key], now)? == 1)

@@ -120,6 +120,19 @@ impl Pair {
                 let expected = expected.map(|value| value.content);
                 agree(cache.load(key.text(), *draft, explicit), expected)
             }
+            Call::PutIfAbsent(key, draft) => {
+                let expected = model.put_if_absent(key.text(), cache.value_of(*draft), now);
+                agree(cache.put_if_absent(key.text(), *draft, explicit), expected)
+            }
+            Call::Replace(key, draft) => {
+                let expected = model.replace(key.text(), cache.value_of(*draft), now);
+                agree(cache.replace(key.text(), *draft, explicit), expected)
+            }
+            Call::Take(key) => {
+                let expected = model.take(key.text(), now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                agree(cache.take(key.text(), explicit), expected)
+            }
             Call::Delete(key) => {
                 agree(cache.delete(key.text(), explicit), model.delete(key.text(), now))
             }

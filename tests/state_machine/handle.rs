@@ -31,6 +31,9 @@ pub trait Handle {
     fn get(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     fn put(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<(), Error>;
     fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error>;
+    fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
+    fn replace(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
+    fn take(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error>;
     fn get_many(
         &self,
@@ -133,6 +136,31 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             None => self.get_or_insert_with(key, load)?,
         };
         Ok(encoded(&*loaded).content)
+    }
+
+    fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error> {
+        let document = document::<D>(draft);
+        match at {
+            Some(at) => self.at(at).put_if_absent(key, document),
+            None => self.put_if_absent(key, document),
+        }
+    }
+
+    fn replace(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error> {
+        let update = |there: Option<&D>| there.map(|_| document::<D>(draft));
+        let stored = match at {
+            Some(at) => self.at(at).update_with(key, update)?,
+            None => self.update_with(key, update)?,
+        };
+        Ok(stored.is_some())
+    }
+
+    fn take(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error> {
+        let taken = match at {
+            Some(at) => self.at(at).take(key)?,
+            None => self.take(key)?,
+        };
+        Ok(taken.map(|document| encoded(&*document).content))
     }
 
     fn delete(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error> {

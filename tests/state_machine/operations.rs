@@ -38,6 +38,10 @@ pub enum Call {
     Put(Key, Draft),
     /// `get_or_insert_with`.
     Load(Key, Draft),
+    PutIfAbsent(Key, Draft),
+    /// `update_with` of a live entry.
+    Replace(Key, Draft),
+    Take(Key),
     Delete(Key),
     GetMany(Vec<Key>),
     PutMany(Vec<(Key, Draft)>),

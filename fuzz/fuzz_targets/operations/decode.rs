@@ -40,13 +40,16 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
 }
 
 fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
-    Ok(match bytes.int_in_range(0..=17_u8)? {
+    Ok(match bytes.int_in_range(0..=20_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
         11 => Call::Delete(key(bytes)?),
         12 => Call::GetMany(several(bytes, key)?),
         13 => Call::PutMany(several(bytes, |bytes| Ok((key(bytes)?, draft(bytes)?)))?),
         14 => Call::DeleteMany(several(bytes, key)?),
+        18 => Call::PutIfAbsent(key(bytes)?, draft(bytes)?),
+        19 => Call::Replace(key(bytes)?, draft(bytes)?),
+        20 => Call::Take(key(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
         _ => Call::Look(key(bytes)?),
     })

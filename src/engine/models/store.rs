@@ -185,9 +185,9 @@ impl Rows {
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> Outcome {
         match op {
             Op::Put(row) => self.write(row),
-            Op::Fill { row, over } => {
+            Op::Fill { row, expected } => {
                 let there = self.rows.get(&row.key).map(|row| row.meta.revision);
-                if claims.is_overtaken() || there.is_some_and(|there| Some(there) != *over) {
+                if claims.is_overtaken() || !expected.is(there) {
                     return Outcome::Unchanged;
                 }
                 self.write(row)

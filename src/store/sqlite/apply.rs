@@ -85,9 +85,17 @@ struct Run<'c> {
 impl Run<'_> {
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
         match op {
-            Op::Put(row) => self.put(row, |_| true),
+            Op::Put(row) => self.put(row),
             Op::Fill { .. } if claims.is_overtaken() => Ok(Outcome::Unchanged),
-            Op::Fill { row, over } => self.put(row, |there| Some(there.revision) == *over),
+            Op::Fill { row, expected } => {
+                let previous = self.find(&row.key)?;
+                let there = previous.as_ref().map(|(_, meta)| meta.revision);
+                match previous {
+                    _ if !expected.is(there) => Ok(Outcome::Unchanged),
+                    Some(previous) => self.update(row, row.accessed, previous),
+                    None => self.put(row),
+                }
+            }
             Op::Replace { row, revision } => match self.find(&row.key)? {
                 Some(previous)
                     if previous.1.revision == *revision
@@ -129,11 +137,7 @@ impl Run<'_> {
     }
 
     /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.
-    fn put(
-        &mut self,
-        row: &NewRow,
-        may_replace: impl FnOnce(&Meta) -> bool,
-    ) -> rusqlite::Result<Outcome> {
+    fn put(&mut self, row: &NewRow) -> rusqlite::Result<Outcome> {
         let revision = self.totals.revision.saturating_add(1);
         let insert = match &mut self.insert {
             Some(insert) => insert,
@@ -143,9 +147,6 @@ impl Run<'_> {
             == 0
         {
             let previous = self.find(&row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-            if !may_replace(&previous.1) {
-                return Ok(Outcome::Unchanged);
-            }
             return self.update(row, row.accessed, previous);
         }
         self.totals.added(row.size());

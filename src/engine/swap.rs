@@ -1,0 +1,126 @@
+//! Writes that depend on what is there: `put_if_absent`, `update_with`, `take`.
+//!
+//! Each looks, decides, and writes on the condition that the row is still the one it saw, which the store
+//! checks in the transaction; if not, it begins again. So it is one thing for other processes too.
+
+use super::Engine;
+use super::events::event;
+use super::put::Unless;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::flight::Overtaken;
+use crate::key::{self, Key};
+use crate::store::{Expected, Op, Store};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// What a look found.
+struct Seen<T> {
+    /// The live entry.
+    value: Option<Arc<T>>,
+    /// The row, dead or alive.
+    revision: Option<i64>,
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Stores `value` if there is no live entry. Says whether it did.
+    pub async fn put_if_absent(
+        &self,
+        key: &str,
+        value: Arc<T>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let decide = |there: Option<Arc<T>>| there.is_none().then(|| Arc::clone(&value));
+        self.update_with(key, now, decide).await.map(|stored| stored.is_some())
+    }
+
+    /// Stores what `decide` makes of what is there, and answers with it. It is asked again if somebody
+    /// else was faster.
+    pub async fn update_with(
+        &self,
+        key: &str,
+        now: Timestamp,
+        mut decide: impl FnMut(Option<Arc<T>>) -> Option<Arc<T>>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        key::check(key)?;
+        loop {
+            let seen = self.see(key, now).await?;
+            // No operation is under way, and nobody waits.
+            let Some(value) = decide(seen.value) else { return Ok(None) };
+            let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
+            let unless = Unless { expected, overtaken: Overtaken::default() };
+            if self.put_unless(key, &value, now, unless).await? {
+                return Ok(Some(value));
+            }
+        }
+    }
+
+    /// Removes the entry and answers with it.
+    pub async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        key::check(key)?;
+        loop {
+            let Seen { value: Some(value), revision: Some(revision) } = self.see(key, now).await?
+            else {
+                self.counters.deletes.add(1);
+                event!(key, Disk, "absent");
+                return Ok(None);
+            };
+            if self.remove_row(key, revision).await? {
+                self.counters.deletes.add(1);
+                event!(key, Disk, "taken");
+                return Ok(Some(value));
+            }
+        }
+    }
+
+    /// Looks at the disk tier, where what waits was committed before, and touches nothing.
+    async fn see(&self, key: &str, now: Timestamp) -> Result<Seen<T>, Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.writable()?;
+        self.commit_buffered().await?;
+        let look = self.memory.begin_look(key);
+        let Some(row) = self.store.read(key).await? else {
+            return Ok(Seen { value: None, revision: None });
+        };
+        let revision = row.meta.revision;
+        let value = self
+            .memory
+            .copy_of(key, revision, now)
+            .or_else(|| self.judge(key, &look, &row, now).ok().map(|live| live.value));
+        Ok(Seen { value, revision: Some(revision) })
+    }
+
+    async fn put_unless(
+        &self,
+        key: &str,
+        value: &Arc<T>,
+        now: Timestamp,
+        unless: Unless,
+    ) -> Result<bool, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let encoded = [self.encode(key, value)?];
+        self.flights.overtake([key]);
+        let held = self.commit_before().await?;
+        let pairs = [(key, Arc::clone(value))];
+        let written = self.put_committed(&pairs, &encoded, now, Some(&unless)).await?;
+        drop(held);
+        self.flights.overtake([key]);
+        let stored = written.effects.iter().flatten().count() > 0;
+        drop(written);
+        self.counters.puts.add(u64::from(stored));
+        self.relieve().await;
+        Ok(stored)
+    }
+
+    async fn remove_row(&self, key: &str, revision: i64) -> Result<bool, Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.flights.overtake([key]);
+        let held = self.commit_before().await?;
+        // Whoever touches it meanwhile.
+        let op = Op::Remove { key: Key::from(key), revision, judged: Timestamp::MAX };
+        let written = self.write(vec![op.into()], self.terms).await?;
+        drop(held);
+        self.flights.overtake([key]);
+        Ok(written.effects.iter().flatten().count() > 0)
+    }
+}
