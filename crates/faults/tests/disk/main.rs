@@ -4,6 +4,7 @@
 
 mod every_call;
 mod findings;
+mod long_log;
 mod mending;
 mod model;
 mod power_cuts;
