@@ -10,6 +10,7 @@ mod model;
 mod power_cuts;
 mod run;
 mod script;
+mod shared_keys;
 mod short_reads;
 mod support;
 mod threads;
