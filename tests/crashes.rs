@@ -1,5 +1,5 @@
 //! A process dies at work, and its file is looked at: every write that it had acknowledged is there or
-//! was replaced, removed or evicted since, nothing is there that was never written, and the next process
+//! was replaced, removed, evicted or expired since, nothing is there that was never written, and the next process
 //! goes on with the file.
 //!
 //! The child tells its parent through a pipe what it begins and what has ended. A death loses no page
@@ -12,8 +12,12 @@
 
 #[path = "crashes/child.rs"]
 mod child;
+#[path = "crashes/collections.rs"]
+mod collections;
 #[path = "crashes/entry.rs"]
 mod entry;
+#[path = "crashes/expiry.rs"]
+mod expiry;
 #[cfg(crash_points)]
 #[path = "fixtures/format_1.rs"]
 mod format_1;
@@ -37,7 +41,7 @@ mod work;
 
 use plan::Plan;
 
-// rule: D1, D7, D8, D9, D12, O17, O20, R5, R6, R10
+// rule: D1, D5, D7, D8, D9, D12, F9, F11, O17, O20, R5, R6, R10, X1, X3, X8, X12
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
     match Plan::told() {
@@ -47,7 +51,7 @@ fn what_was_acknowledged_outlives_a_kill() {
 }
 
 #[cfg(crash_points)]
-// rule: D1, D7, D8, D9, D12, O17, O20, R5, R6, R10
+// rule: D1, D5, D7, D8, D9, D12, F9, F11, O17, O20, R5, R6, R10, X1, X3, X8, X12
 #[test]
 fn what_was_acknowledged_outlives_a_death_at_every_named_point() {
     match Plan::told() {

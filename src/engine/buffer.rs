@@ -197,16 +197,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// What a get does that found no live object in memory: while one of `key` waits to be written (it
-    /// has expired, or was accepted just now), answers with it or commits it, so that it is a row like
-    /// any other. If that fails nothing is found, for what the disk tier has of the key is older.
+    /// has expired, was accepted just now, or is claimed by the eviction of a commit under way), answers
+    /// with it or commits it, so that it is a row like any other. If that fails and it is no hit still,
+    /// nothing is found, for what the disk tier has of the key is older.
     pub(super) async fn settle(&self, key: &str, hit: impl Fn() -> Option<Arc<T>>) -> Settled<T> {
         while self.buffer.is_some() && self.memory.unwritten(key).is_some() {
             if let Some(value) = hit() {
                 return Settled::Hit(value);
             }
             if let Err(error) = self.commit_buffered().await {
-                tracing::debug!(%error, "an expired entry could not be committed");
-                return Settled::Hidden;
+                tracing::debug!(%error, "an entry that waits could not be committed");
+                return hit().map_or(Settled::Hidden, Settled::Hit);
             }
         }
         Settled::Row
@@ -368,6 +369,7 @@ mod tests {
     use super::super::tests::engine;
     use super::*;
     use crate::options::{Durability, Settings};
+    use std::cell::Cell;
 
     /// With a call of so many rows for each of `sizes`.
     fn buffer(sizes: &[usize]) -> Buffer {
@@ -400,6 +402,22 @@ mod tests {
     fn a_commit_takes_no_call_that_is_not_due_as_a_whole() {
         let buffer = buffer(&[2, 2]);
         assert_eq!([0, 1, 2, 3, 4].map(|last| buffer.front(last).len()), [0, 0, 1, 1, 2]);
+    }
+
+    /// A get that an eviction's claim kept from a hit waits for the commit. If that fails nothing was
+    /// evicted, and what waits is alive.
+    // rule: D11, O6
+    #[test]
+    fn what_waits_is_found_when_its_commit_failed() {
+        let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
+        let engine = engine(Settings { durability, ..Settings::default() });
+        pollster::block_on(engine.put("a", Arc::new(1), Timestamp::default())).unwrap();
+        let claimed = Cell::new(true);
+        let hit = || (!claimed.replace(false)).then(|| Arc::new(1));
+        let settled = pollster::block_on(engine.settle("a", hit));
+        assert!(matches!(settled, Settled::Hit(value) if *value == 1));
+        let settled = pollster::block_on(engine.settle("a", || None));
+        assert!(matches!(settled, Settled::Hidden));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! They lie in the shards beside the slots and hide them, and whatever the disk tier has of their
 //! keys. Limits do not count them: how much may lie here is the buffer's affair.
 
-use super::{Hashed, Memory, State, Touch};
+use super::{Hashed, InFlight, Memory, State, Touch};
 use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
@@ -109,7 +109,8 @@ impl<V> Memory<V> {
 
 impl<V> State<V> {
     /// A hit on what is still to be written. The outer `None` says that there is nothing, the inner
-    /// one that it has expired.
+    /// one that it has expired, or that an eviction under way has claimed its row: then it cannot be
+    /// touched any more, and whoever asks must wait for the end of the commit.
     pub(super) fn hit_unwritten(
         &mut self,
         key: Hashed<'_>,
@@ -119,8 +120,10 @@ impl<V> State<V> {
         if self.unwritten.is_empty() {
             return None;
         }
+        let committing = self.unwritten_of(key)?.committing;
+        let claimed = committing && self.write_on(key).and_then(InFlight::claim).is_some();
         let found = self.unwritten_mut(key)?;
-        if !found.alive(lifetimes, now) {
+        if claimed || !found.alive(lifetimes, now) {
             return Some(None);
         }
         found.accessed = found.accessed.max(now);
@@ -220,6 +223,23 @@ mod tests {
         let memory = memory(None);
         assert!(memory.note_written("a", 0, 2, at(5)).is_none());
         assert!(memory.unwritten("a").is_some());
+    }
+
+    /// A commit that wrote more than the limit evicted some of what it wrote. A get that came before memory
+    /// followed still hit what was claimed, and the touch was lost: what went was not the coldest. A child
+    /// that was killed soon after showed it.
+    // rule: R5, D5
+    #[test]
+    fn what_an_eviction_has_claimed_is_no_hit_until_its_commit_ends() {
+        let memory = memory(None);
+        let write = memory.begin_write(std::iter::empty());
+        assert_eq!(write.claimer().claim("a", 2, at(9)), Claim::Granted);
+        assert!(memory.hit("a", || Some(at(10))).is_none());
+        assert!(memory.peek_unwritten("a", at(10)).is_some(), "a look touches nothing");
+        assert_eq!(memory.unwritten("a").map(|unwritten| unwritten.accessed), Some(at(9)));
+        // It failed.
+        drop(write);
+        assert!(memory.hit("a", || Some(at(10))).is_some());
     }
 
     #[test]

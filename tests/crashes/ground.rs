@@ -1,10 +1,11 @@
 //! A file that is crashed on again and again, and what it holds each time.
 
 use super::child::Dead;
+use super::collections::Collections;
 use super::entry::{Entry, name};
 use super::history::What;
 use super::judge::{Case, Cost, Row, Rows};
-use super::plan::Plan;
+use super::plan::{Lives, Plan, number_at};
 use disk_backed_cache::DiskBackedCache;
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,8 @@ use tempfile::TempDir;
 
 pub struct Ground {
     folder: TempDir,
-    before: Rows,
+    /// Of each collection.
+    before: Vec<Rows>,
     /// The first number that nothing on the file has had.
     pub next: u64,
     pub keys: u32,
@@ -27,17 +29,26 @@ pub struct Tally {
     pub acknowledged: usize,
     pub checked: usize,
     pub evicted: usize,
+    pub expired: usize,
     pub lost: usize,
     pub oldest: Duration,
     /// Kills at the moment when the file itself, and not its log, was written.
     pub written: usize,
+    /// Crashes of children whose entries had lifetimes, and of those that used several collections.
+    pub mortal: usize,
+    pub shared: usize,
     /// What was under way in how many crashes.
     pub under_way: BTreeMap<String, usize>,
 }
 
 impl Ground {
-    pub fn new(keys: u32) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), before: Rows::new(), next: 1, keys }
+    pub fn new(keys: u32, collections: u32) -> Self {
+        let before = vec![Rows::new(); collections as usize];
+        Self { folder: tempfile::tempdir().unwrap(), before, next: 1, keys }
+    }
+
+    pub fn collections(&self) -> u32 {
+        self.before.len() as u32
     }
 
     pub fn path(&self) -> PathBuf {
@@ -47,9 +58,9 @@ impl Ground {
     /// Looks at what a crash has left: at the file itself, or at a copy, so that the next child finds
     /// the file as the last one left it.
     pub fn examine(&mut self, plan: &Plan, dead: &Dead, copy: bool, tally: &mut Tally) {
-        tally.note(dead);
+        tally.note(plan, dead);
         if !self.path().exists() {
-            assert_eq!(self.before.len(), 0, "the file is gone");
+            assert!(self.before.iter().all(Rows::is_empty), "the file is gone");
             return;
         }
         let after = if copy {
@@ -60,17 +71,20 @@ impl Ground {
                     fs::copy(from, folder.path().join(beside)).unwrap();
                 }
             }
-            read(&folder.path().join("cache.db"), self.keys)
+            read(&folder.path().join("cache.db"), self.keys, self.collections())
         } else {
-            read(&self.path(), self.keys)
+            read(&self.path(), self.keys, self.collections())
         };
-        tally.checked += after.len();
-        let before = &self.before;
-        let case =
-            Case { plan, before, history: &dead.history, after: &after, killed: dead.killed };
-        match case.judge() {
-            Ok(cost) => tally.add(cost),
-            Err(wrong) => panic!("violation after {plan:?}:\n{}", wrong.join("\n")),
+        let (killed, latest) = (dead.killed, dead.history.latest());
+        for (collection, (before, after)) in (0..).zip(self.before.iter().zip(&after)) {
+            tally.checked += after.len();
+            let (plan, history) = (&plan.of(collection), &dead.history.of(collection));
+            match (Case { plan, before, history, after, killed, latest }).judge() {
+                Ok(cost) => tally.add(cost),
+                Err(wrong) => {
+                    panic!("violation in {collection} after {plan:?}:\n{}", wrong.join("\n"))
+                }
+            }
         }
         self.before = after;
         self.next = dead.history.next_number().unwrap_or(self.next).max(self.next);
@@ -78,7 +92,9 @@ impl Ground {
 }
 
 impl Tally {
-    fn note(&mut self, dead: &Dead) {
+    fn note(&mut self, plan: &Plan, dead: &Dead) {
+        self.mortal += usize::from(plan.lives != Lives::ENDLESS);
+        self.shared += usize::from(plan.collections > 1);
         self.crashes += usize::from(dead.signal.is_some());
         self.acknowledged += dead.history.acknowledged();
         for operation in dead.history.operations.iter().filter(|begun| begun.ended.is_none()) {
@@ -93,17 +109,19 @@ impl Tally {
 
     fn add(&mut self, cost: Cost) {
         self.evicted += cost.evicted;
+        self.expired += cost.expired;
         self.lost += cost.lost;
         self.oldest = self.oldest.max(cost.oldest);
     }
 
     pub fn print(&self, what: &str, seed: u64) {
-        let Self { crashes, acknowledged, checked, evicted, lost, oldest, written, under_way } =
-            self;
+        let Self { crashes, acknowledged, checked, evicted, expired, lost, oldest, .. } = self;
+        let Self { written, mortal, shared, under_way, .. } = self;
         println!(
             "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
-             checked, 0 committed writes lost, {evicted} evicted, {lost} buffered puts lost (the oldest \
+             checked, 0 committed writes lost, {evicted} evicted, {expired} expired, {lost} buffered puts lost (the oldest \
              accepted {} ms before the kill); {written} kills while the file itself was written; \
+             {mortal} with lifetimes, {shared} with several collections; \
              under way: {under_way:?}",
             oldest.as_millis()
         );
@@ -111,16 +129,30 @@ impl Tally {
 }
 
 /// Opens a file after a crash, checks all of it, and closes it.
-fn read(path: &Path, keys: u32) -> Rows {
-    let builder = DiskBackedCache::<Entry>::builder().background_maintenance(false);
-    let cache = builder.open(path).unwrap();
-    let report = cache.verify().unwrap();
-    assert_eq!((report.problems(), report.damaged()), (&[][..], &[][..]));
-    // While the cache is open, so that closing this one does not complete the log.
+fn read(path: &Path, keys: u32, count: u32) -> Vec<Rows> {
+    let mut collections = Collections::default();
+    // Without lifetimes, so that what has expired and was not reclaimed is seen.
+    let builder = || DiskBackedCache::<Entry>::builder().background_maintenance(false);
+    (0..count).for_each(|_| collections.open(path, count, builder()));
+    // While the file is open, so that closing this one does not complete the log.
     let raw = rusqlite::Connection::open(path).unwrap();
     let check: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
     raw.close().unwrap();
+    let rows = collections.all().iter().map(|cache| rows_of(cache, keys)).collect();
+    (0..count).for_each(|_| collections.close_last(true));
+    for beside in ["cache.db-wal", "cache.db-shm", "cache.db-journal"] {
+        assert!(
+            !path.with_file_name(beside).exists(),
+            "{beside} lies beside a file that was closed"
+        );
+    }
+    rows
+}
+
+fn rows_of(cache: &DiskBackedCache<Entry>, keys: u32) -> Rows {
+    let report = cache.verify().unwrap();
+    assert_eq!((report.problems(), report.damaged()), (&[][..], &[][..]));
     let found = cache.get_many((0..keys).map(name)).unwrap();
     assert_eq!(found.len() as u64, cache.len().unwrap(), "keys that nobody gave");
     let mut rows = Rows::new();
@@ -128,16 +160,9 @@ fn read(path: &Path, keys: u32) -> Rows {
         let Some(entry) = found.get(&name(key)) else { continue };
         assert!(entry.is_whole(key), "key {key} has {entry:?}");
         let info = cache.info(&name(key)).unwrap().expect("it was found");
-        let accessed = info.accessed.as_nanos().unsigned_abs();
-        rows.insert(key, Row { number: entry.number, accessed });
+        let (created, accessed) = (number_at(info.created), number_at(info.accessed));
+        rows.insert(key, Row { number: entry.number, created, accessed });
     }
     assert_eq!(rows.len(), found.len());
-    cache.close().unwrap();
-    for beside in ["cache.db-wal", "cache.db-shm", "cache.db-journal"] {
-        assert!(
-            !path.with_file_name(beside).exists(),
-            "{beside} lies beside a file that was closed"
-        );
-    }
     rows
 }

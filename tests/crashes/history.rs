@@ -22,6 +22,8 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub number: u64,
+    /// Of which collection of the file.
+    pub collection: u32,
     pub what: What,
     /// The line that said so.
     pub begun: usize,
@@ -79,9 +81,10 @@ impl History {
         match words.next() {
             Some("begin") => {
                 let number = words.next().expect("a number").parse().unwrap();
-                let what = read(words);
+                let (what, collection) = read(words);
                 self.places.insert(number, self.operations.len());
-                self.operations.push(Operation { number, what, begun: self.lines, ended: None });
+                let begun = self.lines;
+                self.operations.push(Operation { number, collection, what, begun, ended: None });
             }
             Some("end") => {
                 let mut words = words.map(|word| word.parse().unwrap());
@@ -104,15 +107,30 @@ impl History {
         self.operations.iter().map(|operation| operation.number + numbers(operation)).max()
     }
 
+    /// What the child's clock says: the number of the last operation that it said it began.
+    pub fn latest(&self) -> u64 {
+        self.operations.iter().map(|operation| operation.number).max().unwrap_or(0)
+    }
+
+    /// What was done to one of the collections.
+    pub fn of(&self, collection: u32) -> Self {
+        let mut of = self.clone();
+        of.operations.retain(|operation| operation.collection == collection);
+        of.places.clear();
+        of
+    }
+
     pub fn acknowledged(&self) -> usize {
         self.operations.iter().filter(|operation| operation.ended.is_some()).count()
     }
 }
 
-fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> What {
+/// An operation, and the collection it is of, which is the first one unless it is named.
+fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> (What, u32) {
     let what = words.next().expect("an operation");
+    let (what, collection) = what.split_once('@').unwrap_or((what, "0"));
     let keys: Vec<u32> = words.map(|word| word.parse().unwrap()).collect();
-    match what {
+    let what = match what {
         "open" => What::Open,
         "close" => What::Close,
         "put" => What::Put(keys),
@@ -124,5 +142,6 @@ fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> What {
         "len" => What::Len,
         "get_many" | "evict_memory" => What::Other,
         _ => panic!("the child did {what:?}"),
-    }
+    };
+    (what, collection.parse().unwrap())
 }

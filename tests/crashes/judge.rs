@@ -12,11 +12,19 @@ use super::plan::{MAX_DELAY, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// A row's number, and its recency as the file has it.
+/// A row's number, and its times as the file has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     pub number: u64,
+    pub created: u64,
     pub accessed: u64,
+}
+
+impl Row {
+    /// One that nobody has touched since it was put.
+    pub fn new(number: u64, put: u64) -> Self {
+        Self { number, created: put, accessed: put }
+    }
 }
 
 /// What a file holds.
@@ -25,13 +33,15 @@ pub type Rows = BTreeMap<u32, Row>;
 /// What a commit of buffered puts may take beyond `MAX_DELAY` on a busy machine.
 pub const HELD_UP: Duration = Duration::from_secs(3);
 
-/// A crash.
+/// What a crash left of one collection.
 pub struct Case<'c> {
     pub plan: &'c Plan,
     pub before: &'c Rows,
     pub history: &'c History,
     pub after: &'c Rows,
     pub killed: Instant,
+    /// What the child's clock said in the end.
+    pub latest: u64,
 }
 
 /// What a crash cost, as may be.
@@ -39,6 +49,8 @@ pub struct Case<'c> {
 pub struct Cost {
     /// Keys whose entries were evicted.
     pub evicted: usize,
+    /// Keys whose entries expired.
+    pub expired: usize,
     /// Acknowledged puts that were lost, and how long ago the first was heard of.
     pub lost: usize,
     pub oldest: Duration,
@@ -49,7 +61,7 @@ impl Case<'_> {
     pub fn judge(&self) -> Result<Cost, Vec<String>> {
         let sure = self.sure();
         let mut cost = Cost::default();
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<_> = self.late_hits().collect();
         let mut keys: BTreeSet<u32> = (0..self.plan.keys).collect();
         keys.extend(self.after.keys());
         for key in keys {
@@ -115,7 +127,7 @@ impl Case<'_> {
     fn left(&self, key: u32, operation: Option<&Operation>) -> Option<Row> {
         let Some(operation) = operation else { return self.before.get(&key).copied() };
         let (_, number) = operation.written().find(|(written, _)| *written == key)?;
-        Some(Row { number, accessed: operation.number })
+        Some(Row::new(number, operation.number))
     }
 
     fn present(&self, key: u32, row: &Row, sure: &[bool], cost: &mut Cost) -> Result<(), String> {
@@ -125,6 +137,10 @@ impl Case<'_> {
             return Err(self.stranger(key, row));
         };
         self.note_lost(&last, operation, cost);
+        if row.created != left.created {
+            return Err(format!("{row:?} was not put at that time"));
+        }
+        self.outlived(key, row)?;
         let gets = || {
             self.gets(key).filter(|get| {
                 let hit = get.ended.is_none_or(|ended| ended.answer == Some(row.number));
@@ -178,11 +194,15 @@ impl Case<'_> {
                 }
             }
         }
-        // It was evicted, so it was the coldest above the limit: so many others were there, and had been
-        // touched later than it.
+        // It expired, or was evicted. Then it was the coldest above the limit: so many others were there,
+        // and had been touched later than it.
         // A buffered put that replaces one that waits takes the place of its touches, too.
         let replaced = self.plan.buffered && rows.len() > 1;
         let recency = |row: &Row| if replaced { row.accessed } else { self.warmest(key, row) };
+        if rows.iter().any(|row| self.may_have_expired(row, recency(row))) {
+            cost.expired += 1;
+            return Ok(());
+        }
         let coldest = rows.iter().map(recency).min();
         let coldest = coldest.expect("something is the last operation");
         let warmer = (0..self.plan.keys).filter(|other| {
@@ -232,7 +252,7 @@ impl Case<'_> {
         touched.map(|operation| operation.number).chain(before).max()
     }
 
-    fn gets(&self, key: u32) -> impl Iterator<Item = &Operation> {
+    pub fn gets(&self, key: u32) -> impl Iterator<Item = &Operation> {
         self.history.operations.iter().filter(move |operation| operation.what == What::Get(key))
     }
 }

@@ -1,5 +1,6 @@
 //! The judge is judged: by crashes that cannot be, each beside one that can.
 
+use super::super::plan::Lives;
 use super::*;
 
 const COMMITTED: Plan = Plan {
@@ -13,11 +14,17 @@ const COMMITTED: Plan = Plan {
     era: 1,
     operations: 0,
     still: false,
+    collections: 1,
+    lives: Lives::ENDLESS,
 };
 const BUFFERED: Plan = Plan { buffered: true, ..COMMITTED };
 
 fn rows(rows: &[(u32, u64, u64)]) -> Rows {
-    rows.iter().map(|&(key, number, accessed)| (key, Row { number, accessed })).collect()
+    let row = |&(key, number, accessed): &(u32, u64, u64)| {
+        // Of a call of several keys the first number is the time.
+        (key, Row { accessed, ..Row::new(number, number.min(accessed)) })
+    };
+    rows.iter().map(row).collect()
 }
 
 type Listed<'l> = &'l [(u32, u64, u64)];
@@ -34,8 +41,8 @@ fn after_waiting(
     let mut history = History::default();
     said.iter().for_each(|line| assert!(history.hear(&format!("#{line}"), heard)));
     let (before, after) = (rows(before), rows(after));
-    let killed = heard + waited;
-    Case { plan: &plan, before: &before, history: &history, after: &after, killed }.judge()
+    let (killed, latest) = (heard + waited, history.latest());
+    Case { plan: &plan, before: &before, history: &history, after: &after, killed, latest }.judge()
 }
 
 fn judged(
@@ -175,4 +182,68 @@ fn recency_comes_from_somewhere_and_is_not_forgotten_after_a_flush() {
         judged(COMMITTED, &row(3), &said[..3], &row(3)).unwrap();
         expect_wrong(judged(COMMITTED, &row(3), &said, &row(3)), "a flush ended");
     }
+}
+
+#[test]
+fn what_has_expired_by_the_clock_may_be_gone_and_nothing_else() {
+    let sliding = Plan { lives: Lives { disk_ttl: 10, ..Lives::ENDLESS }, ..COMMITTED };
+    let fixed = Plan { lives: Lives { max_age: 10, ..Lives::ENDLESS }, ..COMMITTED };
+    for plan in [sliding, fixed] {
+        for (last, is_over) in [("begin 15 len", false), ("begin 16 len", true)] {
+            let said = ["begin 5 put 1", "end 5", last];
+            judged(plan, &[], &said, &[(1, 5, 5)]).unwrap();
+            match judged(plan, &[], &said, &[]) {
+                Ok(cost) => assert_eq!((cost.expired, cost.evicted), (usize::from(is_over), 0)),
+                wrong => assert!(!is_over, "{wrong:?}"),
+            }
+            // As what the child found.
+            assert_eq!(judged(plan, &[(1, 5, 5)], &[last], &[]).is_ok(), is_over);
+        }
+    }
+    // A hit begins one of them again.
+    let said = ["begin 5 put 1", "end 5", "begin 12 get 1", "end 12 5", "begin 16 len"];
+    expect_wrong(judged(sliding, &[], &said, &[]), "is lost");
+    judged(fixed, &[], &said, &[]).unwrap();
+    // In memory alone nothing is lost.
+    let copies = Plan { lives: Lives { memory_ttl: 10, ..Lives::ENDLESS }, ..COMMITTED };
+    let said = ["begin 5 put 1", "end 5", "begin 16 len"];
+    expect_wrong(judged(copies, &[], &said, &[]), "is lost");
+}
+
+#[test]
+fn what_has_expired_is_no_hit_and_does_not_outlive_maintenance() {
+    let plan = Plan { lives: Lives { disk_ttl: 10, ..Lives::ENDLESS }, ..COMMITTED };
+    let put = ["begin 5 put 1", "end 5"];
+    let then = |more: &[&str], accessed| {
+        judged(plan, &[], &[&put[..], more].concat(), &[(1, 5, accessed)])
+    };
+    then(&["begin 15 get 1", "end 15 5"], 15).unwrap();
+    expect_wrong(then(&["begin 16 get 1", "end 16 5"], 16), "hit what had expired");
+    let touched = ["begin 9 get 1", "end 9 5", "begin 16 get 1", "end 16 5"];
+    then(&touched, 16).unwrap();
+    then(&["begin 15 maintain", "end 15"], 5).unwrap();
+    then(&["begin 16 maintain"], 5).unwrap();
+    expect_wrong(then(&["begin 16 maintain", "end 16"], 5), "left it");
+    then(&["begin 9 get 1", "begin 16 maintain", "end 16"], 5).unwrap();
+}
+
+#[test]
+fn a_row_keeps_the_time_of_its_put() {
+    let said = ["begin 5 put 1 2", "end 5"];
+    judged(COMMITTED, &[], &said, &[(1, 5, 5), (2, 6, 5)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[], &said, &[(1, 5, 5), (2, 6, 6)]), "at that time");
+}
+
+#[test]
+fn collections_of_a_file_are_judged_apart() {
+    let mut history = History::default();
+    let said = ["#begin 5 put 1", "#begin 6 put@1 1", "#end 6", "#begin 7 clear@1"];
+    said.iter().for_each(|line| assert!(history.hear(line, Instant::now())));
+    let of = |collection| {
+        let history = history.of(collection);
+        history.operations.iter().map(|begun| (begun.number, begun.ended.is_some())).collect()
+    };
+    let (first, second): (Vec<_>, Vec<_>) = (of(0), of(1));
+    assert_eq!((&first[..], &second[..]), (&[(5, false)][..], &[(6, true), (7, false)][..]));
+    assert_eq!(history.latest(), 7);
 }

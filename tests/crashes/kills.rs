@@ -4,7 +4,7 @@ use super::child::{Dead, Running};
 use super::ground::{Ground, Tally};
 use super::history::What;
 use super::judge::HELD_UP;
-use super::plan::{MAX_DELAY, Plan};
+use super::plan::{Lives, MAX_DELAY, Plan};
 use super::random::{Random, is_long, seed};
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -33,12 +33,13 @@ pub fn kill_again_and_again(test: &str) {
     let (seed, kills) = (seed(), if is_long() { 1_000 } else { 100 });
     println!("{kills} kills, seed {seed}");
     let mut random = Random::new(seed);
-    let (mut ground, mut rounds) = (Ground::new(0), 0);
+    let (mut ground, mut rounds) = (Ground::new(0, 1), 0);
     let mut tally = Tally::default();
     for kill in 0..kills {
         if rounds == 0 {
             rounds = 1 + random.below(ROUNDS_OF_A_FILE);
-            ground = Ground::new(20 + random.below(180) as u32);
+            let collections = 1 + random.below(2) * (1 + random.below(2));
+            ground = Ground::new(20 + random.below(180) as u32, collections as u32);
         }
         rounds -= 1;
         let when = if kill % STILL == STILL - 1 { When::Still } else { instant(&mut random) };
@@ -48,6 +49,7 @@ pub fn kill_again_and_again(test: &str) {
     }
     tally.print("kills", seed);
     assert_eq!(tally.crashes, kills);
+    assert!(tally.expired > 0 && tally.shared > 0, "of some things there was nothing to judge");
 }
 
 fn instant(random: &mut Random) -> When {
@@ -75,6 +77,13 @@ fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
         era: [100, 1_500, 12_000][random.below(3) as usize],
         operations: if still { 1 + random.below(500) } else { u64::MAX },
         still,
+        collections: ground.collections(),
+        // Where one waits, everything that was put last is to be there.
+        lives: if still || random.one_in(2) {
+            Lives::ENDLESS
+        } else {
+            Lives::random(random, ground.keys)
+        },
     }
 }
 

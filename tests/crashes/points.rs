@@ -5,7 +5,7 @@
 use super::child::Running;
 use super::format_1::take_back;
 use super::ground::{Ground, Tally};
-use super::plan::Plan;
+use super::plan::{Lives, Plan};
 use super::random::{Random, is_long, seed};
 use disk_backed_cache::CRASH_POINTS;
 
@@ -42,7 +42,7 @@ fn die_at(
     random: &mut Random,
     tally: &mut Tally,
 ) -> usize {
-    let mut ground = Ground::new(60);
+    let mut ground = Ground::new(60, 1 + random.below(2) as u32);
     let mut reached = 0;
     for passage in [1, 1 + random.below(5), 1 + random.below(100)] {
         if point.starts_with("Migration") {
@@ -59,6 +59,8 @@ fn die_at(
             era: if point.starts_with("Checkpoint") { 2 * OPERATIONS } else { 1_500 },
             operations: OPERATIONS,
             still: false,
+            collections: ground.collections(),
+            lives: if random.one_in(2) { Lives::ENDLESS } else { Lives::random(random, 60) },
         };
         let chosen = format!("{point}:{passage}");
         let dead = Running::start(test, &plan, &ground.path(), Some(&chosen)).last();

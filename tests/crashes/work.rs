@@ -1,31 +1,40 @@
 //! The child: it works on the file and says of each operation that it begins and that it has ended.
 
+use super::collections::Collections;
 use super::entry::{Entry, name};
-use super::plan::Plan;
+use super::plan::{Plan, time};
 use super::random::Random;
-use disk_backed_cache::{DiskBackedCache, Timestamp};
+use disk_backed_cache::{Clock, DiskBackedCache, Timestamp};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Works until it is killed or the plan is done.
 pub fn work(path: &Path, plan: &Plan) {
-    let desk = Desk { plan, pen: Pen::new(), number: AtomicU64::new(plan.first) };
+    let (number, clock) = (AtomicU64::new(plan.first), Arc::default());
+    let desk = Desk { plan, pen: Pen::new(), number, clock };
     let mut random = Random::new(plan.seed);
     let mut left = plan.operations;
     while left > 0 {
-        let cache = desk.note("open", 1, |_| (plan.builder().open(path).unwrap(), None));
+        let mut collections = Collections::default();
+        for collection in 0..plan.collections {
+            let builder = plan.of(collection).builder(&desk.clock);
+            let open = || collections.open(path, plan.collections, builder);
+            desk.note(collection, "open", 1, |_| (open(), None));
+        }
         let share = (plan.era / 2 + random.below(plan.era)).min(left).div_ceil(plan.threads);
         left = left.saturating_sub(share * plan.threads);
         // With buffered puts, what commits them makes the wait short; sometimes there is nothing else.
         let calm = plan.buffered && random.one_in(2);
         thread::scope(|scope| {
             for _ in 0..plan.threads {
-                let (desk, cache, random) = (&desk, &cache, Random::new(random.next()));
-                let mut worker = Worker { desk, cache, random, calm };
+                let (desk, caches) = (&desk, collections.all());
+                let random = Random::new(random.next());
+                let mut worker = Worker { desk, caches, collection: 0, random, calm };
                 scope.spawn(move || (0..share).for_each(|_| worker.act()));
             }
         });
@@ -35,13 +44,21 @@ pub fn work(path: &Path, plan: &Plan) {
             let ended = std::io::stdin().read_to_end(&mut Vec::new());
             panic!("the parent is gone: {ended:?}");
         }
-        desk.note("close", 1, |_| {
-            // Or not: the last handle closes when it is dropped.
-            if random.one_in(2) {
-                cache.close().unwrap();
-            }
-            (drop(cache), None)
-        });
+        for collection in (0..plan.collections).rev() {
+            let mut close = || collections.close_last(random.one_in(2));
+            desk.note(collection, "close", 1, |_| (close(), None));
+        }
+    }
+}
+
+/// The number of the last operation that the parent was told of, so that it knows the latest time that
+/// anything was judged by.
+#[derive(Debug, Default)]
+struct Told(AtomicU64);
+
+impl Clock for Told {
+    fn now(&self) -> Timestamp {
+        time(self.0.load(Ordering::Acquire))
     }
 }
 
@@ -67,18 +84,25 @@ struct Desk<'p> {
     plan: &'p Plan,
     pen: Pen,
     number: AtomicU64,
+    clock: Arc<Told>,
 }
 
 impl Desk<'_> {
     /// Does one operation of that many numbers, between two lines. It is given its first number.
     fn note<R>(
         &self,
+        collection: u32,
         what: &str,
         numbers: u64,
         operation: impl FnOnce(u64) -> (R, Option<u64>),
     ) -> R {
         let number = self.number.fetch_add(numbers, Ordering::Relaxed);
-        self.pen.write(&format!("#begin {number} {what}\n"));
+        let (verb, keys) = what.split_at(what.find(' ').unwrap_or(what.len()));
+        self.pen.write(&match collection {
+            0 => format!("#begin {number} {what}\n"),
+            _ => format!("#begin {number} {verb}@{collection}{keys}\n"),
+        });
+        self.clock.0.fetch_max(number, Ordering::AcqRel);
         let (result, answer) = operation(number);
         self.pen.write(&match answer {
             Some(answer) => format!("#end {number} {answer}\n"),
@@ -90,7 +114,9 @@ impl Desk<'_> {
 
 struct Worker<'d> {
     desk: &'d Desk<'d>,
-    cache: &'d DiskBackedCache<Entry>,
+    caches: &'d [DiskBackedCache<Entry>],
+    /// The one that has its turn.
+    collection: u32,
     random: Random,
     /// Whether it leaves alone what commits buffered puts.
     calm: bool,
@@ -98,22 +124,36 @@ struct Worker<'d> {
 
 impl Worker<'_> {
     fn act(&mut self) {
+        self.collection = self.random.below(self.caches.len() as u64) as u32;
         let most = if self.calm { 780 } else { 1_000 };
         match self.random.below(most) {
             0..370 => self.put(1),
             370..440 => self.put_several(),
             440..720 => self.get(),
             720..770 => self.get_many(),
-            770..780 => self.desk.note("evict_memory", 1, |_| (self.cache.evict_memory(), None)),
+            770..780 => self.note("evict_memory", 1, |_| (self.cache().evict_memory(), None)),
             780..860 => self.delete(1),
             860..900 => self.delete_several(),
-            900..904 => self.desk.note("clear", 1, |_| (self.cache.clear().unwrap(), None)),
-            904..930 => self.desk.note("flush", 1, |_| (self.cache.flush().unwrap(), None)),
+            900..904 => self.note("clear", 1, |_| (self.cache().clear().unwrap(), None)),
+            904..930 => self.note("flush", 1, |_| (self.cache().flush().unwrap(), None)),
             930..960 => {
-                self.desk.note("maintain", 1, |_| (self.cache.run_maintenance().unwrap(), None));
+                self.note("maintain", 1, |_| (self.cache().run_maintenance().unwrap(), None));
             }
-            _ => drop(self.desk.note("len", 1, |_| (self.cache.len().unwrap(), None))),
+            _ => drop(self.note("len", 1, |_| (self.cache().len().unwrap(), None))),
         }
+    }
+
+    fn cache(&self) -> &DiskBackedCache<Entry> {
+        &self.caches[self.collection as usize]
+    }
+
+    fn note<R>(
+        &self,
+        what: &str,
+        numbers: u64,
+        operation: impl FnOnce(u64) -> (R, Option<u64>),
+    ) -> R {
+        self.desk.note(self.collection, what, numbers, operation)
     }
 
     /// So many different keys.
@@ -137,27 +177,27 @@ impl Worker<'_> {
         let keys = self.keys(count);
         let entry = |first: u64, place: usize| Entry::new(keys[place], first + place as u64);
         let put = |first: u64| match keys[..] {
-            [key] => self.cache.at(time(first)).put(&name(key), entry(first, 0)).unwrap(),
+            [key] => self.cache().at(time(first)).put(&name(key), entry(first, 0)).unwrap(),
             _ => {
                 let pairs = (0..keys.len()).map(|place| (name(keys[place]), entry(first, place)));
-                self.cache.at(time(first)).put_many(pairs).unwrap();
+                self.cache().at(time(first)).put_many(pairs).unwrap();
             }
         };
-        self.desk.note(&listed("put", &keys), keys.len() as u64, |first| (put(first), None));
+        self.note(&listed("put", &keys), keys.len() as u64, |first| (put(first), None));
     }
 
     fn get(&mut self) {
         let key = self.keys(1)[0];
-        self.desk.note(&listed("get", &[key]), 1, |number| {
-            let found = self.cache.at(time(number)).get(&name(key)).unwrap();
+        self.note(&listed("get", &[key]), 1, |number| {
+            let found = self.cache().at(time(number)).get(&name(key)).unwrap();
             ((), found.map(|entry| number_of(&entry, key)))
         });
     }
 
     fn get_many(&mut self) {
         let keys = self.keys(8);
-        self.desk.note(&listed("get_many", &keys), 1, |_| {
-            let found = self.cache.get_many(keys.iter().map(|key| name(*key))).unwrap();
+        self.note(&listed("get_many", &keys), 1, |_| {
+            let found = self.cache().get_many(keys.iter().map(|key| name(*key))).unwrap();
             for key in &keys {
                 let whole = found.get(&name(*key)).is_none_or(|entry| entry.is_whole(*key));
                 assert!(whole, "a get_many of key {key} found {found:?}");
@@ -173,8 +213,8 @@ impl Worker<'_> {
 
     fn delete(&mut self, count: u64) {
         let keys = self.keys(count);
-        self.desk.note(&listed("delete", &keys), 1, |number| {
-            let cache = self.cache.at(time(number));
+        self.note(&listed("delete", &keys), 1, |number| {
+            let cache = self.cache().at(time(number));
             match keys[..] {
                 [key] => drop(cache.delete(&name(key)).unwrap()),
                 _ => drop(cache.delete_many(keys.iter().map(|key| name(*key))).unwrap()),
@@ -182,11 +222,6 @@ impl Worker<'_> {
             ((), None)
         });
     }
-}
-
-/// Operations happen at the times of their numbers.
-fn time(number: u64) -> Timestamp {
-    Timestamp::from_nanos(number as i64)
 }
 
 fn number_of(entry: &Entry, key: u32) -> u64 {

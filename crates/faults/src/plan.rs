@@ -14,8 +14,13 @@ pub enum Call {
     Read,
     /// Bytes are written.
     Write,
+    /// Bytes are written to a database itself, which is a [`Write`](Self::Write) too. Where it keeps a
+    /// log, that is taken over.
+    FileWrite,
     /// What was written is to be on the disk before anything else.
     Sync,
+    /// So it is in a database itself, which is a [`Sync`](Self::Sync) too.
+    FileSync,
     /// A file is shortened.
     Truncate,
     /// A file's length is asked for.
@@ -34,11 +39,13 @@ pub enum Call {
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Open,
         Self::Read,
         Self::Write,
+        Self::FileWrite,
         Self::Sync,
+        Self::FileSync,
         Self::Truncate,
         Self::Size,
         Self::Lock,
@@ -53,8 +60,8 @@ impl Call {
         match self {
             Self::Open => ffi::SQLITE_CANTOPEN,
             Self::Read => ffi::SQLITE_IOERR_READ,
-            Self::Write => ffi::SQLITE_IOERR_WRITE,
-            Self::Sync => ffi::SQLITE_IOERR_FSYNC,
+            Self::Write | Self::FileWrite => ffi::SQLITE_IOERR_WRITE,
+            Self::Sync | Self::FileSync => ffi::SQLITE_IOERR_FSYNC,
             Self::Truncate => ffi::SQLITE_IOERR_TRUNCATE,
             Self::Size => ffi::SQLITE_IOERR_FSTAT,
             Self::Lock => ffi::SQLITE_IOERR_LOCK,

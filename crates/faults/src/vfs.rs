@@ -5,7 +5,7 @@
 //! with the arguments that <https://sqlite.org/c3ref/vfs.html> and
 //! <https://sqlite.org/c3ref/io_methods.html> promise; "SQLite's promise" below means those.
 
-use crate::plan::{self, Call};
+use crate::plan::{self, Call, Strike};
 use crate::recording::Event;
 use rusqlite::ffi::{
     self, SQLITE_OK, sqlite3_file, sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
@@ -63,6 +63,8 @@ struct File {
     base: sqlite3_file,
     /// From `Box::into_raw`; null if the file has no name.
     path: *mut PathBuf,
+    /// Whether it is a database itself, and not a log or a journal.
+    is_database: bool,
 }
 
 /// The real file behind the shim's.
@@ -79,6 +81,16 @@ unsafe fn inner(file: *mut sqlite3_file) -> *mut sqlite3_file {
 unsafe fn path(file: *mut sqlite3_file) -> Option<PathBuf> {
     // SAFETY: `open` wrote the structure, and the path is freed by `close` only.
     unsafe { (*file.cast::<File>()).path.as_ref().cloned() }
+}
+
+/// Meets a call on a file, and, where the file is a database, the call's sort for those.
+///
+/// # Safety
+/// As for [`path`].
+unsafe fn meet(file: *mut sqlite3_file, call: Call, on_database: Call) -> Option<Strike> {
+    // SAFETY: `open` wrote the structure.
+    let is_database = unsafe { (*file.cast::<File>()).is_database };
+    plan::meet(call).or_else(|| is_database.then(|| plan::meet(on_database)).flatten())
 }
 
 /// # Safety
@@ -150,8 +162,10 @@ unsafe extern "C" fn open(
         plan::record(|| Event::Created { path: path.clone() });
     }
     let path = path.map_or(ptr::null_mut(), |path| Box::into_raw(Box::new(path)));
+    let is_database = flags & ffi::SQLITE_OPEN_MAIN_DB != 0;
+    let opened = File { base: sqlite3_file { pMethods: &METHODS }, path, is_database };
     // SAFETY: SQLite's promise: there is room for it, and nobody else knows it yet.
-    unsafe { file.cast::<File>().write(File { base: sqlite3_file { pMethods: &METHODS }, path }) };
+    unsafe { file.cast::<File>().write(opened) };
     SQLITE_OK
 }
 
@@ -252,7 +266,8 @@ unsafe extern "C" fn write(
     amount: c_int,
     at: sqlite3_int64,
 ) -> c_int {
-    let strike = plan::meet(Call::Write);
+    // SAFETY: SQLite's promise: the file was opened.
+    let strike = unsafe { meet(file, Call::Write, Call::FileWrite) };
     let amount = match strike {
         Some(strike) if !strike.half => return strike.code,
         Some(_) => amount / 2,
@@ -284,7 +299,8 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    if let Some(strike) = plan::meet(Call::Sync) {
+    // SAFETY: SQLite's promise: the file was opened.
+    if let Some(strike) = unsafe { meet(file, Call::Sync, Call::FileSync) } {
         return strike.code;
     }
     let synced = of_file!(file.xSync(flags));

@@ -28,13 +28,22 @@ const FAULTS: [(Call, Effect); 15] = [
     (Call::Access, Effect::Error),
 ];
 
-/// Those that strike while a commit takes the log over.
-const TAKING_OVER: [(Call, Effect); 4] = [
+/// Those that strike where the log is filled, and while a commit takes it over.
+const TAKING_OVER: [(Call, Effect); 9] = [
     (Call::Write, Effect::Error),
-    (Call::Write, Effect::Full),
+    (Call::FileWrite, Effect::Error),
+    (Call::FileWrite, Effect::Full),
+    (Call::FileWrite, Effect::Half),
     (Call::Sync, Effect::Error),
+    (Call::FileSync, Effect::Error),
+    (Call::Read, Effect::Error),
     (Call::ShmLock, Effect::Error),
+    (Call::ShmLock, Effect::Busy),
 ];
+
+/// Runs that fill the log write some twenty megabytes each, so of those fewer calls are struck.
+const LARGE_SAMPLE: usize = 1;
+const MOST_OF_LARGE: usize = 12;
 
 /// More calls of a sort are only struck in a sample, in the long form too.
 const MOST: usize = 300;
@@ -61,6 +70,7 @@ fn strike_each(
     way: Way,
     script: &[Op],
     (call, effect): (Call, Effect),
+    most: usize,
     random: &mut fastrand::Rng,
     alive: &dyn Fn(),
 ) {
@@ -73,8 +83,7 @@ fn strike_each(
         let most = match (lasts, effect) {
             // Opening a file tries for 5 s to get a lock.
             (true, Effect::Busy) => 1,
-            _ if long() => MOST,
-            _ => SAMPLE,
+            _ => most,
         };
         let chosen = choose(calls, most, random);
         for &nth in &chosen {
@@ -108,12 +117,13 @@ fn strike_all(way: Way) {
     watched(move |alive| {
         let mut random = fastrand::Rng::with_seed(seed);
         let disk = disk();
+        let most = if long() { MOST } else { SAMPLE };
         for fault in FAULTS {
-            strike_each(&disk, way, &script::fixed(), fault, &mut random, alive);
+            strike_each(&disk, way, &script::fixed(), fault, most, &mut random, alive);
         }
         for fault in if long() { &FAULTS[..] } else { &[] } {
             let script = script::random(&mut random, 40);
-            strike_each(&disk, way, &script, *fault, &mut random, alive);
+            strike_each(&disk, way, &script, *fault, most, &mut random, alive);
         }
     });
 }
@@ -150,8 +160,11 @@ fn each_failure_is_reported_and_passes_while_the_log_is_taken_over() {
         let mut random = fastrand::Rng::with_seed(seed);
         let script = script::large(&mut random);
         let disk = disk();
-        for (call, effect) in TAKING_OVER {
-            strike_each(&disk, Way::Committed, &script, (call, effect), &mut random, alive);
+        let most = if long() { MOST_OF_LARGE } else { LARGE_SAMPLE };
+        for (way, fault) in
+            Way::KNOWN.map(|way| TAKING_OVER.map(|fault| (way, fault))).as_flattened()
+        {
+            strike_each(&disk, *way, &script, *fault, most, &mut random, alive);
         }
     });
 }

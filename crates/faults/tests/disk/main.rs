@@ -4,11 +4,13 @@
 
 mod every_call;
 mod findings;
+mod long_log;
 mod mending;
 mod model;
 mod power_cuts;
 mod run;
 mod script;
+mod shared_keys;
 mod short_reads;
 mod support;
 mod threads;

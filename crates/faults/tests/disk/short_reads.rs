@@ -1,6 +1,6 @@
 //! Reads that end in the middle. SQLite takes that for the end of the file, as it would be in one that
 //! was cut off: it may call the file damaged, and so may the cache, but nothing panics and no value is
-//! returned that was never stored under its key.
+//! returned that was never stored under its key. A file that is only read meanwhile is unharmed.
 
 use crate::script::{self, Op};
 use crate::support::{Cache, Way, at, long, seed};
@@ -129,5 +129,80 @@ fn a_read_that_ends_in_the_middle_yields_no_wrong_value() {
         let Tally { runs, struck, reported, refused } = tally;
         println!("{runs} runs, {struck} struck, {reported} reported, {refused} files refused");
         assert!(struck > 0);
+    });
+}
+
+/// What is asked of a file that is only read. Everything that is found was stored under its key.
+fn read_all(run: &mut Run<'_>, cache: &Cache) {
+    for _ in 0..2 {
+        for key in script::keys() {
+            if let Some(Some(value)) = run.allow(cache.get(&key)) {
+                run.find(&key, &value);
+            }
+            run.allow(cache.info(&key));
+        }
+        let found = run.allow(cache.get_many(script::keys())).unwrap_or_default();
+        found.iter().for_each(|(key, value)| run.find(key, value));
+        run.allow(cache.len());
+    }
+}
+
+/// Reads a file while reads end in the middle. Answers how many were struck.
+fn only_read(disk: &Disk, way: Way, read_only: bool, fault: Fault) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let pairs =
+        script::keys().into_iter().take(8).zip([20, 900, 5_000, 40_000].into_iter().cycle());
+    let pairs: Vec<_> = pairs.map(|(key, bytes)| (key.clone(), key.repeat(bytes / 5))).collect();
+    let mut tally = Tally::default();
+    let (clock, written) = (Arc::default(), pairs.iter().cloned().collect());
+    let mut run = Run { way, clock, now: 0, written, tally: &mut tally };
+    let cache = run.open(&path).unwrap();
+    cache.put_many(pairs.iter().cloned()).unwrap();
+    cache.close().unwrap();
+    let before = std::fs::read(&path).unwrap();
+
+    let builder = way.builder(&run.clock);
+    let builder = if read_only { builder.read_only() } else { builder };
+    let cache = builder.open(&path).unwrap();
+    disk.plan(fault);
+    read_all(&mut run, &cache);
+    let struck = disk.lift();
+    cache.close().unwrap();
+    if read_only {
+        assert!(std::fs::read(&path).unwrap() == before, "{fault:?} changed a file");
+    }
+    let cache = run.open(&path).unwrap();
+    let report = cache.verify().unwrap();
+    assert!(report.is_ok() && report.damaged().is_empty(), "{way:?} {fault:?}: {report:?}");
+    let found = cache.get_many(script::keys()).unwrap();
+    found.iter().for_each(|(key, value)| run.find(key, value));
+    assert_eq!(found.len(), pairs.len(), "{way:?} {fault:?}: good rows were removed");
+    struck
+}
+
+// rule: F5, F19, V13
+#[test]
+fn a_read_that_ends_in_the_middle_harms_no_file_that_is_only_read() {
+    watched(|alive| {
+        let disk = disk();
+        for (way, read_only) in [Way::Committed, Way::CommittedWithThread]
+            .into_iter()
+            .flat_map(|way| [(way, true), (way, false)])
+        {
+            let mut runs = 0;
+            for nth in 1.. {
+                let once = Fault { call: Call::Read, nth, lasts: false, effect: Effect::Half };
+                let struck = only_read(&disk, way, read_only, once);
+                only_read(&disk, way, read_only, Fault { lasts: true, ..once });
+                runs += 2;
+                alive();
+                if struck == 0 {
+                    break;
+                }
+            }
+            println!("{way:?}, read_only {read_only}: {runs} runs");
+            assert!(runs > 2);
+        }
     });
 }

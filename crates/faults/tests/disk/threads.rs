@@ -95,12 +95,16 @@ fn work(owner: &mut Owner, cache: &Cache, stop: &AtomicBool, done: &SyncSender<(
     }
 }
 
-fn random_fault(random: &mut fastrand::Rng) -> Fault {
+pub fn random_fault(random: &mut fastrand::Rng) -> Fault {
     let sorts = [
         (Call::Write, Effect::Error),
         (Call::Write, Effect::Full),
         (Call::Write, Effect::Half),
         (Call::Sync, Effect::Error),
+        (Call::FileWrite, Effect::Error),
+        (Call::FileSync, Effect::Error),
+        (Call::Size, Effect::Error),
+        (Call::Truncate, Effect::Error),
         (Call::Read, Effect::Error),
         (Call::Open, Effect::Error),
         (Call::ShmMap, Effect::Error),
