@@ -29,58 +29,82 @@ fn replace(cache: &Cache) {
     cache.get("a").unwrap();
 }
 
+fn get(cache: &Cache) {
+    cache.get("a").unwrap();
+}
+
 /// Two threads put one key, and read it, while one flushes; the background commits when it likes.
 #[test]
 fn what_was_put_is_found_and_written() {
     let flush = |cache: &Cache| {
         cache.flush().unwrap();
-        cache.get("a").unwrap();
+        get(cache);
     };
     explore(move || check(ROOM, 0, [write, replace, flush]));
 }
 
-/// The same where up to two commits fail: whoever is told so has changed nothing, and what was
-/// accepted is written in the end.
-#[test]
-fn a_commit_that_fails_loses_nothing() {
-    let flush = |cache: &Cache| drop(cache.flush());
+/// The same where commits fail: whoever is told so has changed nothing, and what was accepted is written
+/// in the end.
+fn with_failures(failures: usize) {
     let write = |cache: &Cache| {
         let _perhaps = cache.put("a", 2);
         let _perhaps = cache.put("b", 3);
-        cache.get("a").unwrap();
+        get(cache);
     };
     let replace = |cache: &Cache| {
         let _perhaps = cache.put("a", 4);
-        cache.get("a").unwrap();
+        get(cache);
     };
-    explore(move || check(ROOM, 1, [write, replace, flush]));
-    explore(move || check(ROOM, 2, [write, replace, flush]));
+    let flush = |cache: &Cache| drop(cache.flush());
+    check(ROOM, failures, [write, replace, flush]);
 }
 
-/// Puts for which there is no room wait for a commit, or are larger than the buffer and written at once.
+#[test]
+fn a_commit_that_fails_loses_nothing() {
+    explore(|| with_failures(1));
+}
+
+#[test]
+fn two_commits_that_fail_lose_nothing() {
+    explore(|| with_failures(2));
+}
+
+/// Puts wait for a commit that makes room.
 #[test]
 fn where_there_is_no_room_puts_wait() {
-    let get = |cache: &Cache| assert!(cache.get("a").is_ok());
-    explore(move || check(3, 0, [write, replace, get]));
-    explore(move || check(1, 0, [write, replace, get]));
+    explore(|| check(3, 0, [write, replace, get]));
 }
 
-/// A delete, a clear, an audit and emptied memory see what waits, and it stays in its order with them.
+/// Each put is larger than the buffer.
 #[test]
-fn what_waits_keeps_its_place() {
+fn what_never_has_room_is_written_at_once() {
+    explore(|| check(1, 0, [write, replace, get]));
+}
+
+#[test]
+fn a_delete_comes_after_what_waits() {
     let delete = |cache: &Cache| {
         cache.delete("a").unwrap();
-        cache.get("a").unwrap();
-    };
-    let clear = |cache: &Cache| {
-        cache.clear(&["a", "b"]).unwrap();
-        cache.get("a").unwrap();
-    };
-    let empty = |cache: &Cache| {
-        cache.engine.evict_memory();
-        cache.get("a").unwrap();
+        get(cache);
     };
     explore(move || check(ROOM, 0, [write, delete, replace]));
+}
+
+#[test]
+fn a_clear_comes_after_what_waits() {
+    let clear = |cache: &Cache| {
+        cache.clear(&["a", "b"]).unwrap();
+        get(cache);
+    };
     explore(move || check(ROOM, 0, [write, clear, replace]));
+}
+
+/// What waits stays when memory is emptied, and an audit waits for it.
+#[test]
+fn emptied_memory_has_what_waits() {
+    let empty = |cache: &Cache| {
+        cache.engine.evict_memory();
+        get(cache);
+    };
     explore(move || check(ROOM, 0, [write, empty, Cache::verify]));
 }

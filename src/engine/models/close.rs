@@ -51,25 +51,53 @@ fn keep_up(cache: &Cache) {
     ended_or_closed(cache.maintain());
 }
 
-/// One thread closes while others get, put, delete and clear, with each durability.
+fn committed() -> Settings {
+    Settings::default()
+}
+
+fn waiting() -> Settings {
+    buffered(1_000)
+}
+
+/// One thread closes while others get, put, delete and clear.
 #[test]
 fn against_reads_and_writes() {
-    explore(|| check(Settings::default(), [read, write, close]));
-    explore(|| check(Settings::default(), [read, remove, close]));
-    explore(|| check(buffered(1_000), [read, write, close]));
-    explore(|| check(buffered(1_000), [write, remove, close]));
+    explore(|| check(committed(), [read, write, close]));
+}
+
+#[test]
+fn against_reads_and_removals() {
+    explore(|| check(committed(), [read, remove, close]));
+}
+
+#[test]
+fn against_reads_and_buffered_writes() {
+    explore(|| check(waiting(), [read, write, close]));
+}
+
+#[test]
+fn against_buffered_writes_and_removals() {
+    explore(|| check(waiting(), [write, remove, close]));
 }
 
 /// One thread closes while one flushes and maintains, and the background commits.
 #[test]
 fn against_upkeep() {
-    explore(|| check(Settings::default(), [read, keep_up, close]));
-    explore(|| check(buffered(1_000), [write, keep_up, close]));
+    explore(|| check(committed(), [read, keep_up, close]));
+}
+
+#[test]
+fn against_upkeep_and_buffered_writes() {
+    explore(|| check(waiting(), [write, keep_up, close]));
 }
 
 /// Who closes what another thread is closing comes back when it is closed.
 #[test]
 fn against_close() {
-    explore(|| check(Settings::default(), [write, close, close]));
-    explore(|| check(buffered(1_000), [write, close, close]));
+    explore(|| check(committed(), [write, close, close]));
+}
+
+#[test]
+fn against_close_with_buffered_writes() {
+    explore(|| check(waiting(), [write, close, close]));
 }

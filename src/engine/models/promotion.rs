@@ -26,56 +26,87 @@ fn get_twice(cache: &Cache) {
     get(cache);
 }
 
-/// With objects in memory, and without: then rows alone are kept.
-fn both(memory_entries: u64) -> Settings {
+/// With room for so many objects in memory. Where there is none, rows alone are kept.
+fn holding(memory_entries: u64) -> Settings {
     Settings { memory_entries, ..Settings::default() }
+}
+
+fn delete(cache: &Cache) {
+    cache.delete("a").unwrap();
+    get(cache);
+}
+
+fn put(cache: &Cache) {
+    cache.put("a", 2).unwrap();
+}
+
+fn clear(cache: &Cache) {
+    cache.clear(&["a", "b"]).unwrap();
+    get(cache);
+}
+
+fn put_other(cache: &Cache) {
+    cache.put("b", 2).unwrap();
+    get(cache);
 }
 
 /// Two threads read a row while one deletes it and looks.
 #[test]
 fn against_delete() {
-    let delete = |cache: &Cache| {
-        cache.delete("a").unwrap();
-        get(cache);
-    };
-    explore(move || check(both(10), [get, delete, get_twice]));
-    explore(move || check(both(0), [get, delete, get_twice]));
+    explore(|| check(holding(10), [get, delete, get_twice]));
 }
 
-/// Two threads read a row while one replaces it, and one deletes what there is.
+#[test]
+fn of_kept_rows_against_delete() {
+    explore(|| check(holding(0), [get, delete, get_twice]));
+}
+
+/// Two threads read a row while one replaces it.
 #[test]
 fn against_put() {
-    let put = |cache: &Cache| cache.put("a", 2).unwrap();
-    let delete = |cache: &Cache| assert!(cache.delete("a").is_ok());
-    explore(move || check(both(10), [get_twice, put, get_twice]));
-    explore(move || check(both(0), [get_twice, put, get]));
-    explore(move || check(both(10), [get_twice, put, delete, get]));
+    explore(|| check(holding(10), [get_twice, put, get_twice]));
 }
 
-/// Two threads read a row while one empties the cache and looks, and one puts the key again.
+#[test]
+fn of_kept_rows_against_put() {
+    explore(|| check(holding(0), [get_twice, put, get]));
+}
+
+#[test]
+fn against_put_and_delete() {
+    explore(|| check(holding(10), [get_twice, put, delete, get]));
+}
+
+/// Two threads read a row while one empties the cache and looks.
 #[test]
 fn against_clear() {
-    let clear = |cache: &Cache| {
-        cache.clear(&["a", "b"]).unwrap();
-        get(cache);
-    };
-    let put = |cache: &Cache| cache.put("a", 2).unwrap();
-    explore(move || check(both(10), [get_twice, clear, get]));
-    explore(move || check(both(0), [get_twice, clear, get]));
-    explore(move || check(both(10), [get_twice, clear, put]));
+    explore(|| check(holding(10), [get_twice, clear, get]));
 }
 
-/// Two threads read a row while a put claims it or, if it was touched later, its own: the disk tier has
-/// room for one.
+#[test]
+fn of_kept_rows_against_clear() {
+    explore(|| check(holding(0), [get_twice, clear, get]));
+}
+
+#[test]
+fn against_clear_and_put() {
+    explore(|| check(holding(10), [get_twice, clear, put]));
+}
+
+/// The disk tier has room for one.
+fn crowded(memory_entries: u64) -> Settings {
+    Settings { disk_entries: Some(1), ..holding(memory_entries) }
+}
+
+/// Two threads read a row while a put claims it or, if it was touched later, its own.
 #[test]
 fn against_eviction() {
-    let settings = |entries| Settings { disk_entries: Some(1), ..both(entries) };
-    let put = |cache: &Cache| {
-        cache.put("b", 2).unwrap();
-        get(cache);
-    };
-    explore(move || check(settings(10), [get_twice, put, get]));
-    explore(move || check(settings(0), [get_twice, put, get]));
+    explore(|| check(crowded(10), [get_twice, put_other, get]));
+}
+
+#[test]
+fn of_kept_rows_against_eviction() {
+    explore(|| check(crowded(0), [get_twice, put_other, get]));
 }
 
 /// Recency is written back, and memory emptied, while a row is read and replaced: what is forgotten
@@ -86,11 +117,11 @@ fn against_upkeep() {
         cache.maintain().unwrap();
         cache.engine.evict_memory();
     };
-    let put = |cache: &Cache| {
+    let replace = |cache: &Cache| {
         get(cache);
-        cache.put("a", 2).unwrap();
+        put(cache);
     };
-    explore(move || check(both(1), [get_twice, maintain, put]));
+    explore(move || check(holding(1), [get_twice, maintain, replace]));
 }
 
 /// An audit finds nothing at any moment.
@@ -100,5 +131,5 @@ fn against_verify() {
         cache.put("b", 2).unwrap();
         cache.delete("a").unwrap();
     };
-    explore(move || check(both(1), [get_twice, write, Cache::verify]));
+    explore(move || check(holding(1), [get_twice, write, Cache::verify]));
 }
