@@ -20,12 +20,6 @@ impl Source {
     }
 }
 
-/// With puts that are committed, and with puts that wait.
-fn each(check: fn(Settings)) {
-    explore(move || check(Settings::default()));
-    explore(move || check(buffered(1_000)));
-}
-
 fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [fn(&Cache, &Source); 3]) {
     let spawn = |work: fn(&Cache, &Source)| {
         let (cache, source) = (Arc::clone(cache), Arc::clone(source));
@@ -37,69 +31,97 @@ fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [fn(&Cache, &Source)
 }
 
 /// Whoever misses together shares one look at the source.
-#[test]
-fn against_each_other() {
-    each(|settings| {
-        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
-        let load = |cache: &Cache, source: &Source| {
-            assert_eq!(cache.load("a", || source.look()), 0);
-        };
-        threads(&cache, &source, [load, load, load]);
-        assert_eq!(source.looks.load(Ordering::SeqCst), 1);
-        assert_eq!(cache.get("a").unwrap(), Some(0));
-    });
+fn share(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        assert_eq!(cache.load("a", || source.look()), 0);
+    };
+    threads(&cache, &source, [load, load, load]);
+    assert_eq!(source.looks.load(Ordering::SeqCst), 1);
+    assert_eq!(cache.get("a").unwrap(), Some(0));
 }
 
 /// What was put is there afterwards, whoever loads.
-#[test]
-fn against_put() {
-    each(|settings| {
-        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
-        let load = |cache: &Cache, source: &Source| {
-            assert!([0, 1].contains(&cache.load("a", || source.look())));
-        };
-        let put = |cache: &Cache, source: &Source| {
-            cache.put("a", 1).unwrap();
-            assert_eq!(cache.load("a", || source.look()), 1);
-        };
-        threads(&cache, &source, [load, put, load]);
-        assert_eq!(cache.get("a").unwrap(), Some(1));
-    });
+fn lose_to_put(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        assert!([0, 1].contains(&cache.load("a", || source.look())));
+    };
+    let put = |cache: &Cache, source: &Source| {
+        cache.put("a", 1).unwrap();
+        assert_eq!(cache.load("a", || source.look()), 1);
+    };
+    threads(&cache, &source, [load, put, load]);
+    assert_eq!(cache.get("a").unwrap(), Some(1));
 }
 
 /// Whoever comes after the source was changed and the key deleted sees the change, and nothing older
 /// stays behind.
-#[test]
-fn against_delete() {
-    each(|settings| {
-        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
-        let load = |cache: &Cache, source: &Source| {
-            cache.load("a", || source.look());
-        };
-        let change = |cache: &Cache, source: &Source| {
-            source.value.store(1, Ordering::SeqCst);
-            cache.delete("a").unwrap();
-            assert_eq!(cache.load("a", || source.look()), 1);
-        };
-        threads(&cache, &source, [load, change, load]);
+fn lose_to_delete(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let change = |cache: &Cache, source: &Source| {
+        source.value.store(1, Ordering::SeqCst);
+        cache.delete("a").unwrap();
         assert_eq!(cache.load("a", || source.look()), 1);
-    });
+    };
+    threads(&cache, &source, [load, change, load]);
+    assert_eq!(cache.load("a", || source.look()), 1);
 }
 
 /// The same of a key that `clear` removed.
+fn lose_to_clear(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let change = |cache: &Cache, source: &Source| {
+        source.value.store(1, Ordering::SeqCst);
+        cache.clear(&["a"]).unwrap();
+        assert_eq!(cache.load("a", || source.look()), 1);
+    };
+    threads(&cache, &source, [load, change, load]);
+    assert_eq!(cache.load("a", || source.look()), 1);
+}
+
+#[test]
+fn against_each_other() {
+    explore(|| share(Settings::default()));
+}
+
+#[test]
+fn against_each_other_while_puts_wait() {
+    explore(|| share(buffered(1_000)));
+}
+
+#[test]
+fn against_put() {
+    explore(|| lose_to_put(Settings::default()));
+}
+
+#[test]
+fn against_put_while_puts_wait() {
+    explore(|| lose_to_put(buffered(1_000)));
+}
+
+#[test]
+fn against_delete() {
+    explore(|| lose_to_delete(Settings::default()));
+}
+
+#[test]
+fn against_delete_while_puts_wait() {
+    explore(|| lose_to_delete(buffered(1_000)));
+}
+
 #[test]
 fn against_clear() {
-    each(|settings| {
-        let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
-        let load = |cache: &Cache, source: &Source| {
-            cache.load("a", || source.look());
-        };
-        let change = |cache: &Cache, source: &Source| {
-            source.value.store(1, Ordering::SeqCst);
-            cache.clear(&["a"]).unwrap();
-            assert_eq!(cache.load("a", || source.look()), 1);
-        };
-        threads(&cache, &source, [load, change, load]);
-        assert_eq!(cache.load("a", || source.look()), 1);
-    });
+    explore(|| lose_to_clear(Settings::default()));
+}
+
+#[test]
+fn against_clear_while_puts_wait() {
+    explore(|| lose_to_clear(buffered(1_000)));
 }
