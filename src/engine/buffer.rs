@@ -411,12 +411,12 @@ mod tests {
     fn what_waits_is_found_when_its_commit_failed() {
         let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
         let engine = engine(Settings { durability, ..Settings::default() });
-        pollster::block_on(engine.put("a", Arc::new(1), Timestamp::default())).unwrap();
+        block_on(engine.put("a", Arc::new(1), Timestamp::default())).unwrap();
         let claimed = Cell::new(true);
         let hit = || (!claimed.replace(false)).then(|| Arc::new(1));
-        let settled = pollster::block_on(engine.settle("a", hit));
+        let settled = block_on(engine.settle("a", hit));
         assert!(matches!(settled, Settled::Hit(value) if *value == 1));
-        let settled = pollster::block_on(engine.settle("a", || None));
+        let settled = block_on(engine.settle("a", || None));
         assert!(matches!(settled, Settled::Hidden));
     }
 
