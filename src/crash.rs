@@ -35,7 +35,7 @@ points! {
     MigrationRowSealed,
     /// A file of format 1 is of format 2, and that is not committed.
     MigrationWritten,
-    /// So it is, and the collection is not open yet.
+    /// That is committed, and the collection is not open yet.
     MigrationCommitted,
     /// A row of a batch is written, the next one is not.
     RowWritten,

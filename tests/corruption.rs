@@ -3,8 +3,9 @@
 //! key in its collection; always an error that says what it is, a row that is counted as discarded, or a
 //! miss. What moves aside is the same afterwards, byte for byte.
 //!
-//! 5,000 files; with `DBC_LONG=1` 100,000. `DBC_SEED` repeats a run, which prints its seed. Besides, a
-//! fifth as many of format 1, whose seals do not tell a row of one collection from that of another.
+//! 5,000 files; with `DBC_LONG=1` 100,000. `DBC_SEED` repeats a run, which prints its seed, and
+//! `DBC_FILE` one file of it. Besides, a fifth as many of format 1, whose seals do not tell a row of one
+//! collection from that of another.
 
 #[path = "corruption/bases.rs"]
 mod bases;
@@ -65,6 +66,7 @@ fn is_long() -> bool {
 fn damage_and_exercise(files: usize, bases: fn() -> Vec<Base>, may_stray: bool) {
     let seed = std::env::var("DBC_SEED")
         .map_or_else(|_| RandomState::new().hash_one(files), |seed| seed.parse().unwrap());
+    let only: Option<usize> = std::env::var("DBC_FILE").ok().map(|file| file.parse().unwrap());
     println!("{files} damaged files, DBC_SEED={seed}");
     watched(move |alive| {
         let bases = bases();
@@ -74,13 +76,18 @@ fn damage_and_exercise(files: usize, bases: fn() -> Vec<Base>, may_stray: bool) 
         for file in 0..files {
             let base = &bases[mutator.below(bases.len())];
             let (damaged, what) = mutator.damage(base, &bases);
+            if only.is_some_and(|only| only != file) {
+                continue;
+            }
             let what = format!("{}, {what}", base.name);
             let _context = Context { seed, file, what };
             exercise(folder.path(), &damaged, file % 2 == 0, &mut tally);
             alive();
         }
         println!("{tally}");
-        tally.expect_all_kinds();
+        if only.is_none() {
+            tally.expect_all_kinds();
+        }
     });
 }
 

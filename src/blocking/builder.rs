@@ -176,7 +176,8 @@ impl<T: Cacheable> Builder<T> {
 
     /// Never changes the file, which must exist with the collection in it: whatever would write is
     /// [`ReadOnly`](crate::ErrorKind::ReadOnly), limits of the disk tier are not enforced, what has expired
-    /// stays, and recency is not written back. Works beside processes that write.
+    /// stays, and recency is not written back. Works beside processes that write. A file of an older format
+    /// must have been opened without this once, which brings it to the present one.
     ///
     /// SQLite needs two files beside it to read a file that others may write to. Where they cannot be
     /// made, opening fails with [`PermissionDenied`](crate::ErrorKind::PermissionDenied).

@@ -1,9 +1,8 @@
 //! The catalogue: finding or adding a collection.
 
-use super::migration::migrate;
 use super::row::Seed;
 use super::transaction::Transaction;
-use super::{CacheFile, Sql, SqliteStore, recognise, sql};
+use super::{CacheFile, Sql, SqliteStore, migration, recognise, sql};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
@@ -88,23 +87,30 @@ fn find_or_add(
     if let Some(error) = known.as_ref().and_then(|known| refusal(known, claimant)) {
         return Ok(Err(error));
     }
-    migrate(connection)?;
-    if let Some(known) = known {
+    let due = migration::is_due(connection)?;
+    if let (Some(known), false) = (known, due) {
         raise_version(connection, &known, claimant)?;
         return Ok(Ok(known));
     }
-    let transaction = Transaction::immediate(connection)?;
-    // Another process may have been faster.
+    let transaction =
+        if due { migration::begin(connection)? } else { Transaction::immediate(connection)? };
+    // Another process may have been faster, at both.
+    if migration::is_due(connection)? {
+        migration::migrate(connection)?;
+    }
     let known = match find(connection, claimant.collection)? {
         Some(known) => match refusal(&known, claimant) {
             Some(error) => return Ok(Err(error)),
-            None => known,
+            None => {
+                raise_version(connection, &known, claimant)?;
+                known
+            }
         },
         None => add(connection, claimant)?,
     };
     point(Point::CollectionAdded);
     transaction.commit()?;
-    point(Point::CollectionCommitted);
+    point(if due { Point::MigrationCommitted } else { Point::CollectionCommitted });
     Ok(Ok(known))
 }
 

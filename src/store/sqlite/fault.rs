@@ -33,7 +33,8 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             ErrorKind::Busy,
             "another process kept the file locked for longer than busy_timeout; try again, or raise it",
         ),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+        // The last one: what a damaged page calls larger than anything can be. No such value is written.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig) => {
             (ErrorKind::Corrupt, "the file is damaged; restore it, or remove it to start empty")
         }
         Some(ErrorCode::ReadOnly) => (
@@ -44,9 +45,6 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             ErrorKind::PermissionDenied,
             "the file or its folder cannot be opened; check the permissions of both",
         ),
-        Some(ErrorCode::TooBig) => {
-            (ErrorKind::TooLarge, "the value is larger than SQLite can store (1 GB)")
-        }
         Some(
             ErrorCode::SystemIoFailure
             | ErrorCode::OutOfMemory
@@ -116,5 +114,16 @@ mod tests {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(of_sqlite(error, None).kind(), ErrorKind::Busy, "{code}");
         }
+    }
+
+    /// A page of the catalogue that was overwritten made an opening fail because of a value that was too
+    /// large, though nobody had given one, and the file did not move aside.
+    #[test]
+    fn what_is_too_large_to_be_read_is_damage() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let sizes = "SELECT zeroblob(2000000000)";
+        let error = connection.query_row(sizes, [], |_| Ok(())).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::TooBig));
+        assert_eq!(of_sqlite(error, None).kind(), ErrorKind::Corrupt);
     }
 }

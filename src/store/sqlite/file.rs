@@ -60,7 +60,8 @@ impl CacheFile {
     /// [`read_only`](crate::Builder::read_only).
     ///
     /// # Errors
-    /// As [`open`](Self::open), and if there is no file.
+    /// As [`open`](Self::open), and if there is no file, or it is of an older format: the first collection
+    /// that is opened for writing brings it to the present one.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_as(path.as_ref(), Access::ReadOnly, OnCorruption::Refuse)
     }

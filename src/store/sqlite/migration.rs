@@ -26,16 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So many rows are looked at before those of them that are sound are written.
 const ROWS_AT_ONCE: u32 = 1_000;
 
-/// Does nothing to a file that is of format 2 already.
+/// Whether the file is of format 1.
+pub(super) fn is_due(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(format_version(connection)? == 1)
+}
+
+/// The transaction for [`migrate`], and for what else an opening does: if that meets damage, nothing has
+/// happened.
+pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    patiently_for(PATIENCE, || Transaction::immediate(connection))
+}
+
+/// In the transaction that is open.
 pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
-    if format_version(connection)? > 1 {
-        return Ok(());
-    }
-    let transaction = patiently_for(PATIENCE, || Transaction::immediate(connection))?;
-    // Another process may have been faster.
-    if format_version(connection)? > 1 {
-        return Ok(());
-    }
     let tables = tables(connection)?;
     for table in &tables {
         table.each_range(connection, |_| Ok(()))?;
@@ -47,9 +50,7 @@ pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(sql::RENAME_VERSION)?;
     connection.pragma_update(None, "user_version", FORMAT_VERSION)?;
     point(Point::MigrationWritten);
-    transaction.commit()?;
-    point(Point::MigrationCommitted);
-    tracing::info!(collections = tables.len(), "a cache file of format 1 is of format 2 now");
+    tracing::info!(collections = tables.len(), "a cache file of format 1 becomes one of format 2");
     Ok(())
 }
 
@@ -63,6 +64,8 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
     let mut statement = connection.prepare(sql::ALL_COLLECTIONS)?;
     let table = |row: &rusqlite::Row<'_>| {
         let name: String = row.get(1)?;
+        // Whoever opens a collection looks at its totals.
+        let _totals: [i64; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
         Ok(Table { sql: OldSql::new(row.get(0)?), seed: Seed::of(&name) })
     };
     statement.query_map([], table)?.collect()

@@ -23,7 +23,8 @@ pub(super) const HIGHEST_VERSION: &str = "SELECT highest_version FROM collection
 pub(super) const RAISE_VERSION: &str = "UPDATE collections SET highest_version = ?2 WHERE id = ?1";
 
 /// All collections of a file of format 1.
-pub(super) const ALL_COLLECTIONS: &str = "SELECT id, name FROM collections NOT INDEXED ORDER BY id";
+pub(super) const ALL_COLLECTIONS: &str =
+    "SELECT id, name, entries, bytes, revision FROM collections NOT INDEXED ORDER BY id";
 /// The column that format 1 names when it adds a collection or looks for one.
 pub(super) const RENAME_VERSION: &str =
     "ALTER TABLE collections RENAME COLUMN schema_version TO highest_version";
