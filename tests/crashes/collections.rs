@@ -26,10 +26,14 @@ impl Collections {
         &self.opened
     }
 
-    /// Closes the last one, or leaves that to its being dropped. With the first one goes the file.
+    /// Closes the last one, or leaves that to its being dropped. With the first one goes the file, which
+    /// is closed by the one or by the other.
     pub fn close_last(&mut self, explicitly: bool) {
         let cache = self.opened.pop().expect("there is one left");
         if explicitly {
+            if self.opened.is_empty() {
+                self.file = None;
+            }
             cache.close().unwrap();
         }
         drop(cache);

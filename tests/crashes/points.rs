@@ -42,7 +42,7 @@ fn die_at(
     random: &mut Random,
     tally: &mut Tally,
 ) -> usize {
-    let mut ground = Ground::new(60, 1 + random.below(2) as u32);
+    let mut ground = Ground::new(60, if buffered { 2 } else { 1 });
     let mut reached = 0;
     for passage in [1, 1 + random.below(5), 1 + random.below(100)] {
         if point.starts_with("Migration") {
