@@ -35,6 +35,9 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// p99.9 of a memory hit against its median.
 const SLOWEST: f64 = 20.0;
 
+/// Where the machine itself makes more of it than that: against the same while nobody writes.
+const BESIDE_QUIET: f64 = 3.0;
+
 fn length() -> Duration {
     match std::env::var("DBC_SOAK_SECONDS") {
         Ok(seconds) => Duration::from_secs(seconds.parse().expect("DBC_SOAK_SECONDS is a number")),
@@ -82,7 +85,8 @@ fn everything_stays_within_bounds() {
     println!("{windows}");
     println!("{bounds}");
     bounds.expect();
-    assert!(windows.ratio() <= SLOWEST, "a hit in memory is slow at times: {windows}");
+    let slowest = SLOWEST.max(BESIDE_QUIET * windows.quiet_ratio());
+    assert!(windows.ratio() <= slowest, "a hit in memory is slow at times: {windows}");
     let left = folder.path().read_dir().unwrap().count();
     assert_eq!(left, 1, "the file is alone when it is closed");
 }
