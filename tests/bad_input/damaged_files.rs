@@ -106,6 +106,8 @@ fn a_file_with_other_tables_than_its_format_says_is_refused() {
         "ALTER TABLE collections RENAME COLUMN type_name TO kind",
         "ALTER TABLE entries_1 DROP COLUMN seal",
         "DROP TABLE entries_1; CREATE VIEW entries_1 AS SELECT 1 AS key",
+        // Its version was raised, as if it had been opened.
+        "ALTER TABLE entries_1 RENAME COLUMN created TO made; UPDATE collections SET highest_version = '0.0.1'",
     ];
     for change in changes {
         let (folder, path) = folder_with_a_cache();
@@ -116,7 +118,7 @@ fn a_file_with_other_tables_than_its_format_says_is_refused() {
         let error = use_all(&path).expect_err(change);
         expect_error(&error, ErrorKind::Corrupt, &["remove it", "cache.db"]);
         let after = contents(folder.path());
-        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{change}");
+        assert!(after == before, "{change}");
     }
 }
 

@@ -54,12 +54,14 @@ impl SqliteStore {
             super::open::use_wal(connection).map_err(|error| file.inner.error(error))?;
         }
         let sql = Arc::new(Sql::new(id, Seed::of(claimant.collection)));
-        // A catalogue without its table, or a table of another shape, is found now and not later.
-        let prepared = connection.prepare_cached(&sql.read).map(|_| ());
-        prepared.map_err(|error| file.inner.error(error))?;
         drop(writer);
         Ok(Self { sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
     }
+}
+
+/// A catalogue without its table, or a table of another shape, is found before anything is written.
+fn expect_shape(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
+    connection.prepare(&sql::read(known.id)).map(drop)
 }
 
 fn find_unchanged(
@@ -67,7 +69,10 @@ fn find_unchanged(
     claimant: Claimant<'_>,
 ) -> rusqlite::Result<Result<Known, Error>> {
     Ok(match find(connection, claimant.collection)? {
-        Some(known) => refusal(&known, claimant).map_or(Ok(known), Err),
+        Some(known) => {
+            expect_shape(connection, &known)?;
+            refusal(&known, claimant).map_or(Ok(known), Err)
+        }
         None => Err(Error::new(
             ErrorKind::ReadOnly,
             format!(
@@ -89,6 +94,7 @@ fn find_or_add(
     }
     let due = migration::is_due(connection)?;
     if let (Some(known), false) = (known, due) {
+        expect_shape(connection, &known)?;
         raise_version(connection, &known, claimant)?;
         return Ok(Ok(known));
     }
@@ -102,6 +108,7 @@ fn find_or_add(
         Some(known) => match refusal(&known, claimant) {
             Some(error) => return Ok(Err(error)),
             None => {
+                expect_shape(connection, &known)?;
                 raise_version(connection, &known, claimant)?;
                 known
             }
