@@ -159,7 +159,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let rows = kept.map(|(_, ((key, value), encoded))| {
             queue.sequence += 1;
             let (key, sequence) = (Key::from(*key), queue.sequence);
-            replaced.extend(self.memory.accept(Unwritten {
+            let new = Unwritten {
                 key: key.clone(),
                 value: Arc::clone(value),
                 size: encoded.len() as u64,
@@ -167,10 +167,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 accessed: now,
                 sequence,
                 committing: false,
-            }));
-            Queued { key, encoded, created: now, sequence }
+            };
+            replaced.extend(match unless {
+                None => self.memory.accept(new),
+                Some(Unless { seen, .. }) => self.memory.accept_loaded(new, seen.as_ref()?)?,
+            });
+            Some(Queued { key, encoded, created: now, sequence })
         });
-        let rows = rows.collect();
+        let Some(rows) = rows.collect() else { return Ok(false) };
         if unless.is_none() {
             // Under the queue's lock, and when the objects can be seen: a load that does not find them is
             // overtaken before it gets here.

@@ -8,6 +8,7 @@ use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Outcome};
 use crate::key;
+use crate::memory::Seen;
 use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
@@ -52,10 +53,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Ok(value)
             }
             Err(missing) => {
+                let seen = self.still_missing(key, missing).await?;
                 let loaded = lead.run(async { loader().await }).await;
-                self.land(key, lead, missing, stored_at, loaded).await
+                self.land(key, lead, (missing, seen), stored_at, loaded).await
             }
         }
+    }
+
+    /// For puts that wait: when nothing was there, if that was still so after it was noted. (A write may
+    /// have ended between the look and the note, and not have overtaken the load yet.)
+    async fn still_missing(&self, key: &str, missing: Missing) -> Result<Option<Seen>, Error> {
+        if self.buffer.is_none() {
+            return Ok(None);
+        }
+        let _operation = self.lifecycle.enter()?;
+        let seen = self.memory.begin_look(key);
+        let row = self.store.read_meta(key).await?;
+        Ok(row.is_none_or(|row| Some(row.revision) == missing.left).then_some(seen))
     }
 
     /// Stores what was loaded, if it was, and tells those who wait.
@@ -63,7 +77,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         key: &str,
         lead: Lead<'_, T>,
-        missing: Missing,
+        (missing, seen): (Missing, Option<Seen>),
         stored_at: Option<Timestamp>,
         loaded: Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
@@ -72,7 +86,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let value = value.into();
                 self.counters.loads.add(1);
                 let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
-                let unless = Unless { expected, overtaken: lead.overtaken().clone() };
+                let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
                 let stored_at = stored_at.unwrap_or_else(|| self.now());
                 match self.fill(key, &value, stored_at, unless).await {
                     Ok(()) => event!(key, Disk, "loaded"),

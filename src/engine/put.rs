@@ -8,6 +8,7 @@ use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
+use crate::memory::Seen;
 use crate::options::Access;
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ pub(super) struct Unless {
     /// Anything else than this.
     pub expected: Expected,
     pub overtaken: Overtaken,
+    /// When nothing was there, for puts that wait: nothing may have been written since.
+    pub seen: Option<Seen>,
 }
 
 /// A row of SQLite has at most a billion bytes, key and all.

@@ -48,7 +48,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             // No operation is under way, and nobody waits.
             let Some(value) = decide(seen.value) else { return Ok(None) };
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
-            let unless = Unless { expected, overtaken: Overtaken::default() };
+            let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
             if self.put_unless(key, &value, now, unless).await? {
                 return Ok(Some(value));
             }

@@ -221,7 +221,7 @@ impl Claims for NothingKnown {
         None
     }
 
-    fn is_overtaken(&self) -> bool {
+    fn is_overtaken(&self, _: &str) -> bool {
         false
     }
 }

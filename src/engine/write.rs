@@ -193,7 +193,7 @@ impl<T: Send + Sync> Claims for Judge<T> {
         }
     }
 
-    fn is_overtaken(&self) -> bool {
-        self.overtaken.as_ref().is_some_and(Overtaken::is_set)
+    fn is_overtaken(&self, key: &str) -> bool {
+        self.overtaken.as_ref().is_some_and(Overtaken::is_set) || self.claimer.is_hidden(key)
     }
 }

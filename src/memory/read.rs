@@ -38,6 +38,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// What was known of the recency of the row `revision`.
     pub fn recency(&self, revision: i64) -> Option<Timestamp> {
         let known = self.known.iter().flatten().filter(|(of, _)| *of == revision);

@@ -4,7 +4,7 @@
 //! They lie in the shards beside the slots and hide them, and whatever the disk tier has of their
 //! keys. Limits do not count them: how much may lie here is the buffer's affair.
 
-use super::{Hashed, InFlight, Memory, State, Touch};
+use super::{Hashed, InFlight, Memory, Seen, State, Touch};
 use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
@@ -49,11 +49,23 @@ impl<V> Memory<V> {
     /// Takes an object in, in place of an older one of its key, which is handed back.
     pub fn accept(&self, new: Unwritten<V>) -> Option<Unwritten<V>> {
         let key = self.hashed(&new.key);
-        let hash = |unwritten: &Unwritten<V>| self.hashed(&unwritten.key).hash;
         let mut state = self.shard(key).lock();
-        let replaced = state.take_unwritten(key);
-        state.unwritten.insert_unique(key.hash, new, hash);
+        let (replaced, hash) = (state.take_unwritten(key), key.hash);
+        state.unwritten.insert_unique(hash, new, |other| self.hashed(&other.key).hash);
         replaced
+    }
+
+    /// The same with an object that was loaded, unless a write of its key has begun or ended since it was
+    /// `seen` that there is none. `None` if so.
+    pub fn accept_loaded(&self, new: Unwritten<V>, seen: &Seen) -> Option<Option<Unwritten<V>>> {
+        let key = self.hashed(&new.key);
+        let mut state = self.shard(key).lock();
+        if state.is_written(key) || state.epochs[key.epoch()] != seen.epoch() {
+            return None;
+        }
+        let (replaced, hash) = (state.take_unwritten(key), key.hash);
+        state.unwritten.insert_unique(hash, new, |other| self.hashed(&other.key).hash);
+        Some(replaced)
     }
 
     /// The object of `key` that is still to be written. If it is that of the put `sequence`, notes

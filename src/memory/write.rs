@@ -251,6 +251,12 @@ impl<'m, V> Write<'m, V> {
 }
 
 impl<V> Claimer<V> {
+    /// Whether an object waits to be written under `key`.
+    pub fn is_hidden(&self, key: &str) -> bool {
+        let hashed = self.shards.hashed(key);
+        self.shards.of(hashed).lock().is_hidden(hashed)
+    }
+
     /// Asks to remove the row `revision` of `key`, which the caller thinks was last touched at
     /// `judged`.
     pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {

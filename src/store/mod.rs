@@ -213,8 +213,8 @@ pub trait Claims: Send + Sync {
     /// knows. `Some` is a refusal: the row was touched later, at that time.
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;
 
-    /// Whether a load was overtaken by a write of its key.
-    fn is_overtaken(&self) -> bool;
+    /// Whether the key was written since somebody looked at it, in a way that no row tells.
+    fn is_overtaken(&self, key: &str) -> bool;
 }
 
 /// What became of one step.

@@ -4,6 +4,7 @@ use super::{Cache, buffered, run};
 use crate::models::explore;
 use crate::options::Settings;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::block_on;
 use std::sync::Arc;
 
 /// Where loaders look. It is changed before the key is deleted, as programs do.
@@ -124,4 +125,29 @@ fn against_clear() {
 #[test]
 fn against_clear_while_puts_wait() {
     explore(|| lose_to_clear(buffered(1_000)));
+}
+
+/// What was put because nothing was there stays, whoever loads.
+fn lose_to_put_if_absent(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        assert!([0, 5].contains(&cache.load("a", || source.look())));
+    };
+    let put = |cache: &Cache, _: &Source| {
+        let put = cache.engine.put_if_absent("a", Arc::new(5), cache.now());
+        if block_on(put).unwrap() {
+            assert_eq!(cache.get("a").unwrap(), Some(5));
+        }
+    };
+    threads(&cache, &source, [load, put, load]);
+}
+
+#[test]
+fn against_put_if_absent() {
+    explore(|| lose_to_put_if_absent(Settings::default()));
+}
+
+#[test]
+fn against_put_if_absent_while_puts_wait() {
+    explore(|| lose_to_put_if_absent(buffered(1_000)));
 }

@@ -86,7 +86,7 @@ impl Run<'_> {
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
         match op {
             Op::Put(row) => self.put(row),
-            Op::Fill { .. } if claims.is_overtaken() => Ok(Outcome::Unchanged),
+            Op::Fill { row, .. } if claims.is_overtaken(&row.key) => Ok(Outcome::Unchanged),
             Op::Fill { row, expected } => {
                 let previous = self.find(&row.key)?;
                 let there = previous.as_ref().map(|(_, meta)| meta.revision);
