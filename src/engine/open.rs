@@ -53,14 +53,15 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let deadline = Instant::now() + REPLACED_BY_THEN;
         loop {
             let file = CacheFile::open_as(path, options.access, options.on_corruption)?;
+            let may_move = options.on_corruption == OnCorruption::SetAside;
             let damage = match Self::open(&file, options.clone()) {
-                Err(error) if error.is_corrupt() => error,
-                opened => return opened,
+                Ok(opened) => return Ok(opened),
+                Err(error) if may_move && error.is_corrupt() => error,
+                Err(error) => {
+                    file.abandon();
+                    return Err(error);
+                }
             };
-            if options.on_corruption == OnCorruption::Refuse {
-                file.abandon();
-                return Err(damage);
-            }
             match file.replace(damage) {
                 Ok(empty) => return Self::open(&empty, options),
                 // Another thread has found it damaged too: one of them replaces it, when the others have

@@ -155,3 +155,22 @@ fn a_copy_whose_collection_is_refused_keeps_its_journal_mode() {
     });
     assert_eq!(builder::<String>().open(&copy).unwrap().len().unwrap(), 3);
 }
+
+/// Whoever was refused closed the file as its last user, and took its log over into it.
+// rule: V2
+#[test]
+fn the_log_of_a_file_whose_collection_is_refused_stays() {
+    let (folder, path) = folder_with_a_cache();
+    let cache = builder::<String>().open(&path).unwrap();
+    cache.put("d", "in the log".to_owned()).unwrap();
+    let copy = folder.path().join("copy.db");
+    let log = folder.path().join("copy.db-wal");
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(folder.path().join("cache.db-wal"), &log).unwrap();
+    let read = || [&copy, &log].map(|path| fs::read(path).unwrap());
+    let before = read();
+    let error = builder::<Invoice>().open(&copy).unwrap_err();
+    expect_error(&error, ErrorKind::WrongType, &["invoice", "copy.db"]);
+    assert!(read() == before);
+    assert_eq!(builder::<String>().open(&copy).unwrap().len().unwrap(), 4);
+}

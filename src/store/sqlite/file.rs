@@ -109,14 +109,14 @@ impl CacheFile {
         Self::register(&mut known, connection, &path, access)
     }
 
-    /// Lets go of a file that proved damaged. If nobody else uses it, it stays as it is.
+    /// Lets go of a file that is refused. If nobody else uses it, it stays as it is, and its log too.
     pub(crate) fn abandon(self) {
         let read_only = self.inner.access() == Access::ReadOnly;
         let Some(slot) = self.path().map(|path| registered(path, read_only)) else { return };
         let _known = slot.lock();
         let abandoned = Arc::into_inner(self.inner).map_or(Ok(()), FileInner::abandon);
         if let Err(error) = abandoned {
-            tracing::debug!(%error, "a damaged file could not be let go of as it is");
+            tracing::debug!(%error, "a file that was refused could not be let go of as it is");
         }
     }
 
