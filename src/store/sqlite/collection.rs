@@ -60,8 +60,13 @@ impl SqliteStore {
 }
 
 /// A catalogue without its table, or a table of another shape, is found before anything is written.
-fn expect_shape(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
-    connection.prepare(&sql::read(known.id)).map(drop)
+fn expect_shape(
+    connection: &Connection,
+    known: &Known,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<()> {
+    let sql = Sql::new(known.id, Seed::of(claimant.collection));
+    connection.prepare(&sql.read).map(drop)
 }
 
 fn find_unchanged(
@@ -70,7 +75,7 @@ fn find_unchanged(
 ) -> rusqlite::Result<Result<Known, Error>> {
     Ok(match find(connection, claimant.collection)? {
         Some(known) => {
-            expect_shape(connection, &known)?;
+            expect_shape(connection, &known, claimant)?;
             refusal(&known, claimant).map_or(Ok(known), Err)
         }
         None => Err(Error::new(
@@ -94,7 +99,7 @@ fn find_or_add(
     }
     let due = migration::is_due(connection)?;
     if let (Some(known), false) = (known, due) {
-        expect_shape(connection, &known)?;
+        expect_shape(connection, &known, claimant)?;
         raise_version(connection, &known, claimant)?;
         return Ok(Ok(known));
     }
@@ -108,7 +113,7 @@ fn find_or_add(
         Some(known) => match refusal(&known, claimant) {
             Some(error) => return Ok(Err(error)),
             None => {
-                expect_shape(connection, &known)?;
+                expect_shape(connection, &known, claimant)?;
                 raise_version(connection, &known, claimant)?;
                 known
             }

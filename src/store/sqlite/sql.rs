@@ -29,11 +29,6 @@ pub(super) const ALL_COLLECTIONS: &str =
 pub(super) const RENAME_VERSION: &str =
     "ALTER TABLE collections RENAME COLUMN schema_version TO highest_version";
 
-/// Reads the row of a key in the table of the collection `id`.
-pub(super) fn read(id: i64) -> String {
-    format!("SELECT {}, seal, value FROM entries_{id} WHERE key = ?1", meta_columns!())
-}
-
 /// Statement texts, made once; the connections keep them prepared.
 #[derive(Debug)]
 pub(super) struct Sql {
@@ -87,7 +82,7 @@ impl Sql {
                 ) STRICT;
                 {create_order}"
             ),
-            read: read(id),
+            read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
             insert: format!(
