@@ -84,6 +84,8 @@ fn leave_an_old_file(test: &str, ground: &mut Ground, random: &mut Random, tally
         era: 600,
         operations: 300,
         still: false,
+        collections: ground.collections(),
+        lives: Lives::ENDLESS,
     };
     let ended = Running::start(test, &plan, &ground.path(), None).last();
     ground.examine(&plan, &ended, false, tally);
