@@ -101,8 +101,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// ```
     /// let cache = disk_backed_cache::DiskBackedCache::<String>::builder().open_in_memory()?;
     /// let page = cache.get_or_insert_with("/", || "<p>made at length</p>".to_owned())?;
-    /// let again = cache.get_or_insert_with("/", || unreachable!("it is there"))?;
-    /// # let _: &std::sync::Arc<String> = &again;
+    /// let again = cache.get_or_insert_with("/", || "<p>not made again</p>".to_owned())?;
     /// assert!(std::sync::Arc::ptr_eq(&page, &again));
     /// # Ok::<(), disk_backed_cache::Error>(())
     /// ```
