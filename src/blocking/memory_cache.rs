@@ -103,7 +103,11 @@ impl<V> MemoryCache<V> {
         }
         let lead = match block_on(flights.board(key))? {
             Boarding::Lead(lead) => lead,
-            Boarding::Found(value) | Boarding::Loaded(value) => {
+            Boarding::Found(value) => {
+                counters.misses.add(1);
+                return Ok(value);
+            }
+            Boarding::Loaded(value) => {
                 counters.misses.add(1);
                 counters.shared_loads.add(1);
                 return Ok(value);

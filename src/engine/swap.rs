@@ -45,7 +45,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         loop {
             let seen = self.see(key, now).await?;
-            // No operation is under way, and nobody waits.
+            // User code: nothing is locked, and `close` does not wait for it.
             let Some(value) = decide(seen.value) else { return Ok(None) };
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
             let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
