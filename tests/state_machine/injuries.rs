@@ -13,11 +13,11 @@ impl Injury {
         }
     }
 
-    /// An injury repeated is the same injury, never a healing.
+    /// An injury repeated is the same injury, never a healing. (`substr` makes NULL of an empty blob.)
     fn assignment(self) -> &'static str {
         match self {
             Self::ValueBytes => "value = zeroblob(length(value))",
-            Self::ValueLength => "value = substr(value, 1, length(value) / 2)",
+            Self::ValueLength => "value = coalesce(substr(value, 1, length(value) / 2), x'')",
             Self::Checksum => "seal = 0",
             Self::Version => "schema_version = 'first'",
         }
