@@ -44,6 +44,31 @@ impl fmt::Display for CodecId {
     }
 }
 
+/// Names one state of an entry: every change of the entry gives it another one, and none comes twice.
+///
+/// [`EntryInfo`] has it, and `put_if_revision` asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Revision(i64);
+
+impl Revision {
+    pub(crate) const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+/// An entry's own time to live, in nanoseconds; `i64::MAX` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnTtl {
+    /// From the last touch.
+    Sliding(i64),
+    /// From the last put.
+    Fixed(i64),
+}
+
 /// What a cache knows of a live entry: everything but its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,4 +87,6 @@ pub struct EntryInfo {
     pub schema_version: Version,
     /// The codec that wrote it.
     pub codec: CodecId,
+    /// Which state of the entry this is; `None` while it waits to be written, with buffered durability.
+    pub revision: Option<Revision>,
 }

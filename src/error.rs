@@ -166,9 +166,8 @@ impl Error {
         Self::new(ErrorKind::Closed, "the cache is closed; open it again to use it")
     }
 
-    pub(crate) fn invalid_options(problems: Vec<String>) -> Self {
-        let mut error =
-            Self::new(ErrorKind::InvalidOptions, "the cache cannot be opened with these options");
+    pub(crate) fn invalid_options(message: &'static str, problems: Vec<String>) -> Self {
+        let mut error = Self::new(ErrorKind::InvalidOptions, message);
         error.inner.problems = problems;
         error
     }

@@ -126,10 +126,10 @@ pub use crash::CRASH_POINTS;
 #[cfg(feature = "derive")]
 pub use disk_backed_cache_macros::Cacheable;
 pub use engine::{Repaired, Report};
-pub use entry::{CodecId, EntryInfo, Tier};
+pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};
 pub use key::MAX_KEY_CHARS;
-pub use options::{Durability, OnCorruption};
+pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;
 pub use stats::Stats;
 pub use store::Store;

@@ -1,6 +1,6 @@
 //! A row of the disk tier: keys and bytes, never a user's type.
 
-use crate::entry::CodecId;
+use crate::entry::{CodecId, OwnTtl};
 use crate::time::Timestamp;
 use smol_str::SmolStr;
 use std::cell::Cell;
@@ -27,6 +27,7 @@ pub struct Meta {
     /// Of the type that wrote the row, as text: nothing in a file is believed before it is parsed.
     pub version: SmolStr,
     pub codec: CodecId,
+    pub ttl: Option<OwnTtl>,
 }
 
 /// A row as read.

@@ -2,8 +2,9 @@
 
 use crate::cacheable::Cacheable;
 use crate::engine::Engine;
-use crate::entry::{EntryInfo, Tier};
+use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::{Error, LoadError};
+use crate::options::PutOptions;
 use crate::store::Store;
 use crate::sync::block_on;
 use crate::time::{Timestamp, When};
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A cache seen at one point in time; made by [`DiskBackedCache::at`](crate::DiskBackedCache::at).
 ///
@@ -134,6 +136,19 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         block_on(self.engine.put(key, value.into(), self.now))
     }
 
+    /// See [`DiskBackedCache::put_with`](crate::DiskBackedCache::put_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_with(
+        &self,
+        key: &str,
+        value: impl Into<Arc<T>>,
+        options: PutOptions,
+    ) -> Result<(), Error> {
+        block_on(self.engine.put_with(key, value.into(), &options, self.now))
+    }
+
     /// See [`DiskBackedCache::put_many`](crate::DiskBackedCache::put_many).
     ///
     /// # Errors
@@ -156,6 +171,19 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     /// As there.
     pub fn put_if_absent(&self, key: &str, value: impl Into<Arc<T>>) -> Result<bool, Error> {
         block_on(self.engine.put_if_absent(key, value.into(), self.now))
+    }
+
+    /// See [`DiskBackedCache::put_if_revision`](crate::DiskBackedCache::put_if_revision).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_if_revision(
+        &self,
+        key: &str,
+        value: impl Into<Arc<T>>,
+        revision: Revision,
+    ) -> Result<bool, Error> {
+        block_on(self.engine.put_if_revision(key, value.into(), revision, self.now))
     }
 
     /// See [`DiskBackedCache::update_with`](crate::DiskBackedCache::update_with).
@@ -198,6 +226,30 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     {
         let keys: Vec<K> = keys.into_iter().collect();
         block_on(self.engine.delete_many(&borrowed(&keys), self.now))
+    }
+
+    /// See [`DiskBackedCache::touch`](crate::DiskBackedCache::touch).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn touch(&self, key: &str) -> Result<bool, Error> {
+        block_on(self.engine.touch(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::peek`](crate::DiskBackedCache::peek).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        block_on(self.engine.peek(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::ttl`](crate::DiskBackedCache::ttl).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ttl(&self, key: &str) -> Result<Option<Duration>, Error> {
+        block_on(self.engine.ttl(key, self.now))
     }
 
     /// See [`DiskBackedCache::contains_key`](crate::DiskBackedCache::contains_key).

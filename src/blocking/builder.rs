@@ -100,6 +100,15 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Makes each entry's TTL, `disk_ttl` or one of its own, shorter when it is put, by up to this part of it:
+    /// with 0.1 an hour becomes 54 to 60 minutes. So entries that were put together do not expire together,
+    /// to be made again all at once. By how much depends on key and time. An entry keeps the TTL it was
+    /// put with, whatever `disk_ttl` is later. `max_age` is as it is. Default: 0.
+    pub fn ttl_jitter(mut self, part: f64) -> Self {
+        self.settings.ttl_jitter = part;
+        self
+    }
+
     /// How long a write waits while another process writes to the file. Default: 5 s.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.settings.busy_timeout = timeout;

@@ -3,7 +3,7 @@
 use super::at::infallibly;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Flights, Outcome};
-use crate::memory::{Answer, Asked, Memory};
+use crate::memory::{Answer, Asked, Memory, Purpose};
 use crate::options::{Options, Settings};
 use crate::stats::{Counters, Stats};
 use crate::sync::block_on;
@@ -169,7 +169,7 @@ impl<V> MemoryCache<V> {
     /// Whether a `get` would return an object. Changes and counts nothing.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        let asked = Asked { now: self.shared.options.now(), hits: false, fresh: true };
+        let asked = Asked { now: self.shared.options.now(), purpose: Purpose::Peek, fresh: true };
         matches!(self.shared.memory.copy(key, asked), Answer::Live(_))
     }
 

@@ -6,6 +6,7 @@
 mod at;
 mod builder;
 mod memory_cache;
+mod upkeep;
 
 #[cfg(test)]
 mod loads;
@@ -15,9 +16,10 @@ pub use builder::Builder;
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
 use crate::cacheable::Cacheable;
-use crate::engine::{Engine, Guard, Repaired, Report};
-use crate::entry::{EntryInfo, Tier};
+use crate::engine::{Engine, Guard};
+use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::{Error, LoadError};
+use crate::options::PutOptions;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -27,6 +29,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A cache of `T`: live objects in memory over their encoded form on disk.
 ///
@@ -182,6 +185,24 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         self.present().put(key, value)
     }
 
+    /// Stores `value` as [`put`](Self::put) does, with a time to live of its own: see [`PutOptions`].
+    ///
+    /// The entry keeps that until it is put again, by `put_with` or any other operation that stores. Another
+    /// process, or one that opens the file after a crash, may take it for up to `recency_lag` older than it
+    /// is, which is much where its TTL is short; with `fixed_ttl` there is no such difference.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put); and [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) if the
+    /// options make no sense, all of them named.
+    pub fn put_with(
+        &self,
+        key: &str,
+        value: impl Into<Arc<T>>,
+        options: PutOptions,
+    ) -> Result<(), Error> {
+        self.present().put_with(key, value, options)
+    }
+
     /// Stores all `pairs` as one thing, or none. Of a key given twice the last value stays.
     ///
     /// # Errors
@@ -209,6 +230,32 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     #[doc(alias = "add")]
     pub fn put_if_absent(&self, key: &str, value: impl Into<Arc<T>>) -> Result<bool, Error> {
         self.present().put_if_absent(key, value)
+    }
+
+    /// Stores `value` as [`put`](Self::put) does if there is a live entry that is still of that `revision`;
+    /// answers whether it did. One thing for all threads and processes.
+    ///
+    /// [`info`](Self::info) has the revision. Look at it before the value: if somebody changes the entry in
+    /// between, nothing is stored.
+    ///
+    /// ```
+    /// let cache = disk_backed_cache::DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// cache.put("a", 1)?;
+    /// let revision = cache.info("a")?.and_then(|info| info.revision).unwrap();
+    /// assert!(cache.put_if_revision("a", 2, revision)?);
+    /// assert!(!cache.put_if_revision("a", 3, revision)?);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put).
+    pub fn put_if_revision(
+        &self,
+        key: &str,
+        value: impl Into<Arc<T>>,
+        revision: Revision,
+    ) -> Result<bool, Error> {
+        self.present().put_if_revision(key, value, revision)
     }
 
     /// Stores what `update` makes of the live value, or of nothing, and answers with it; `None` from
@@ -263,6 +310,45 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         K: AsRef<str>,
     {
         self.present().delete_many(keys)
+    }
+
+    /// Makes the entry of `key` the most recent one, as a `get` would, without reading its value; answers
+    /// whether there is a live one, judged as [`contains_key`](Self::contains_key) does. Counts nothing.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn touch(&self, key: &str) -> Result<bool, Error> {
+        self.present().touch(key)
+    }
+
+    /// The object stored under `key`, from memory or else from disk, as a `get` would return it. Touches,
+    /// keeps, removes and counts nothing.
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn peek(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        self.present().peek(key)
+    }
+
+    /// How long the entry of `key` has yet to live if nobody touches it: [`Duration::MAX`] if it never
+    /// expires, `None` if there is no live entry. Touches and counts nothing.
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, PutOptions};
+    /// use std::time::Duration;
+    ///
+    /// let cache = DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// cache.put("a", 1)?;
+    /// assert_eq!((cache.ttl("a")?, cache.ttl("b")?), (Some(Duration::MAX), None));
+    /// cache.put_with("a", 1, PutOptions::new().ttl(Duration::from_secs(60)))?;
+    /// assert!(cache.ttl("a")?.is_some_and(|left| left <= Duration::from_secs(60)));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See the type; and if the disk cannot be read.
+    pub fn ttl(&self, key: &str) -> Result<Option<Duration>, Error> {
+        self.present().ttl(key)
     }
 
     /// Whether a `get` would return a value now. Touches and counts nothing.
@@ -330,67 +416,6 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// Removes all objects from memory and none from disk. Counts no eviction.
     pub fn evict_memory(&self) {
         self.engine.evict_memory();
-    }
-
-    /// Writes to the file what lies in memory only: how recent entries are, and puts that are buffered.
-    ///
-    /// # Errors
-    /// See the type; and if the disk cannot be written.
-    pub fn flush(&self) -> Result<(), Error> {
-        block_on(self.engine.flush())
-    }
-
-    /// Writes recency back and reclaims a bounded number of expired entries. The background thread
-    /// does so too, where one runs, and writes back no more often than `recency_lag` requires.
-    ///
-    /// # Errors
-    /// See the type; and if the disk cannot be written.
-    pub fn run_maintenance(&self) -> Result<(), Error> {
-        block_on(self.engine.run_maintenance(self.engine.now()))
-    }
-
-    /// Removes the entries of schema versions that `T` discards and that are lower than its own;
-    /// answers how many. Those of higher versions stay, for the newer program that wrote them.
-    ///
-    /// # Errors
-    /// See the type; and if the disk cannot be written.
-    pub fn purge_outdated(&self) -> Result<usize, Error> {
-        block_on(self.engine.purge_outdated())
-    }
-
-    /// Checks every invariant that ties rows, totals, index and memory together. Reads the whole
-    /// file and holds up writers meanwhile; meant for tests and for diagnosis.
-    ///
-    /// # Errors
-    /// See the type; and if the file cannot be read at all.
-    pub fn verify(&self) -> Result<Report, Error> {
-        block_on(self.engine.verify())
-    }
-
-    /// Makes the collection's totals and indexes again from its rows, after damage that
-    /// [`verify`](Self::verify) or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) told of.
-    ///
-    /// Rows that cannot be read or whose checksum is wrong are removed, and of several rows of one key
-    /// all but the newest. A size that is not its value's is set right. Empties memory, as
-    /// [`evict_memory`](Self::evict_memory) does, and moves no counter but those of the evictions by
-    /// which limits hold again. Reads the whole collection and holds up writers meanwhile; does no harm
-    /// to a file that is sound.
-    ///
-    /// ```
-    /// let cache = disk_backed_cache::DiskBackedCache::<u8>::builder().open_in_memory()?;
-    /// cache.put("answer", 42)?;
-    /// let repaired = cache.repair()?;
-    /// assert_eq!((repaired.kept, repaired.removed, repaired.totals_changed), (1, 0, false));
-    /// # Ok::<(), disk_backed_cache::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// See the type; [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if pages of the file are damaged
-    /// so that SQLite cannot go through them (nothing is changed then: close the cache and remove the
-    /// file, or open it with [`OnCorruption::SetAside`](crate::OnCorruption::SetAside)); and if the disk
-    /// cannot be written.
-    pub fn repair(&self) -> Result<Repaired, Error> {
-        block_on(self.engine.repair())
     }
 
     /// Statistics since the cache was opened. Still answers after [`close`](Self::close).

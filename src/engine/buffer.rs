@@ -6,7 +6,7 @@
 //! committed stays where it is.
 
 use super::Engine;
-use super::put::Unless;
+use super::put::{Birth, Unless};
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
@@ -17,7 +17,6 @@ use crate::memory::{Removed, Unwritten};
 use crate::store::{Op, Store};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, block_on};
-use crate::time::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +54,7 @@ struct Call {
 struct Queued {
     key: Key,
     encoded: Arc<[u8]>,
-    created: Timestamp,
+    birth: Birth,
     sequence: u64,
 }
 
@@ -102,7 +101,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
-        now: Timestamp,
+        birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<(), Error> {
         if buffer.failing.load(Ordering::Acquire) {
@@ -112,14 +111,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let bytes = sizes.sum::<usize>() as u64;
         if bytes > buffer.max_bytes {
             let turn = self.commit_and_hold(buffer).await?;
-            let written = self.put_committed(pairs, &encoded, now, unless).await?;
+            let written = self.put_committed(pairs, &encoded, birth, unless).await?;
             drop(turn);
             drop(written);
             return Ok(());
         }
         let mut encoded = Some(encoded);
         while let Some(rows) = encoded.take() {
-            match self.accept(buffer, pairs, rows, bytes, now, unless) {
+            match self.accept(buffer, pairs, rows, bytes, birth, unless) {
                 Ok(true) => self.schedule_commit(buffer.max_delay),
                 Ok(false) => {}
                 Err(rows) => {
@@ -138,7 +137,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
         bytes: u64,
-        now: Timestamp,
+        birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<bool, Vec<Arc<[u8]>>> {
         // Dropped after the lock: a value's `Drop` may call the cache.
@@ -158,13 +157,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let kept = each.filter(|(index, ((key, _), _))| last.get(key).is_none_or(|at| at == index));
         let rows = kept.map(|(_, ((key, value), encoded))| {
             queue.sequence += 1;
+            let ttl = self.options.own_ttl(birth.ttl, key, birth.time);
             let (key, sequence) = (Key::from(*key), queue.sequence);
             let new = Unwritten {
                 key: key.clone(),
                 value: Arc::clone(value),
                 size: encoded.len() as u64,
-                created: now,
-                accessed: now,
+                created: birth.time,
+                accessed: birth.time,
+                ttl,
                 sequence,
                 committing: false,
             };
@@ -172,7 +173,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 None => self.memory.accept(new),
                 Some(Unless { seen, .. }) => self.memory.accept_loaded(new, seen.as_ref()?)?,
             });
-            Some(Queued { key, encoded, created: now, sequence })
+            Some(Queued { key, encoded, birth, sequence })
         });
         let Some(rows) = rows.collect() else { return Ok(false) };
         if unless.is_none() {
@@ -269,7 +270,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         })?;
         for ((row, unwritten), effect) in rows().zip(&written.effects) {
             let Some(effect) = effect else { continue };
-            self.count_expired(effect, row.created);
+            self.count_expired(effect, row.birth.time);
             let stored = unwritten.accessed;
             // The object itself lives on in `held`.
             self.memory.note_written(&row.key, row.sequence, effect.revision, stored);
@@ -279,7 +280,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
-        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), row.created);
+        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), row.birth);
         if unwritten.sequence != row.sequence {
             // What hides it already is newer.
             return Step { op: Op::Put(new), value: None };
@@ -373,6 +374,7 @@ mod tests {
     use super::super::tests::engine;
     use super::*;
     use crate::options::{Durability, Settings};
+    use crate::time::Timestamp;
     use std::cell::Cell;
 
     /// With a call of so many rows for each of `sizes`.
@@ -383,8 +385,8 @@ mod tests {
             let first = queue.sequence + 1;
             queue.sequence += size as u64;
             let row = |sequence| {
-                let (key, created) = (Key::from("a"), Timestamp::default());
-                Queued { key, encoded: Arc::default(), created, sequence }
+                let (key, birth) = (Key::from("a"), Timestamp::default().into());
+                Queued { key, encoded: Arc::default(), birth, sequence }
             };
             let rows = (first..=queue.sequence).map(row).collect();
             queue.calls.push_back(Arc::new(Call { rows, bytes: 0 }));

@@ -175,12 +175,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 }
 
 /// The promotion of a row that is not kept, with its object if that may lie in memory.
-fn promotion<T>(meta: &Meta, value: Option<Arc<T>>) -> Promotion<T> {
+pub(super) fn promotion<T>(meta: &Meta, value: Option<Arc<T>>) -> Promotion<T> {
     Promotion {
         revision: meta.revision,
         created: meta.created,
         stored: meta.accessed,
         size: meta.size,
+        ttl: meta.ttl,
         value,
         row: None,
     }

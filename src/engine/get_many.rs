@@ -32,7 +32,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         for &key in keys {
             if let Some(repeats) = absent.get_mut(key) {
                 *repeats += 1;
-            } else if let Some(value) = self.peek(key, now).await? {
+            } else if let Some(value) = self.peek_copy(key, now).await? {
                 memory_hits += 1;
                 event!(key, Memory, "hit");
                 found.insert(key.to_owned(), value);

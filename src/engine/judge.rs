@@ -70,7 +70,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         recency: impl Fn() -> Timestamp,
         now: Timestamp,
     ) -> Result<(Version, Compatibility), Bad> {
-        let alive = |accessed| self.options.lifetimes.alive_on_disk(now, accessed, meta.created);
+        let lifetimes = self.options.lifetimes.of(meta.ttl);
+        let alive = |accessed| lifetimes.alive_on_disk(now, accessed, meta.created);
         // The stored recency is a lower bound of the true one, and mostly says enough.
         if !alive(meta.accessed) {
             let judged = recency();

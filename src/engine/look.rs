@@ -2,13 +2,15 @@
 
 use super::Engine;
 use crate::cacheable::Cacheable;
-use crate::entry::{EntryInfo, Tier};
+use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::Error;
 use crate::key;
 use crate::memory::Unwritten;
 use crate::row::Meta;
 use crate::store::{Store, Usage};
 use crate::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// What is known of a live entry.
@@ -27,17 +29,45 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             size: meta.size,
             created: meta.created,
             accessed,
-            expires: self.options.lifetimes.end_of(accessed, meta.created),
+            expires: self.options.lifetimes.of(meta.ttl).end_of(accessed, meta.created),
             schema_version,
             codec: meta.codec,
+            revision: Some(Revision::from_number(meta.revision)),
         }))
+    }
+
+    /// The object of a live entry.
+    pub async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        key::check(key)?;
+        let _operation = self.lifecycle.enter()?;
+        if let Some(value) = self.peek_copy(key, now).await? {
+            return Ok(Some(value));
+        }
+        if let Some(unwritten) = self.memory.unwritten(key) {
+            // What the row is now does not count.
+            let info = self.info_of_unwritten(&unwritten, now);
+            return Ok(info.map(|_| unwritten.value));
+        }
+        let seen = self.memory.begin_look(key);
+        let row = self.store.read(key).await?;
+        Ok(row.and_then(|row| self.judge(key, &seen, &row, now).ok()).map(|live| live.value))
+    }
+
+    /// How long a live entry has yet to live if nobody touches it; [`Duration::MAX`] is for ever.
+    pub async fn ttl(&self, key: &str, now: Timestamp) -> Result<Option<Duration>, Error> {
+        let left = |end: Timestamp| {
+            let nanos = end.as_nanos().saturating_sub(now.as_nanos());
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+        };
+        let info = self.info(key, now).await?;
+        Ok(info.map(|info| info.expires.map_or(Duration::MAX, left)))
     }
 
     /// The tier that a `get` would be served from.
     pub async fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        if self.peek(key, now).await?.is_some() {
+        if self.peek_copy(key, now).await?.is_some() {
             return Ok(Some(Tier::Memory));
         }
         if let Some(unwritten) = self.memory.unwritten(key) {
@@ -50,15 +80,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     fn info_of_unwritten(&self, unwritten: &Unwritten<T>, now: Timestamp) -> Option<EntryInfo> {
-        let Unwritten { created, accessed, size, .. } = *unwritten;
-        self.options.lifetimes.alive_on_disk(now, accessed, created).then(|| EntryInfo {
+        let Unwritten { created, accessed, size, ttl, .. } = *unwritten;
+        let lifetimes = self.options.lifetimes.of(ttl);
+        lifetimes.alive_on_disk(now, accessed, created).then(|| EntryInfo {
             key: unwritten.key.to_string(),
             size,
             created,
             accessed,
-            expires: self.options.lifetimes.end_of(accessed, created),
+            expires: lifetimes.end_of(accessed, created),
             schema_version: self.version.clone(),
             codec: self.options.codec,
+            revision: None,
         })
     }
 

@@ -95,6 +95,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             codec: self.options.codec,
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
+            ttl: rewrite.meta.ttl,
         }
     }
 

@@ -18,6 +18,7 @@ mod put;
 mod remove;
 mod repair;
 mod swap;
+mod touch;
 mod trust;
 mod upkeep;
 mod verify;

@@ -5,11 +5,12 @@ use super::events::event;
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
+use crate::entry::OwnTtl;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
 use crate::memory::Seen;
-use crate::options::Access;
+use crate::options::{Access, PutOptions};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -24,17 +25,46 @@ pub(super) struct Unless {
     pub seen: Option<Seen>,
 }
 
+/// When entries are put, and how long they are to live.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth {
+    pub time: Timestamp,
+    pub ttl: Option<OwnTtl>,
+}
+
+impl From<Timestamp> for Birth {
+    fn from(time: Timestamp) -> Self {
+        Self { time, ttl: None }
+    }
+}
+
 /// A row of SQLite has at most a billion bytes, key and all.
 const LARGEST_VALUE: u64 = 999_000_000;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Stores one object.
     pub async fn put(&self, key: &str, value: Arc<T>, now: Timestamp) -> Result<(), Error> {
-        self.put_many(&[(key, value)], now).await
+        self.put_born(&[(key, value)], now.into()).await
+    }
+
+    /// The same with options.
+    pub async fn put_with(
+        &self,
+        key: &str,
+        value: Arc<T>,
+        options: &PutOptions,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let ttl = options.own_ttl().map_err(|error| error.with_key(key))?;
+        self.put_born(&[(key, value)], Birth { time: now, ttl }).await
     }
 
     /// Stores all objects, or none.
     pub async fn put_many(&self, pairs: &[(&str, Arc<T>)], now: Timestamp) -> Result<(), Error> {
+        self.put_born(pairs, now.into()).await
+    }
+
+    async fn put_born(&self, pairs: &[(&str, Arc<T>)], birth: Birth) -> Result<(), Error> {
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
@@ -44,7 +74,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        self.store_pairs(pairs, encoded, now, None).await?;
+        self.store_pairs(pairs, encoded, birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
@@ -67,7 +97,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let _operation = self.lifecycle.enter()?;
         let encoded = vec![self.encode(key, value)?];
-        self.store_pairs(&[(key, Arc::clone(value))], encoded, now, Some(&unless)).await?;
+        let pairs = [(key, Arc::clone(value))];
+        self.store_pairs(&pairs, encoded, now.into(), Some(&unless)).await?;
         self.relieve().await;
         Ok(())
     }
@@ -76,12 +107,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
-        now: Timestamp,
+        birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<(), Error> {
         match &self.buffer {
-            Some(buffer) => self.put_buffered(buffer, pairs, encoded, now, unless).await,
-            None => self.put_committed(pairs, &encoded, now, unless).await.map(drop),
+            Some(buffer) => self.put_buffered(buffer, pairs, encoded, birth, unless).await,
+            None => self.put_committed(pairs, &encoded, birth, unless).await.map(drop),
         }
     }
 
@@ -89,13 +120,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: &[Arc<[u8]>],
-        now: Timestamp,
+        birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
         for ((key, value), encoded) in pairs.iter().zip(encoded) {
             let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
-            let row = self.row(Key::from(*key), Arc::clone(encoded), now);
+            let row = self.row(Key::from(*key), Arc::clone(encoded), birth);
             let op = match unless {
                 None => Op::Put(row),
                 Some(&Unless { expected, .. }) => Op::Fill { row, expected },
@@ -104,25 +135,26 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let overtaken = unless.map(|unless| unless.overtaken.clone());
         let written = self.write_loaded(steps, self.terms, overtaken).await?;
-        written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, now));
+        written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, birth.time));
         Ok(written)
     }
 
-    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, now: Timestamp) -> NewRow {
+    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, Birth { time, ttl }: Birth) -> NewRow {
         NewRow {
+            ttl: self.options.own_ttl(ttl, &key, time),
             key,
             value,
             version: self.version_text.clone(),
             codec: self.options.codec,
-            created: now,
-            accessed: now,
+            created: time,
+            accessed: time,
         }
     }
 
     /// Counts the expiration of a row that a write found expired. Says whether it was.
     pub(super) fn count_expired(&self, effect: &Effect, now: Timestamp) {
         let Some((meta, accessed)) = effect.previous() else { return };
-        if !self.options.lifetimes.alive_on_disk(now, accessed, meta.created) {
+        if !self.options.lifetimes.of(meta.ttl).alive_on_disk(now, accessed, meta.created) {
             self.counters.disk_expirations.add(1);
             self.counters.memory_expirations.add(u64::from(effect.before.held));
         }

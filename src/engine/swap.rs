@@ -1,4 +1,4 @@
-//! Writes that depend on what is there: `put_if_absent`, `update_with`, `take`.
+//! Writes that depend on what is there: `put_if_absent`, `put_if_revision`, `update_with`, `take`.
 //!
 //! Each looks, decides, and writes on the condition that the row is still the one it saw, which the store
 //! checks in the transaction; if not, it begins again. So it is one thing for other processes too.
@@ -7,6 +7,7 @@ use super::Engine;
 use super::events::event;
 use super::put::Unless;
 use crate::cacheable::Cacheable;
+use crate::entry::Revision;
 use crate::error::Error;
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
@@ -53,6 +54,25 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 return Ok(Some(value));
             }
         }
+    }
+
+    /// Stores `value` in the place of a live entry that is still of that `revision`. Says whether it did.
+    pub async fn put_if_revision(
+        &self,
+        key: &str,
+        value: Arc<T>,
+        revision: Revision,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        key::check(key)?;
+        let seen = self.see(key, now).await?;
+        let revision = revision.number();
+        if seen.value.is_none() || seen.revision != Some(revision) {
+            return Ok(false);
+        }
+        let expected = Expected::Row(revision);
+        let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
+        self.put_unless(key, &value, now, unless).await
     }
 
     /// Removes the entry and answers with it.
@@ -102,7 +122,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.flights.overtake([key]);
         let held = self.commit_before().await?;
         let pairs = [(key, Arc::clone(value))];
-        let written = self.put_committed(&pairs, &encoded, now, Some(&unless)).await?;
+        let written = self.put_committed(&pairs, &encoded, now.into(), Some(&unless)).await?;
         drop(held);
         self.flights.overtake([key]);
         let stored = written.effects.iter().flatten().count() > 0;

@@ -6,7 +6,7 @@ use crate::cacheable::Cacheable;
 use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::memory::{Answer, Asked, Change, Touch};
+use crate::memory::{Answer, Asked, Change, Purpose, Touch};
 use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
@@ -106,7 +106,15 @@ impl Store for Scripted {
         Ok(Vec::new())
     }
 
+    async fn ended(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {
+        if self.log.lock().is_some() { Ok(Vec::new()) } else { busy() }
+    }
+
     async fn audit(&self, _: &Terms, _: &Inspect<'_>) -> Result<Audit, Error> {
+        busy()
+    }
+
+    async fn shrink(&self, _: &Terms) -> Result<u64, Error> {
         busy()
     }
 
@@ -140,7 +148,8 @@ fn at(nanos: i64) -> Timestamp {
 fn row(accessed: i64) -> Row {
     let version = u64::schema_version().to_string().into();
     let (created, accessed) = (at(0), at(accessed));
-    let meta = Meta { revision: 1, size: 1, created, accessed, version, codec: CodecId::JSON };
+    let meta =
+        Meta { revision: 1, size: 1, created, accessed, version, codec: CodecId::JSON, ttl: None };
     Row { meta, value: b"7"[..].into(), intact: true }
 }
 
@@ -305,6 +314,6 @@ fn a_row_that_was_kept_before_others_committed_makes_a_doubtful_copy() {
     let finds = move || other.upgrade().unwrap().memory.doubt();
     *engine.store.meanwhile.lock() = Some(Box::new(finds));
     assert_eq!(get(10), Some(7), "the copy has expired, the row is kept");
-    let asked = Asked { now: at(10), hits: false, fresh: true };
+    let asked = Asked { now: at(10), purpose: Purpose::Peek, fresh: true };
     assert!(matches!(engine.memory.copy("a", asked), Answer::Doubtful { .. }));
 }

@@ -7,7 +7,7 @@
 use super::Engine;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
-use crate::memory::{Answer, Asked};
+use crate::memory::{Answer, Asked, Purpose};
 use crate::store::{Count, Store};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicI64, Ordering};
@@ -77,15 +77,26 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<Arc<T>>, Error> {
-        self.trusted_copy(key, Asked { now, hits: true, fresh: self.renew_trust() }).await
+        self.trusted_copy(key, now, Purpose::Hit).await
     }
 
     /// A live object that memory holds, neither touched nor counted.
-    pub(super) async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        self.trusted_copy(key, Asked { now, hits: false, fresh: self.renew_trust() }).await
+    pub(super) async fn peek_copy(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.trusted_copy(key, now, Purpose::Peek).await
     }
 
-    async fn trusted_copy(&self, key: &str, asked: Asked) -> Result<Option<Arc<T>>, Error> {
+    /// A live object that memory holds.
+    pub(super) async fn trusted_copy(
+        &self,
+        key: &str,
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Option<Arc<T>>, Error> {
+        let asked = Asked { now, purpose, fresh: self.renew_trust() };
         match self.memory.copy(key, asked) {
             Answer::Live(value) => Ok(Some(value)),
             Answer::Doubtful { revision, epoch } => {

@@ -10,6 +10,7 @@ use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::memory::Touch;
 use crate::options::Limits;
+use crate::row::Meta;
 use crate::store::sqlite::Upkeep;
 use crate::store::{Batch, Claims, Op, Scanned, Store, Terms};
 use crate::sync::atomic::Ordering;
@@ -71,10 +72,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if self.writable().is_err() {
             return Ok(());
         }
-        let reclaimed = self.reclaim_idle(now).await?;
-        self.reclaim_aged(now, BATCH.saturating_sub(reclaimed)).await?;
+        let ended = self.reclaim_ended(now, BATCH).await?;
+        let (idle, mixed) = self.reclaim_idle(now, BATCH.saturating_sub(ended)).await?;
+        self.reclaim_aged(now, BATCH.saturating_sub(ended + idle), mixed).await?;
         whole!(Disk, "maintained");
         Ok(())
+    }
+
+    /// Gives back the room that rows left in the file; says how many bytes.
+    pub async fn shrink(&self) -> Result<u64, Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.writable()?;
+        let bytes = self.store.shrink(&self.terms).await?;
+        whole!(Disk, "shrunk");
+        Ok(bytes)
     }
 
     /// Removes the rows of versions below the type's own that the type discards.
@@ -149,21 +160,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(())
     }
 
-    /// Reclaims rows that were not touched for too long, found through the order index.
-    async fn reclaim_idle(&self, now: Timestamp) -> Result<u32, Error> {
-        let ttl = self.options.lifetimes.disk;
-        if ttl == i64::MAX {
-            return Ok(0);
-        }
-        let rows = self.store.oldest(now.plus_nanos(-ttl), BATCH).await?;
-        self.reclaim(&rows, |row| row.meta.accessed).await
+    /// Reclaims rows that lived as long as they were put for, found through an index of theirs.
+    async fn reclaim_ended(&self, now: Timestamp, most: u32) -> Result<u32, Error> {
+        let rows = self.store.ended(now, most).await?;
+        self.reclaim(&rows, now, most).await
     }
 
-    /// Reclaims rows past their `max_age`. No index knows them, so each round looks at a bounded
-    /// part of the table, and the next one goes on where it stopped.
-    async fn reclaim_aged(&self, now: Timestamp, most: u32) -> Result<u32, Error> {
-        let max_age = self.options.lifetimes.max_age;
-        if max_age == i64::MAX || most == 0 {
+    /// Reclaims rows that were not touched for too long, found through the order index. Says, too, whether
+    /// rows were among them that have a time to live of their own, and may hide others.
+    async fn reclaim_idle(&self, now: Timestamp, most: u32) -> Result<(u32, bool), Error> {
+        let ttl = self.options.lifetimes.disk;
+        if ttl == i64::MAX || most == 0 {
+            return Ok((0, false));
+        }
+        let rows = self.store.oldest(now.plus_nanos(-ttl), most).await?;
+        let mixed = rows.iter().any(|row| row.meta.ttl.is_some());
+        Ok((self.reclaim(&rows, now, most).await?, mixed))
+    }
+
+    /// Reclaims rows past their `max_age`, and those that others hide. No index knows them, so each round
+    /// looks at a bounded part of the table, and the next one goes on where it stopped.
+    async fn reclaim_aged(&self, now: Timestamp, most: u32, mixed: bool) -> Result<u32, Error> {
+        if (self.options.lifetimes.max_age == i64::MAX && !mixed) || most == 0 {
             return Ok(0);
         }
         let from = self.cursor.load(Ordering::Relaxed);
@@ -174,22 +192,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let start = self.store.scan(i64::MIN, rest).await?;
             page.extend(start.into_iter().take_while(|row| row.id <= from));
         }
-        let aged = |row: &Scanned| now.age_of(row.meta.created) > max_age;
         self.cursor.store(page.last().map_or(i64::MIN, |row| row.id), Ordering::Relaxed);
-        page.retain(aged);
-        page.truncate(most as usize);
-        self.reclaim(&page, |_| Timestamp::MAX).await
+        self.reclaim(&page, now, most).await
     }
 
-    async fn reclaim(
-        &self,
-        rows: &[Scanned],
-        judged: impl Fn(&Scanned) -> Timestamp,
-    ) -> Result<u32, Error> {
-        if rows.is_empty() {
+    /// Removes those of `rows` that have expired as far as the store knows, and not yet by what this
+    /// handle does.
+    async fn reclaim(&self, rows: &[Scanned], now: Timestamp, most: u32) -> Result<u32, Error> {
+        let expired = rows.iter().filter_map(|row| Some((row, self.expired_since(row, now)?)));
+        let steps: Vec<Step<T>> =
+            expired.take(most as usize).map(|(row, judged)| removal(row, judged)).collect();
+        if steps.is_empty() {
             return Ok(0);
         }
-        let steps = rows.iter().map(|row| removal(row, judged(row))).collect();
         let written = self.write(steps, self.terms).await?;
         let mut reclaimed = 0;
         for effect in written.effects.iter().flatten() {
@@ -198,6 +213,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             self.counters.memory_expirations.add(u64::from(effect.before.held));
         }
         Ok(reclaimed)
+    }
+
+    /// The last touch after which a row that the store has could not be alive.
+    fn expired_since(&self, row: &Scanned, now: Timestamp) -> Option<Timestamp> {
+        let Meta { created, accessed, ttl, .. } = row.meta;
+        let lifetimes = self.options.lifetimes.of(ttl);
+        if now.age_of(created) > lifetimes.max_age {
+            Some(Timestamp::MAX)
+        } else {
+            (now.age_of(accessed) > lifetimes.disk).then_some(accessed)
+        }
     }
 
     fn is_outdated(&self, row: &Scanned) -> bool {

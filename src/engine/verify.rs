@@ -62,6 +62,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                     size: meta.size,
                     created: meta.created,
                     accessed: meta.accessed,
+                    ttl: meta.ttl,
                 };
                 (row.key, facts)
             };

@@ -165,7 +165,7 @@ fn follow<T>(
 
 fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
     let size = row.value.len() as u64;
-    NewSlot { value, size, created: row.created, accessed, stored: accessed }
+    NewSlot { value, size, created: row.created, accessed, stored: accessed, ttl: row.ttl }
 }
 
 fn gone<T>(evicted: Evicted) -> Change<T> {

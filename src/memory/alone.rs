@@ -17,7 +17,7 @@ impl<V> Memory<V> {
         never_mind: impl FnOnce() -> bool,
     ) -> u64 {
         let hashed = self.hashed(key);
-        let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now };
+        let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now, ttl: None };
         let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
         if never_mind() {

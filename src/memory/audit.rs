@@ -3,6 +3,7 @@
 use super::order::Order;
 use super::slot::Slot;
 use super::{Memory, State};
+use crate::entry::OwnTtl;
 use crate::sync::{MutexGuard, thread};
 use crate::time::Timestamp;
 
@@ -13,6 +14,7 @@ pub(crate) struct RowFacts {
     pub size: u64,
     pub created: Timestamp,
     pub accessed: Timestamp,
+    pub ttl: Option<OwnTtl>,
 }
 
 /// What the store holds.
@@ -33,8 +35,8 @@ impl Found<'_> {
             return (!self.shared)
                 .then(|| format!("memory holds another revision of {key:?} than the disk tier"));
         }
-        if (row.size, row.created) != (slot.size(), slot.created()) {
-            return Some(format!("size or age of {key:?} in memory are not its row's"));
+        if (row.size, row.created, row.ttl) != (slot.size(), slot.created(), slot.ttl()) {
+            return Some(format!("size, age or TTL of {key:?} in memory are not its row's"));
         }
         let ahead = row.accessed > slot.accessed() && !self.shared;
         let behind = row.accessed < slot.accessed() && !slot.unstored();
@@ -163,7 +165,14 @@ mod tests {
 
     fn slot(time: i64) -> NewSlot<()> {
         let time = at(time);
-        NewSlot { value: Arc::new(()), size: 3, created: time, accessed: time, stored: time }
+        NewSlot {
+            value: Arc::new(()),
+            size: 3,
+            created: time,
+            accessed: time,
+            stored: time,
+            ttl: None,
+        }
     }
 
     /// A tier of one entry that holds the row `ROW` of "a".
@@ -182,6 +191,7 @@ mod tests {
         size: 3,
         created: Timestamp::from_nanos(5),
         accessed: Timestamp::from_nanos(5),
+        ttl: None,
     };
 
     fn audit(memory: &Memory<()>, row: Option<RowFacts>, shared: bool) -> Vec<String> {
@@ -209,8 +219,10 @@ mod tests {
             expect(&row(None), unless_shared("which the disk tier does not"));
             let other = RowFacts { revision: 3, ..ROW };
             expect(&row(Some(other)), unless_shared("another revision"));
-            expect(&row(Some(RowFacts { size: 4, ..ROW })), Some("size or age"));
-            expect(&row(Some(RowFacts { created: at(4), ..ROW })), Some("size or age"));
+            expect(&row(Some(RowFacts { size: 4, ..ROW })), Some("size, age or TTL"));
+            expect(&row(Some(RowFacts { created: at(4), ..ROW })), Some("size, age or TTL"));
+            let ttl = Some(OwnTtl::Sliding(5));
+            expect(&row(Some(RowFacts { ttl, ..ROW })), Some("size, age or TTL"));
             expect(
                 &row(Some(RowFacts { accessed: at(6), ..ROW })),
                 unless_shared("5 in memory and 6"),
@@ -241,6 +253,7 @@ mod tests {
             size: 3,
             created: at(9),
             accessed: at(9),
+            ttl: None,
             sequence: 1,
             committing: false,
         });

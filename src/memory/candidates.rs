@@ -183,7 +183,8 @@ pub(super) mod tests {
         let mut slots = HashTable::new();
         for number in 0..count {
             let (value, time) = (Arc::new(()), at(number));
-            let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
+            let new =
+                NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None };
             let slot = Slot::new(Key::from(number.to_string()), 1, new, 0);
             slots.insert_unique(number as u64, slot, |_| 0);
         }
@@ -223,7 +224,8 @@ pub(super) mod tests {
     fn what_comes_at_or_below_a_bound_is_told_unless_something_lower_was() {
         let slot = |time: usize, key: &str| {
             let (value, time) = (Arc::new(()), at(time));
-            let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
+            let new =
+                NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None };
             Slot::new(Key::from(key), 1, new, 0)
         };
         let mut order = ShardOrder { floor: at(5), horizon: at(7), ..ShardOrder::default() };

@@ -27,10 +27,27 @@ pub(crate) enum Answer<V> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub now: Timestamp,
-    /// Whether it is a hit, to be touched and counted.
-    pub hits: bool,
+    pub purpose: Purpose,
     /// Whether the commits of others that the epoch stands for are known to be all there are.
     pub fresh: bool,
+}
+
+/// What becomes of a copy that is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is touched and counted.
+    Hit,
+    Touch,
+    Peek,
+}
+
+impl<V> Answer<V> {
+    pub fn live(self) -> Option<Arc<V>> {
+        match self {
+            Self::Live(value) => Some(value),
+            Self::Doubtful { .. } | Self::None => None,
+        }
+    }
 }
 
 impl<V> Memory<V> {
@@ -52,10 +69,10 @@ impl<V> Memory<V> {
         let key = self.hashed(key);
         let epoch = self.epoch();
         let mut state = self.shard(key).lock();
-        let unwritten = if asked.hits {
-            state.hit_unwritten(key, &self.lifetimes, asked.now)
-        } else {
-            state.peek_unwritten(key, &self.lifetimes, asked.now)
+        let unwritten = match asked.purpose {
+            Purpose::Hit => state.hit_unwritten(key, &self.lifetimes, asked.now),
+            Purpose::Touch => state.touch_unwritten(key, &self.lifetimes, asked.now),
+            Purpose::Peek => state.peek_unwritten(key, &self.lifetimes, asked.now),
         };
         if let Some(answer) = unwritten {
             return answer.map_or(Answer::None, Answer::Live);
@@ -121,9 +138,9 @@ impl<V> Memory<V> {
 }
 
 fn answer<V>(slot: &mut Slot<V>, hits: &mut u64, asked: Asked) -> Arc<V> {
-    if asked.hits {
+    if asked.purpose != Purpose::Peek {
         slot.touch(asked.now);
-        *hits += 1;
     }
+    *hits += u64::from(asked.purpose == Purpose::Hit);
     Arc::clone(slot.value())
 }

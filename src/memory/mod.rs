@@ -27,7 +27,7 @@ mod unwritten;
 mod write;
 
 pub(crate) use audit::{Found, RowFacts};
-pub(crate) use doubt::{Answer, Asked};
+pub(crate) use doubt::{Answer, Asked, Purpose};
 pub(crate) use read::{Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;

@@ -39,7 +39,8 @@ impl Tier {
             rows.revision += 1;
             let previous = rows.present.insert(key, (rows.revision, time));
             let value = Arc::new(rows.revision);
-            let new = NewSlot { value, size: 3, created: time, accessed: time, stored: time };
+            let new =
+                NewSlot { value, size: 3, created: time, accessed: time, stored: time, ttl: None };
             (previous, Some(new))
         });
     }
@@ -79,7 +80,8 @@ impl Tier {
             let row = self.rows.lock().unwrap().present.get(key).copied();
             let Some((revision, time)) = row else { return };
             let (value, row) = (Some(Arc::new(revision)), None);
-            let found = Promotion { revision, created: time, stored: time, size: 3, value, row };
+            let found =
+                Promotion { revision, created: time, stored: time, size: 3, ttl: None, value, row };
             match self.memory.end_read(key, seen, found, now) {
                 ReadEnd::Done { .. } => return,
                 ReadEnd::Again => {}

@@ -7,6 +7,7 @@
 
 use super::slot::Slot;
 use super::{Hashed, Memory, NewSlot, State, Touch};
+use crate::entry::OwnTtl;
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
@@ -57,6 +58,7 @@ pub(crate) struct Promotion<V> {
     /// The recency the row has in the store.
     pub stored: Timestamp,
     pub size: u64,
+    pub ttl: Option<OwnTtl>,
     /// The object, if it may lie in memory.
     pub value: Option<Arc<V>>,
     /// The row, if it is to be kept for the next read.
@@ -194,8 +196,8 @@ impl<V> Memory<V> {
         match found.value {
             Some(value) if free => {
                 self.drop_pending(state, key);
-                let Promotion { created, stored, size, revision, .. } = found;
-                let new = NewSlot { value, size, created, accessed, stored };
+                let Promotion { created, stored, size, revision, ttl, .. } = found;
+                let new = NewSlot { value, size, created, accessed, stored, ttl };
                 let slot = Slot::new(Key::from(key.text), revision, new, checked);
                 // What lay there went above.
                 let _nothing = self.replace(state, key, Some(slot));

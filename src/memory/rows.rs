@@ -131,6 +131,7 @@ mod tests {
             accessed: time,
             version: "1.0.0".into(),
             codec: CodecId::JSON,
+            ttl: None,
         };
         Row { meta, value: vec![0; bytes].into(), intact: true }
     }

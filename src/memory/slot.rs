@@ -1,6 +1,7 @@
 //! One object in memory.
 
 use super::Touch;
+use crate::entry::OwnTtl;
 use crate::key::Key;
 use crate::options::{LARGEST_IN_MEMORY, Lifetimes};
 use crate::time::Timestamp;
@@ -16,13 +17,14 @@ pub(crate) struct NewSlot<V> {
     pub accessed: Timestamp,
     /// The recency its row has.
     pub stored: Timestamp,
+    pub ttl: Option<OwnTtl>,
 }
 
 /// An object in memory with what a hit needs to judge it, on one line of the processor's cache.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Slot<V> {
-    key: Key,
+    name: Name,
     value: Arc<V>,
     /// True recency.
     accessed: Timestamp,
@@ -35,6 +37,31 @@ pub(super) struct Slot<V> {
     checked: u32,
 }
 
+/// The key, and the time to live that few entries have of their own, in the place of a key.
+#[derive(Debug)]
+enum Name {
+    Plain(Key),
+    WithTtl(Box<(Key, OwnTtl)>),
+}
+
+impl Name {
+    #[inline]
+    fn key(&self) -> &Key {
+        match self {
+            Self::Plain(key) => key,
+            Self::WithTtl(own) => &own.0,
+        }
+    }
+
+    #[inline]
+    fn ttl(&self) -> Option<OwnTtl> {
+        match self {
+            Self::Plain(_) => None,
+            Self::WithTtl(own) => Some(own.1),
+        }
+    }
+}
+
 const UNSTORED: u32 = 1 << 31;
 
 /// Instead of a row's revision; those begin with 1.
@@ -44,8 +71,12 @@ impl<V> Slot<V> {
     /// A copy of the row `revision`, which was the present one in the epoch `checked`.
     pub fn new(key: Key, revision: i64, new: NewSlot<V>, checked: u32) -> Self {
         let size = u32::try_from(new.size.min(LARGEST_IN_MEMORY)).unwrap_or(0);
+        let name = match new.ttl {
+            None => Name::Plain(key),
+            Some(ttl) => Name::WithTtl(Box::new((key, ttl))),
+        };
         Self {
-            key,
+            name,
             value: new.value,
             accessed: new.accessed,
             created: new.created,
@@ -62,12 +93,15 @@ impl<V> Slot<V> {
 
     #[inline]
     pub fn has_key(&self, key: &str) -> bool {
-        *self.key == *key
+        **self.name.key() == *key
     }
 
     #[inline]
     pub fn alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        lifetimes.alive_in_memory(now, self.accessed, self.created)
+        match self.name.ttl() {
+            None => lifetimes.alive_in_memory(now, self.accessed, self.created),
+            own => lifetimes.of(own).alive_in_memory(now, self.accessed, self.created),
+        }
     }
 
     /// Raises the recency to `now`; never lowers it.
@@ -110,7 +144,7 @@ impl<V> Slot<V> {
     /// What this slot knows of its row's recency and the row does not.
     pub fn unstored_touch(&self) -> Option<Touch> {
         (self.unstored() && self.revision != WITHOUT_ROW).then(|| Touch {
-            key: self.key.clone(),
+            key: self.key().clone(),
             revision: self.revision,
             accessed: self.accessed,
         })
@@ -127,7 +161,11 @@ impl<V> Slot<V> {
     }
 
     pub fn key(&self) -> &Key {
-        &self.key
+        self.name.key()
+    }
+
+    pub fn ttl(&self) -> Option<OwnTtl> {
+        self.name.ttl()
     }
 
     pub fn size(&self) -> u64 {
@@ -161,6 +199,7 @@ mod tests {
             created: at(0),
             accessed: at(5),
             stored: at(5),
+            ttl: None,
         };
         let mut slot = Slot::new(Key::from("a"), 1, new, 3);
         assert_eq!((slot.size(), slot.unstored(), slot.is_checked(3)), (7, false, true));

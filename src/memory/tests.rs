@@ -1,6 +1,8 @@
 //! The memory tier against oracles that are obviously right.
 
-use super::{Answer, Asked, Change, Claim, Found, Memory, NewSlot, Promotion, ReadEnd, Touch};
+use super::{
+    Answer, Asked, Change, Claim, Found, Memory, NewSlot, Promotion, Purpose, ReadEnd, Touch,
+};
 use crate::key::Key;
 use crate::options::Settings;
 use crate::time::Timestamp;
@@ -21,13 +23,8 @@ fn at(nanos: i64) -> Timestamp {
 }
 
 fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
-    NewSlot {
-        value: Arc::new(value),
-        size: 1,
-        created: at(time),
-        accessed: at(time),
-        stored: at(time),
-    }
+    let (value, time) = (Arc::new(value), at(time));
+    NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None }
 }
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
@@ -38,7 +35,7 @@ fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
 /// in memory.
 fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
     let value = value.map(Arc::new);
-    Promotion { revision, created: at(0), stored: at(stored), size: 1, value, row: None }
+    Promotion { revision, created: at(0), stored: at(stored), size: 1, ttl: None, value, row: None }
 }
 
 fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd {
@@ -52,7 +49,7 @@ fn put(memory: &Memory<u64>, key: &str, revision: i64, time: i64) {
 }
 
 fn asked(now: i64, fresh: bool) -> Asked {
-    Asked { now: at(now), hits: false, fresh }
+    Asked { now: at(now), purpose: Purpose::Peek, fresh }
 }
 
 fn live(memory: &Memory<u64>, key: &str, now: i64) -> Option<u64> {
@@ -466,7 +463,7 @@ fn a_doubtful_copy_is_no_hit_before_its_row_was_found_to_be_the_same() {
     assert_eq!(memory.hit("a", || Some(at(9))).as_deref(), Some(&1));
     assert_eq!(memory.hits(), 1);
     memory.doubt();
-    let hit = Asked { hits: true, ..asked(12, true) };
+    let hit = Asked { purpose: Purpose::Hit, ..asked(12, true) };
     assert!(memory.resolve("a", 1, Some(2), hit).is_some());
     assert_eq!((memory.hits(), memory.recency("a", 1)), (2, Some(at(12))));
     memory.doubt();

@@ -5,6 +5,7 @@
 //! keys. Limits do not count them: how much may lie here is the buffer's affair.
 
 use super::{Hashed, InFlight, Memory, Seen, State, Touch};
+use crate::entry::OwnTtl;
 use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
@@ -19,6 +20,7 @@ pub(crate) struct Unwritten<V> {
     pub size: u64,
     pub created: Timestamp,
     pub accessed: Timestamp,
+    pub ttl: Option<OwnTtl>,
     /// The number of the put among all of the handle.
     pub sequence: u64,
     /// Whether its row is being written, so that the row may be there already.
@@ -27,7 +29,7 @@ pub(crate) struct Unwritten<V> {
 
 impl<V> Unwritten<V> {
     fn alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        lifetimes.alive_on_disk(now, self.accessed, self.created)
+        lifetimes.of(self.ttl).alive_on_disk(now, self.accessed, self.created)
     }
 }
 
@@ -120,10 +122,22 @@ impl<V> Memory<V> {
 }
 
 impl<V> State<V> {
-    /// A hit on what is still to be written. The outer `None` says that there is nothing, the inner
+    /// A hit on what is still to be written.
+    pub(super) fn hit_unwritten(
+        &mut self,
+        key: Hashed<'_>,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+    ) -> Option<Option<Arc<V>>> {
+        let hit = self.touch_unwritten(key, lifetimes, now)?;
+        self.hits += u64::from(hit.is_some());
+        Some(hit)
+    }
+
+    /// Touches what is still to be written. The outer `None` says that there is nothing, the inner
     /// one that it has expired, or that an eviction under way has claimed its row: then it cannot be
     /// touched any more, and whoever asks must wait for the end of the commit.
-    pub(super) fn hit_unwritten(
+    pub(super) fn touch_unwritten(
         &mut self,
         key: Hashed<'_>,
         lifetimes: &Lifetimes,
@@ -139,9 +153,7 @@ impl<V> State<V> {
             return Some(None);
         }
         found.accessed = found.accessed.max(now);
-        let value = Arc::clone(&found.value);
-        self.hits += 1;
-        Some(Some(value))
+        Some(Some(Arc::clone(&found.value)))
     }
 
     pub(super) fn peek_unwritten(
@@ -194,7 +206,8 @@ mod tests {
         let memory = Memory::new(&Settings::default().validate().unwrap());
         let changes = revision.map(|revision| {
             let (value, time) = (Arc::new(()), at(5));
-            let new = NewSlot { value, size: 1, created: time, accessed: time, stored: time };
+            let new =
+                NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None };
             let key = Key::from("a");
             Change { key, revision, previous: None, new: Some(new), inherits: None }
         });
@@ -205,6 +218,7 @@ mod tests {
             size: 1,
             created: at(5),
             accessed: at(5),
+            ttl: None,
             sequence: 1,
             committing: true,
         });

@@ -2,7 +2,7 @@
 
 pub(crate) mod sqlite;
 
-use crate::entry::CodecId;
+use crate::entry::{CodecId, OwnTtl};
 use crate::error::Error;
 use crate::key::Key;
 use crate::options::{Durability, Limits};
@@ -77,6 +77,15 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
 
+    /// Rows with a time to live of their own that ended before `before` as far as the store knows, those that
+    /// ended first at the front.
+    #[doc(hidden)]
+    fn ended(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
+
     /// Checks the store itself, then lets the engine inspect all rows while nothing can change them.
     #[doc(hidden)]
     fn audit(
@@ -88,6 +97,10 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// Makes totals and indexes again from the rows, and removes rows that are none, as one thing.
     #[doc(hidden)]
     fn repair(&self, terms: &Terms) -> impl Future<Output = Result<Mended, Error>> + Send;
+
+    /// Gives back the room that rows left; says how many bytes.
+    #[doc(hidden)]
+    fn shrink(&self, terms: &Terms) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// Has `task` done in the background when `delay` has passed, where there is a thread.
     #[doc(hidden)]
@@ -131,6 +144,7 @@ pub struct NewRow {
     pub codec: CodecId,
     pub created: Timestamp,
     pub accessed: Timestamp,
+    pub ttl: Option<OwnTtl>,
 }
 
 impl NewRow {

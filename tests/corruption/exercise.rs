@@ -97,6 +97,10 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     for key in ["k5", "k7", "k75"] {
         note(tally, "contains_key", cache.contains_key(key));
         note(tally, "info", cache.info(key));
+        note(tally, "touch", cache.touch(key));
+        if let Some(Some(value)) = note(tally, "peek", cache.peek(key)) {
+            tally.value(value.check(collection, key), false);
+        }
         let value = Record::new(collection, key, 1);
         if note(tally, "put", cache.put(key, value.clone())).is_some()
             && let Some(Some(found)) = note(tally, "get", cache.get(key))
@@ -114,6 +118,7 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     let stats = cache.stats();
     tally.discarded += stats.decode_failures + stats.schema_mismatches;
     note(tally, "flush", cache.flush());
+    note(tally, "shrink", cache.shrink());
     note(tally, "clear", cache.clear());
 }
 

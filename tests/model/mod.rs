@@ -38,6 +38,15 @@ pub struct Settings {
     pub max_age: Option<Duration>,
 }
 
+/// An entry's own time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnTtl {
+    /// From the last touch.
+    Sliding(Duration),
+    /// From the put.
+    Fixed(Duration),
+}
+
 /// Why an operation was refused. A refused operation changes and counts nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -74,6 +83,7 @@ pub enum Event {
     MemoryExpiry,
     DiskExpiry,
     MaxAgeExpiry,
+    OwnTtlExpiry,
     Upgrade,
     SchemaDiscard,
     DamageMet,
@@ -82,7 +92,7 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -90,6 +100,7 @@ impl Event {
         Self::MemoryExpiry,
         Self::DiskExpiry,
         Self::MaxAgeExpiry,
+        Self::OwnTtlExpiry,
         Self::Upgrade,
         Self::SchemaDiscard,
         Self::DamageMet,
@@ -106,6 +117,7 @@ struct Row {
     created: Timestamp,
     /// The entry's recency, true at every moment.
     accessed: Timestamp,
+    ttl: Option<OwnTtl>,
     damage: Option<Damage>,
 }
 
@@ -170,18 +182,39 @@ impl Model {
 /// Lifetimes.
 impl Model {
     fn alive_on_disk(&self, row: &Row, now: Timestamp) -> bool {
-        within(self.settings.disk_ttl, age(row.accessed, now)) && !self.too_old(row, now)
+        within(self.idle_ttl(row), age(row.accessed, now)) && !self.too_old(row, now)
     }
 
-    /// Unset, `memory_ttl` is the same as `disk_ttl`.
+    /// Memory outlives no row.
     fn alive_in_memory(&self, row: &Row, now: Timestamp) -> bool {
-        let ttl = self.settings.memory_ttl.or(self.settings.disk_ttl);
-        within(ttl, age(row.accessed, now)) && !self.too_old(row, now)
+        within(self.settings.memory_ttl, age(row.accessed, now)) && self.alive_on_disk(row, now)
+    }
+
+    /// An entry's own TTL takes the place of `disk_ttl`.
+    fn idle_ttl(&self, row: &Row) -> Option<Duration> {
+        match row.ttl {
+            None => self.settings.disk_ttl,
+            Some(OwnTtl::Sliding(ttl)) => for_ever_is_none(ttl),
+            Some(OwnTtl::Fixed(_)) => None,
+        }
+    }
+
+    /// How long it lives after its put.
+    fn greatest_age(&self, row: &Row) -> Option<Duration> {
+        let fixed = match row.ttl {
+            Some(OwnTtl::Fixed(ttl)) => for_ever_is_none(ttl),
+            Some(OwnTtl::Sliding(_)) | None => None,
+        };
+        fixed.into_iter().chain(self.settings.max_age).min()
     }
 
     fn too_old(&self, row: &Row, now: Timestamp) -> bool {
-        !within(self.settings.max_age, age(row.created, now))
+        !within(self.greatest_age(row), age(row.created, now))
     }
+}
+
+fn for_ever_is_none(ttl: Duration) -> Option<Duration> {
+    (ttl != Duration::MAX).then_some(ttl)
 }
 
 /// How old something is; what lies ahead of now has age zero. Ages saturate.
@@ -250,8 +283,12 @@ impl Model {
     fn remove_expired(&mut self, key: &str, now: Timestamp) {
         self.counters.disk_expirations += 1;
         self.record(Event::DiskExpiry);
-        if self.too_old(&self.rows[key], now) {
+        let row = &self.rows[key];
+        let (aged, own) = (!within(self.settings.max_age, age(row.created, now)), row.ttl);
+        if aged {
             self.record(Event::MaxAgeExpiry);
+        } else if own.is_some() {
+            self.record(Event::OwnTtlExpiry);
         }
         if self.memory.contains_key(key) {
             self.counters.memory_expirations += 1;

@@ -30,7 +30,7 @@ impl Model {
         let answer = self.answer(key, now, &mut upgraded);
         self.count(&answer);
         if !matches!(answer, Answer::Missed) {
-            self.touch(key, now);
+            self.raise(key, now);
         }
         self.rewrite(upgraded);
         // An upgrade that grew may have been the victim of its own growth.
@@ -52,6 +52,24 @@ impl Model {
             self.counters.puts -= 1;
         }
         Ok(made)
+    }
+
+    /// Whether there is a live entry, which is touched. A copy that had expired lives again.
+    pub fn touch(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+        let live = self.contains_key(key, now)?;
+        if live {
+            if self.memory.contains_key(key) && !self.alive_in_memory(&self.rows[key], now) {
+                self.counters.memory_expirations += 1;
+                self.record(Event::MemoryExpiry);
+            }
+            self.raise(key, now);
+        }
+        Ok(live)
+    }
+
+    pub fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+        check_key(key)?;
+        Ok(self.see(key, now))
     }
 
     /// What a `get` would find; nothing changes.
@@ -126,8 +144,8 @@ impl Model {
 
     /// The earlier of the two ends, as far as there are any.
     fn end_of(&self, row: &Row) -> Option<Timestamp> {
-        let by_idleness = self.settings.disk_ttl.map(|ttl| later(row.accessed, ttl));
-        let by_age = self.settings.max_age.map(|max_age| later(row.created, max_age));
+        let by_idleness = self.idle_ttl(row).map(|ttl| later(row.accessed, ttl));
+        let by_age = self.greatest_age(row).map(|age| later(row.created, age));
         by_idleness.into_iter().chain(by_age).min()
     }
 }
@@ -220,7 +238,7 @@ impl Model {
     }
 
     /// Raises an entry's recency, never lowers it.
-    fn touch(&mut self, key: &str, now: Timestamp) {
+    fn raise(&mut self, key: &str, now: Timestamp) {
         let row = self.rows.get_mut(key).expect("only entries that were found are touched");
         row.accessed = row.accessed.max(now);
     }

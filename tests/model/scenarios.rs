@@ -1,6 +1,6 @@
 //! The model is not trusted blindly: scenarios worked out by hand from the semantics.
 
-use super::{Damage, Model, Refusal, Schema, Settings, Value, Verdict, Version};
+use super::{Damage, Model, OwnTtl, Refusal, Schema, Settings, Value, Verdict, Version};
 use disk_backed_cache::{Tier, Timestamp};
 use std::time::Duration;
 
@@ -134,6 +134,26 @@ fn both_lifetimes_slide_and_end_after_their_last_instant() {
     let stats = model.stats();
     assert_eq!((stats.misses, stats.memory_expirations, stats.disk_expirations), (1, 2, 1));
     assert_eq!(model.len(), 0);
+}
+
+#[test]
+fn an_own_ttl_takes_the_place_of_the_disk_tiers() {
+    let settings = Settings { memory_ttl: seconds(5), disk_ttl: seconds(6), ..ROOMY };
+    let mut model = open(Settings { max_age: seconds(30), ..settings });
+    let (twenty, fifty) = (Duration::from_secs(20), Duration::from_secs(50));
+    model.put_with("sliding", value("x"), OwnTtl::Sliding(twenty), at(0)).unwrap();
+    model.put_with("fixed", value("x"), OwnTtl::Fixed(twenty), at(0)).unwrap();
+    model.put_with("aged", value("x"), OwnTtl::Fixed(fifty), at(0)).unwrap();
+    let keys = ["sliding", "fixed", "aged"];
+    let view = |model: &Model, second| tiers(model, &keys, at(second));
+    assert_eq!((view(&model, 5), view(&model, 6)), ("MMM".into(), "DDD".into()));
+    assert!(model.touch("sliding", at(15)).unwrap() && model.touch("fixed", at(15)).unwrap());
+    assert_eq!((view(&model, 20), view(&model, 21)), ("MMD".into(), "D-D".into()));
+    assert_eq!((view(&model, 30), view(&model, 31)), ("D-D".into(), "---".into()));
+    let ends = keys.map(|key| model.info(key, at(20)).unwrap().unwrap().expires);
+    assert_eq!(ends, [at(30), at(20), at(30)].map(Some));
+    model.put("fixed", value("x"), at(20)).unwrap();
+    assert_eq!((view(&model, 26), view(&model, 27)), ("DDD".into(), "D-D".into()));
 }
 
 #[test]

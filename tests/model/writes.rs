@@ -1,6 +1,6 @@
 //! What writes and removes: `put`, `delete`, their batches, `clear`.
 
-use super::{Model, Refusal, Row, Value, check_key, distinct};
+use super::{Model, OwnTtl, Refusal, Row, Value, check_key, distinct};
 use disk_backed_cache::Timestamp;
 use std::collections::BTreeSet;
 
@@ -9,8 +9,27 @@ impl Model {
         self.put_many(&[(key, value)], now)
     }
 
+    pub fn put_with(
+        &mut self,
+        key: &str,
+        value: Value,
+        ttl: OwnTtl,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.store(&[(key, value)], Some(ttl), now)
+    }
+
     /// All or nothing; room is made after all are in; a key given twice keeps the last value.
     pub fn put_many(&mut self, pairs: &[(&str, Value)], now: Timestamp) -> Result<(), Refusal> {
+        self.store(pairs, None, now)
+    }
+
+    fn store(
+        &mut self,
+        pairs: &[(&str, Value)],
+        ttl: Option<OwnTtl>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         pairs.iter().try_for_each(|(key, _)| check_key(key))?;
         if pairs.iter().any(|(_, value)| !self.fits_disk(value.size)) {
             return Err(Refusal::TooLarge);
@@ -27,6 +46,7 @@ impl Model {
                 version: self.schema.own,
                 created: now,
                 accessed: now,
+                ttl,
                 damage: None,
             };
             self.rows.insert((*key).to_owned(), row);
@@ -58,6 +78,19 @@ impl Model {
             return Ok(false);
         }
         self.put(key, value, now).map(|()| true)
+    }
+
+    /// The same with the revision that `info` has, if it has one.
+    pub fn put_if_revision(
+        &mut self,
+        key: &str,
+        value: Value,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        if self.info(key, now)?.is_none() {
+            return Ok(false);
+        }
+        self.replace(key, value, now)
     }
 
     /// Removes a live entry and answers with its value.

@@ -10,7 +10,7 @@ const FOLDER: &str = "src/store/sqlite";
 const TEXTS: &str = "src/store/sqlite/sql.rs";
 
 /// What it puts into them: a table's name, which is made of a number, and names of columns.
-const PARTS: [&str; 3] = ["table", "meta", "create_order"];
+const PARTS: [&str; 3] = ["table", "meta", "end"];
 
 /// What a statement begins with.
 const VERBS: [&str; 16] = [
@@ -50,13 +50,11 @@ impl<'ast> Visit<'ast> for Made {
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        if function.sig.ident == "new" {
-            for input in &function.sig.inputs {
-                if let syn::FnArg::Typed(typed) = input
-                    && let syn::Type::Path(path) = &*typed.ty
-                {
-                    self.given.extend(path.path.get_ident().map(ToString::to_string));
-                }
+        for input in &function.sig.inputs {
+            if let syn::FnArg::Typed(typed) = input
+                && let syn::Type::Path(path) = &*typed.ty
+            {
+                self.given.extend(path.path.get_ident().map(ToString::to_string));
             }
         }
         visit::visit_impl_item_fn(self, function);
@@ -107,7 +105,11 @@ fn statements_are_put_together_in_one_place_and_of_nothing_that_a_user_gave() {
         }
         if source.path.to_str() == Some(TEXTS) {
             // The seed of the seals is kept beside the statements, and is a number too.
-            assert_eq!(made.given, ["i64", "Seed", "i64"], "all that they are made of is numbers");
+            assert_eq!(
+                made.given,
+                ["i64", "Seed", "i64", "i64"],
+                "all that they are made of is numbers"
+            );
             assert!(source.text.contains("let table = format!(\"entries_{id}\");"));
             assert!(source.text.contains("let meta = meta_columns!();"));
         }

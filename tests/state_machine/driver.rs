@@ -2,7 +2,7 @@
 
 use super::handle::{Handle, Look, Place, open};
 use super::injuries::injure;
-use super::operations::{Call, Draft, Ending, Key, Operation, Sequence, Setup, When};
+use super::operations::{Call, Draft, Ending, Key, Operation, Sequence, Setup, Swap, When};
 use crate::model::{Event, Model, Refusal, Value};
 use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Timestamp};
 use proptest::prelude::*;
@@ -115,24 +115,24 @@ impl Pair {
                 let expected = model.put(key.text(), cache.value_of(*draft), now);
                 agree(cache.put(key.text(), *draft, explicit), expected)
             }
+            Call::PutWith(key, draft, ttl) => {
+                let expected = model.put_with(key.text(), cache.value_of(*draft), *ttl, now);
+                agree(cache.put_with(key.text(), *draft, *ttl, explicit), expected)
+            }
+            Call::Touch(key) => {
+                agree(cache.touch(key.text(), explicit), model.touch(key.text(), now))
+            }
+            Call::Peek(key) => {
+                let expected = model.peek(key.text(), now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                agree(cache.peek(key.text(), explicit), expected)
+            }
             Call::Load(key, draft) => {
                 let expected = model.load(key.text(), cache.value_of(*draft), now);
                 let expected = expected.map(|value| value.content);
                 agree(cache.load(key.text(), *draft, explicit), expected)
             }
-            Call::PutIfAbsent(key, draft) => {
-                let expected = model.put_if_absent(key.text(), cache.value_of(*draft), now);
-                agree(cache.put_if_absent(key.text(), *draft, explicit), expected)
-            }
-            Call::Replace(key, draft) => {
-                let expected = model.replace(key.text(), cache.value_of(*draft), now);
-                agree(cache.replace(key.text(), *draft, explicit), expected)
-            }
-            Call::Take(key) => {
-                let expected = model.take(key.text(), now);
-                let expected = expected.map(|found| found.map(|value| value.content));
-                agree(cache.take(key.text(), explicit), expected)
-            }
+            Call::Swap(swap) => self.swap(*swap, explicit, now),
             Call::Delete(key) => {
                 agree(cache.delete(key.text(), explicit), model.delete(key.text(), now))
             }
@@ -156,6 +156,35 @@ impl Pair {
             }
             Call::Look(key) => {
                 agree(cache.look(key.text(), explicit), look(model, key.text(), now))
+            }
+        }
+    }
+
+    fn swap(
+        &mut self,
+        swap: Swap,
+        explicit: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), TestCaseError> {
+        let model = &mut self.model;
+        let cache = self.cache.as_deref().expect("the cache is open");
+        match swap {
+            Swap::PutIfAbsent(key, draft) => {
+                let expected = model.put_if_absent(key.text(), cache.value_of(draft), now);
+                agree(cache.put_if_absent(key.text(), draft, explicit), expected)
+            }
+            Swap::PutIfRevision(key, draft) => {
+                let expected = model.put_if_revision(key.text(), cache.value_of(draft), now);
+                agree(cache.put_if_revision(key.text(), draft, explicit), expected)
+            }
+            Swap::Replace(key, draft) => {
+                let expected = model.replace(key.text(), cache.value_of(draft), now);
+                agree(cache.replace(key.text(), draft, explicit), expected)
+            }
+            Swap::Take(key) => {
+                let expected = model.take(key.text(), now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                agree(cache.take(key.text(), explicit), expected)
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use super::documents::{Document, First, Second, Third, ThirdRevised, encoded, plain};
 use super::operations::{Draft, Edition, Setup};
-use crate::model::{Info, Schema, Value};
+use crate::model::{Info, OwnTtl, Schema, Value};
 use disk_backed_cache::{
-    CacheFile, DiskBackedCache, EntryInfo, Error, ManualClock, Report, Stats, Tier, Timestamp,
+    CacheFile, DiskBackedCache, EntryInfo, Error, ManualClock, PutOptions, Report, Stats, Tier,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,22 @@ pub struct Look {
 pub trait Handle {
     fn get(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     fn put(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<(), Error>;
+    fn put_with(
+        &self,
+        key: &str,
+        draft: Draft,
+        ttl: OwnTtl,
+        at: Option<Timestamp>,
+    ) -> Result<(), Error>;
+    fn touch(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error>;
+    fn peek(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
+    /// With the revision that `info` has, if it has one.
+    fn put_if_revision(
+        &self,
+        key: &str,
+        draft: Draft,
+        at: Option<Timestamp>,
+    ) -> Result<bool, Error>;
     fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error>;
     fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
     fn replace(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
@@ -126,6 +143,57 @@ impl<D: Document> Handle for DiskBackedCache<D> {
         match at {
             Some(at) => self.at(at).put(key, document),
             None => self.put(key, document),
+        }
+    }
+
+    fn put_with(
+        &self,
+        key: &str,
+        draft: Draft,
+        ttl: OwnTtl,
+        at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let document = document::<D>(draft);
+        let options = match ttl {
+            OwnTtl::Sliding(ttl) => PutOptions::new().ttl(ttl),
+            OwnTtl::Fixed(ttl) => PutOptions::new().fixed_ttl(ttl),
+        };
+        match at {
+            Some(at) => self.at(at).put_with(key, document, options),
+            None => self.put_with(key, document, options),
+        }
+    }
+
+    fn touch(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error> {
+        match at {
+            Some(at) => self.at(at).touch(key),
+            None => self.touch(key),
+        }
+    }
+
+    fn peek(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error> {
+        let found = match at {
+            Some(at) => self.at(at).peek(key)?,
+            None => self.peek(key)?,
+        };
+        Ok(found.map(|document| encoded(&*document).content))
+    }
+
+    fn put_if_revision(
+        &self,
+        key: &str,
+        draft: Draft,
+        at: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        let document = document::<D>(draft);
+        let info = match at {
+            Some(at) => self.at(at).info(key)?,
+            None => self.info(key)?,
+        };
+        let Some(revision) = info.and_then(|info| info.revision) else { return Ok(false) };
+        match at {
+            Some(at) => self.at(at).put_if_revision(key, document, revision),
+            None => self.put_if_revision(key, document, revision),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a sequence consists of, as plain data, so that a failing one can be shrunk and read.
 
-use crate::model::Settings;
+use crate::model::{OwnTtl, Settings};
 use disk_backed_cache::Timestamp;
 use std::fmt;
 use std::sync::LazyLock;
@@ -36,18 +36,29 @@ pub enum Operation {
 pub enum Call {
     Get(Key),
     Put(Key, Draft),
+    PutWith(Key, Draft, OwnTtl),
+    Touch(Key),
+    Peek(Key),
     /// `get_or_insert_with`.
     Load(Key, Draft),
-    PutIfAbsent(Key, Draft),
-    /// `update_with` of a live entry.
-    Replace(Key, Draft),
-    Take(Key),
+    Swap(Swap),
     Delete(Key),
     GetMany(Vec<Key>),
     PutMany(Vec<(Key, Draft)>),
     DeleteMany(Vec<Key>),
     /// `contains_key`, `tier_of` and `info`.
     Look(Key),
+}
+
+/// A write on a condition.
+#[derive(Clone, Copy, Debug)]
+pub enum Swap {
+    PutIfAbsent(Key, Draft),
+    /// `put_if_revision`, with the revision that `info` has.
+    PutIfRevision(Key, Draft),
+    /// `update_with` of a live entry.
+    Replace(Key, Draft),
+    Take(Key),
 }
 
 /// How a handle ends before the next one is opened.

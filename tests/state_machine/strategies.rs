@@ -1,9 +1,9 @@
 //! How often proptest chooses what.
 
 use super::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
+    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, Swap, When,
 };
-use crate::model::Settings;
+use crate::model::{OwnTtl, Settings};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -60,10 +60,12 @@ fn calls() -> impl Strategy<Value = Call> {
     prop_oneof![
         40 => keys().prop_map(Call::Get),
         33 => (keys(), drafts()).prop_map(|(key, draft)| Call::Put(key, draft)),
+        8 => (keys(), drafts(), own_ttls())
+            .prop_map(|(key, draft, ttl)| Call::PutWith(key, draft, ttl)),
+        4 => keys().prop_map(Call::Touch),
+        3 => keys().prop_map(Call::Peek),
         12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
-        3 => (keys(), drafts()).prop_map(|(key, draft)| Call::PutIfAbsent(key, draft)),
-        3 => (keys(), drafts()).prop_map(|(key, draft)| Call::Replace(key, draft)),
-        2 => keys().prop_map(Call::Take),
+        10 => swaps().prop_map(Call::Swap),
         4 => keys().prop_map(Call::Delete),
         9 => vec(keys(), 0..8).prop_map(Call::GetMany),
         8 => vec((keys(), drafts()), 0..6).prop_map(Call::PutMany),
@@ -82,6 +84,21 @@ fn keys() -> impl Strategy<Value = Key> {
 
 fn drafts() -> impl Strategy<Value = Draft> {
     (0..32_u8, 0..60_u8).prop_map(|(id, padding)| Draft { id, padding })
+}
+
+fn swaps() -> impl Strategy<Value = Swap> {
+    prop_oneof![
+        3 => (keys(), drafts()).prop_map(|(key, draft)| Swap::PutIfAbsent(key, draft)),
+        2 => (keys(), drafts()).prop_map(|(key, draft)| Swap::PutIfRevision(key, draft)),
+        3 => (keys(), drafts()).prop_map(|(key, draft)| Swap::Replace(key, draft)),
+        2 => keys().prop_map(Swap::Take),
+    ]
+}
+
+fn own_ttls() -> impl Strategy<Value = OwnTtl> {
+    let ttl =
+        || prop_oneof![20 => (1..30_u64).prop_map(Duration::from_secs), 1 => Just(Duration::MAX)];
+    prop_oneof![ttl().prop_map(OwnTtl::Sliding), ttl().prop_map(OwnTtl::Fixed)]
 }
 
 fn whens() -> impl Strategy<Value = When> {

@@ -2,9 +2,9 @@
 //!
 //! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
 
-use crate::model::Settings;
+use crate::model::{OwnTtl, Settings};
 use crate::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
+    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, Swap, When,
 };
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
@@ -40,19 +40,37 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
 }
 
 fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
-    Ok(match bytes.int_in_range(0..=20_u8)? {
+    Ok(match bytes.int_in_range(0..=26_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
         11 => Call::Delete(key(bytes)?),
         12 => Call::GetMany(several(bytes, key)?),
         13 => Call::PutMany(several(bytes, |bytes| Ok((key(bytes)?, draft(bytes)?)))?),
         14 => Call::DeleteMany(several(bytes, key)?),
-        18 => Call::PutIfAbsent(key(bytes)?, draft(bytes)?),
-        19 => Call::Replace(key(bytes)?, draft(bytes)?),
-        20 => Call::Take(key(bytes)?),
+        18..=20 | 25 => Call::Swap(swap(bytes)?),
+        21..=22 => Call::PutWith(key(bytes)?, draft(bytes)?, own_ttl(bytes)?),
+        23 => Call::Touch(key(bytes)?),
+        24 => Call::Peek(key(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
         _ => Call::Look(key(bytes)?),
     })
+}
+
+fn swap(bytes: &mut Unstructured<'_>) -> Result<Swap> {
+    Ok(match bytes.int_in_range(0..=3_u8)? {
+        0 => Swap::PutIfAbsent(key(bytes)?, draft(bytes)?),
+        1 => Swap::PutIfRevision(key(bytes)?, draft(bytes)?),
+        2 => Swap::Replace(key(bytes)?, draft(bytes)?),
+        _ => Swap::Take(key(bytes)?),
+    })
+}
+
+fn own_ttl(bytes: &mut Unstructured<'_>) -> Result<OwnTtl> {
+    let ttl = match seconds(bytes, 1..=40)? {
+        longest if longest == Duration::from_secs(40) => Duration::MAX,
+        ttl => ttl,
+    };
+    Ok(if bytes.arbitrary()? { OwnTtl::Sliding(ttl) } else { OwnTtl::Fixed(ttl) })
 }
 
 fn when(bytes: &mut Unstructured<'_>) -> Result<When> {

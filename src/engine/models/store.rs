@@ -139,6 +139,11 @@ impl Store for Table {
         unimplemented!("no model has entries that expire")
     }
 
+    async fn ended(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {
+        // No model sets a time to live of its own.
+        Ok(Vec::new())
+    }
+
     async fn audit(&self, _: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {
         self.open()?;
         let _transaction = self.transaction.lock();
@@ -156,6 +161,10 @@ impl Store for Table {
     }
 
     /// When the delay has passed is the scheduler's choice.
+    async fn shrink(&self, _: &Terms) -> Result<u64, Error> {
+        unimplemented!("no model shrinks")
+    }
+
     fn run_later(&self, _: Duration, task: Task) {
         let thread = thread::spawn(task);
         self.tasks.lock().push(thread);
@@ -227,6 +236,7 @@ impl Rows {
             accessed: row.accessed,
             version: row.version.clone(),
             codec: row.codec,
+            ttl: row.ttl,
         };
         let revision = meta.revision;
         let new = Row { meta, value: row.value[..].into(), intact: true };

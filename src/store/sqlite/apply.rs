@@ -6,6 +6,7 @@ use super::sql::Sql;
 use super::transaction::Transaction;
 use super::writer::Done;
 use crate::crash::{Point, point};
+use crate::entry::OwnTtl;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::row::Meta;
@@ -133,7 +134,7 @@ impl Run<'_> {
 
     fn find(&self, key: &str) -> rusqlite::Result<Option<(i64, Meta)>> {
         let mut find = self.connection.prepare_cached(&self.sql.find)?;
-        find.query_row([key], |row| Ok((row.get(6)?, row::meta(row)?))).optional()
+        find.query_row([key], |row| Ok((row.get(row::META)?, row::meta(row)?))).optional()
     }
 
     /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.
@@ -236,6 +237,9 @@ fn columns<'r>(
     accessed: Timestamp,
     seed: row::Seed,
 ) -> impl Params + 'r {
+    let ttl = row.ttl.map(|ttl| match ttl {
+        OwnTtl::Sliding(nanos) | OwnTtl::Fixed(nanos) => nanos,
+    });
     (
         name,
         revision,
@@ -246,5 +250,7 @@ fn columns<'r>(
         row.codec.number(),
         row::seal(row, seed),
         &*row.value,
+        ttl,
+        matches!(row.ttl, Some(OwnTtl::Fixed(_))),
     )
 }

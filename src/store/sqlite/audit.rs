@@ -73,12 +73,12 @@ fn read_all(
     let mut statement = connection.prepare_cached(&store.sql.values)?;
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
-        let key = row::key(columns, 9)?;
+        let key = row::key(columns, row::META + 3)?;
         let row = row::row(columns, &key, store.sql.seed)?;
         if !row.intact {
             audit.damaged.push(key.to_string());
         }
-        let id = row::integer(columns, 8)?.unwrap_or(0);
+        let id = row::integer(columns, row::META + 2)?.unwrap_or(0);
         found.push(Scanned { id, key, meta: row.meta });
     }
     Ok(found)

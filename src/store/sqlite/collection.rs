@@ -69,6 +69,28 @@ fn expect_shape(
     connection.prepare(&sql.read).map(drop)
 }
 
+/// Whether the collection has every index. Those of its own times to live came to the format later.
+fn is_complete(
+    connection: &Connection,
+    known: &Known,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<bool> {
+    expect_shape(connection, known, claimant)?;
+    let sql = Sql::new(known.id, Seed::of(claimant.collection));
+    let indexes: u32 = connection.prepare(&sql.has_ends)?.query_row([], |row| row.get(0))?;
+    Ok(indexes > 0)
+}
+
+fn complete(
+    connection: &Connection,
+    known: &Known,
+    claimant: Claimant<'_>,
+) -> rusqlite::Result<()> {
+    expect_shape(connection, known, claimant)?;
+    let sql = Sql::new(known.id, Seed::of(claimant.collection));
+    connection.execute_batch(&sql.create_indexes)
+}
+
 fn find_unchanged(
     connection: &Connection,
     claimant: Claimant<'_>,
@@ -98,8 +120,9 @@ fn find_or_add(
         return Ok(Err(error));
     }
     let due = migration::is_due(connection)?;
-    if let (Some(known), false) = (known, due) {
-        expect_shape(connection, &known, claimant)?;
+    if let (Some(known), false) = (known, due)
+        && is_complete(connection, &known, claimant)?
+    {
         raise_version(connection, &known, claimant)?;
         return Ok(Ok(known));
     }
@@ -113,7 +136,7 @@ fn find_or_add(
         Some(known) => match refusal(&known, claimant) {
             Some(error) => return Ok(Err(error)),
             None => {
-                expect_shape(connection, &known, claimant)?;
+                complete(connection, &known, claimant)?;
                 raise_version(connection, &known, claimant)?;
                 known
             }

@@ -51,6 +51,12 @@ impl Log {
         tracing::debug!(?cut, "the log had grown long");
     }
 
+    /// Cuts the log off now, as far as those who read it let go of it in time.
+    pub fn cut(&mut self, connection: &Connection, readers: &Readers) {
+        let cut = begin_anew(connection, readers);
+        tracing::debug!(?cut, "the log is to be cut off");
+    }
+
     fn bytes(&self) -> u64 {
         let metadata = self.path.as_ref().and_then(|path| fs::metadata(path).ok());
         metadata.map_or(0, |metadata| metadata.len())

@@ -99,13 +99,13 @@ impl Table {
             let mut count: u32 = 0;
             let mut range = rows.query((last, ROWS_AT_ONCE))?;
             while let Some(columns) = range.next()? {
-                let id = columns.get(8)?;
+                let id = columns.get(row::META + 2)?;
                 // Pages that hang together in a wrong way could go round in circles.
                 if id <= last {
                     return Err(fault::damage(format!("row {id} comes after row {last}")));
                 }
                 (last, count) = (id, count + 1);
-                let key = row::key(columns, 9)?;
+                let key = row::key(columns, row::META + 3)?;
                 let seal = row::resealed(columns, &key, [Seed::FORMAT_1, self.seed])?;
                 sealed.extend(seal.map(|seal| (id, seal)));
             }

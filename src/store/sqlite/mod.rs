@@ -21,6 +21,7 @@ mod recognise;
 mod repair;
 mod row;
 mod session;
+mod shrink;
 mod sql;
 mod transaction;
 mod writer;
@@ -151,6 +152,13 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn ended(&self, before: Timestamp, limit: u32) -> Result<Vec<Scanned>, Error> {
+        self.search(|connection| {
+            let mut statement = connection.prepare_cached(&self.sql.ended)?;
+            statement.query_map((before.as_nanos(), limit), row::scanned)?.collect()
+        })
+    }
+
     async fn audit(&self, terms: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
@@ -161,6 +169,12 @@ impl Store for SqliteStore {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
         repair::repair(writer.connection(), &self.sql).map_err(|error| file.error(error))
+    }
+
+    async fn shrink(&self, terms: &Terms) -> Result<u64, Error> {
+        let file = self.file()?;
+        let mut writer = file.exclusive(terms)?;
+        shrink::shrink(&mut writer).map_err(|error| file.error(error))
     }
 
     fn run_later(&self, delay: Duration, task: Task) {

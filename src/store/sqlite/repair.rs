@@ -20,7 +20,7 @@ pub(super) fn repair(connection: &Connection, sql: &Sql) -> rusqlite::Result<Men
     let _tolerance = Tolerance::new(connection)?;
     let transaction = Transaction::immediate(connection)?;
     let stored = totals_as_they_are(connection, sql.collection)?;
-    connection.execute_batch(&sql.drop_order)?;
+    connection.execute_batch(&sql.drop_indexes)?;
     let survey = survey(connection, sql)?;
 
     let mut remove = connection.prepare(&sql.delete)?;
@@ -36,7 +36,7 @@ pub(super) fn repair(connection: &Connection, sql: &Sql) -> rusqlite::Result<Men
         mended.added(row.bytes);
     }
     connection.execute_batch(&sql.reindex)?;
-    connection.execute_batch(&sql.create_order)?;
+    connection.execute_batch(&sql.create_indexes)?;
     expect_sound(connection, sql, mended)?;
 
     mended.revision = survey.found.revision.max(believed(stored.revision).unwrap_or(0));
@@ -114,7 +114,7 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
     let mut statement = connection.prepare(&sql.everything)?;
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
-        let id = columns.get(8)?;
+        let id = columns.get(row::META + 2)?;
         survey.found.added(row::integer(columns, 1)?.unwrap_or(0));
         match sound(columns, id, sql.seed)? {
             Some((key, row)) => survey.add(key, row),
@@ -126,13 +126,13 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
 
 /// A row that may stay; `None` if it cannot be read, or holds what was not written under its key.
 fn sound(columns: &Row<'_>, id: i64, seed: Seed) -> rusqlite::Result<Option<(Key, Sound)>> {
-    let key = row::key(columns, 9)?;
+    let key = row::key(columns, row::META + 3)?;
     let revision = row::integer(columns, 0)?.and_then(believed);
     let size = row::sealed_size(columns, &key, seed)?;
     // Columns that the seal does not cover and that have a type all the same.
     let typed = row::integer(columns, 3)?.is_some()
-        && columns.get::<_, Option<i64>>(10).is_ok()
-        && columns.get::<_, i64>(11).is_ok();
+        && columns.get::<_, Option<i64>>("ttl").is_ok()
+        && columns.get::<_, i64>("fixed").is_ok();
     let (Some(revision), Some(bytes), true) = (revision, size, typed && key::check(&key).is_ok())
     else {
         return Ok(None);

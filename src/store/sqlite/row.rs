@@ -1,6 +1,6 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
-use crate::entry::CodecId;
+use crate::entry::{CodecId, OwnTtl};
 use crate::key::Key;
 use crate::row::{Meta, Row};
 use crate::store::{NewRow, Scanned};
@@ -44,6 +44,11 @@ fn computed(
     xxh3_64_with_seed(&xxh3_64(value).to_le_bytes(), seed).cast_signed()
 }
 
+/// How many columns `meta_columns!` are. What else a statement reads stands behind them.
+pub(super) const META: usize = 8;
+const SEAL: usize = META;
+const VALUE: usize = META + 1;
+
 /// The columns of `meta_columns!`, which stand first in every statement that reads rows. Columns of
 /// a wrong type become values that no sound row has; the seal finds the rest.
 pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
@@ -55,13 +60,24 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
         accessed: Timestamp::from_nanos(integer(row, 3)?.unwrap_or(0)),
         version: text(row, 4)?.unwrap_or_default().into(),
         codec: CodecId::from_number(codec.unwrap_or(0)),
+        ttl: own_ttl(row)?,
     })
+}
+
+/// What is no time to live has ended.
+fn own_ttl(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<OwnTtl>> {
+    if row.get_ref(6)? == ValueRef::Null {
+        return Ok(None);
+    }
+    let nanos = integer(row, 6)?.unwrap_or(0).max(0);
+    let slides = integer(row, 7)? == Some(0);
+    Ok(Some(if slides { OwnTtl::Sliding(nanos) } else { OwnTtl::Fixed(nanos) }))
 }
 
 /// A whole row: meta columns, then seal and value.
 pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::Result<Row> {
     let meta = meta(row)?;
-    let value = match row.get_ref(7)? {
+    let value = match row.get_ref(VALUE)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
@@ -75,7 +91,7 @@ pub(super) fn sealed_size(
     key: &str,
     seed: Seed,
 ) -> rusqlite::Result<Option<i64>> {
-    let ValueRef::Blob(value) = row.get_ref(7)? else { return Ok(None) };
+    let ValueRef::Blob(value) = row.get_ref(VALUE)? else { return Ok(None) };
     let sealed = is_sealed(row, key, &meta(row)?, value, seed)?;
     Ok(if sealed { i64::try_from(value.len()).ok() } else { None })
 }
@@ -86,7 +102,7 @@ pub(super) fn resealed(
     key: &str,
     [old, new]: [Seed; 2],
 ) -> rusqlite::Result<Option<i64>> {
-    let (meta, ValueRef::Blob(value)) = (meta(row)?, row.get_ref(7)?) else { return Ok(None) };
+    let (meta, ValueRef::Blob(value)) = (meta(row)?, row.get_ref(VALUE)?) else { return Ok(None) };
     let sealed = is_sealed(row, key, &meta, value, old)?;
     let reseal = || computed(new, key, &meta.version, meta.codec, meta.created, value);
     Ok(sealed.then(reseal))
@@ -100,12 +116,13 @@ fn is_sealed(
     seed: Seed,
 ) -> rusqlite::Result<bool> {
     let sealed = computed(seed, key, &meta.version, meta.codec, meta.created, value);
-    Ok(integer(row, 6)? == Some(sealed))
+    Ok(integer(row, SEAL)? == Some(sealed))
 }
 
 /// A row without its value: meta columns, then id and key.
 pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
-    Ok(Scanned { id: integer(row, 6)?.unwrap_or(0), key: key(row, 7)?, meta: meta(row)? })
+    let id = integer(row, META)?.unwrap_or(0);
+    Ok(Scanned { id, key: key(row, META + 1)?, meta: meta(row)? })
 }
 
 pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Key> {

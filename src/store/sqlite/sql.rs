@@ -5,7 +5,7 @@ use super::row::Seed;
 /// The order of the columns that describe a row; [`row`](super::row) reads them.
 macro_rules! meta_columns {
     () => {
-        "revision, size, created, accessed, schema_version, codec"
+        "revision, size, created, accessed, schema_version, codec, ttl, fixed"
     };
 }
 
@@ -47,12 +47,14 @@ pub(super) struct Sql {
     pub clear: String,
     pub scan: String,
     pub oldest: String,
+    pub ended: String,
     pub sums: String,
     pub values: String,
     pub everything: String,
     pub resize: String,
-    pub drop_order: String,
-    pub create_order: String,
+    pub has_ends: String,
+    pub drop_indexes: String,
+    pub create_indexes: String,
     pub reindex: String,
     pub check: String,
 }
@@ -61,37 +63,26 @@ impl Sql {
     pub fn new(id: i64, seed: Seed) -> Self {
         let meta = meta_columns!();
         let table = format!("entries_{id}");
-        let create_order = format!("CREATE INDEX {table}_order ON {table} (accessed, key);");
+        let end = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
+        let create_indexes = format!(
+            "CREATE INDEX IF NOT EXISTS {table}_order ON {table} (accessed, key);
+             CREATE INDEX IF NOT EXISTS {table}_ends ON {table} ({end}) WHERE ttl IS NOT NULL;"
+        );
         Self {
             collection: id,
             seed,
-            create: format!(
-                "CREATE TABLE {table} (
-                    id             INTEGER PRIMARY KEY,
-                    key            TEXT    NOT NULL UNIQUE,
-                    revision       INTEGER NOT NULL,
-                    size           INTEGER NOT NULL,
-                    created        INTEGER NOT NULL,
-                    accessed       INTEGER NOT NULL,
-                    ttl            INTEGER,
-                    fixed          INTEGER NOT NULL DEFAULT 0,
-                    schema_version TEXT    NOT NULL,
-                    codec          INTEGER NOT NULL,
-                    seal           INTEGER NOT NULL,
-                    value          BLOB    NOT NULL
-                ) STRICT;
-                {create_order}"
-            ),
+            create: Self::create_table(id) + &create_indexes,
             read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
             insert: format!(
-                "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, seal, value)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (key) DO NOTHING"
+                "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, seal, value,
+                 ttl, fixed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (key) DO NOTHING"
             ),
             update: format!(
-                "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5, ttl = NULL, fixed = 0,
-                 schema_version = ?6, codec = ?7, seal = ?8, value = ?9 WHERE id = ?1"
+                "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5,
+                 schema_version = ?6, codec = ?7, seal = ?8, value = ?9, ttl = ?10, fixed = ?11 WHERE id = ?1"
             ),
             delete: format!("DELETE FROM {table} WHERE id = ?1"),
             touch: format!("UPDATE {table} SET accessed = ?3 WHERE key = ?1 AND revision = ?2 AND accessed < ?3"),
@@ -103,17 +94,48 @@ impl Sql {
             oldest: format!(
                 "SELECT {meta}, id, key FROM {table} WHERE accessed < ?1 ORDER BY accessed, key LIMIT ?2"
             ),
+            ended: format!(
+                "SELECT {meta}, id, key FROM {table} WHERE ttl IS NOT NULL AND {end} < ?1
+                 ORDER BY {end} LIMIT ?2"
+            ),
             sums: format!("SELECT count(*), coalesce(sum(size), 0), coalesce(max(revision), 0) FROM {table}"),
             values: format!("SELECT {meta}, seal, value, id, key FROM {table} ORDER BY id"),
             everything: format!(
-                "SELECT {meta}, seal, value, id, key, ttl, fixed FROM {table} NOT INDEXED ORDER BY id"
+                "SELECT {meta}, seal, value, id, key FROM {table} NOT INDEXED ORDER BY id"
             ),
             resize: format!("UPDATE {table} SET size = ?2 WHERE id = ?1"),
-            drop_order: format!("DROP INDEX IF EXISTS {table}_order"),
+            has_ends: format!(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = '{table}_ends'"
+            ),
+            drop_indexes: format!(
+                "DROP INDEX IF EXISTS {table}_order; DROP INDEX IF EXISTS {table}_ends;"
+            ),
             reindex: format!("REINDEX collections; REINDEX {table};"),
             check: format!("PRAGMA integrity_check('{table}')"),
-            create_order,
+            create_indexes,
         }
+    }
+
+    /// The statement that makes a collection's table, without its indexes.
+    fn create_table(id: i64) -> String {
+        let table = format!("entries_{id}");
+        format!(
+            "CREATE TABLE {table} (
+                id             INTEGER PRIMARY KEY,
+                key            TEXT    NOT NULL UNIQUE,
+                revision       INTEGER NOT NULL,
+                size           INTEGER NOT NULL,
+                created        INTEGER NOT NULL,
+                accessed       INTEGER NOT NULL,
+                ttl            INTEGER,
+                fixed          INTEGER NOT NULL DEFAULT 0,
+                schema_version TEXT    NOT NULL,
+                codec          INTEGER NOT NULL,
+                seal           INTEGER NOT NULL,
+                value          BLOB    NOT NULL
+            ) STRICT;
+            "
+        )
     }
 }
 

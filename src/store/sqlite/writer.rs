@@ -447,6 +447,12 @@ impl Exclusive<'_> {
         &self.writer.session.connection
     }
 
+    /// Takes the log over into the file and cuts it off, as far as others let it.
+    pub fn shorten_log(&mut self) {
+        let Writer { session, log, .. } = &mut *self.writer;
+        log.cut(&session.connection, &self.writers.readers);
+    }
+
     /// Whether another process has changed the file since this one opened it.
     pub fn is_shared(&self) -> rusqlite::Result<bool> {
         Ok(others::count(self.connection())? != self.writer.others_commits)

@@ -1,10 +1,17 @@
 //! Settings of an opened collection: what can be set, and whether it makes sense.
 
-use crate::entry::CodecId;
+mod lifetimes;
+mod put;
+
+pub(crate) use lifetimes::Lifetimes;
+pub use put::PutOptions;
+
+use crate::entry::{CodecId, OwnTtl};
 use crate::error::Error;
 use crate::time::{Clock, SystemClock, Timestamp, When, nanos_of};
 use std::sync::Arc;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// When a write counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -91,50 +98,13 @@ impl Limits {
     }
 }
 
-/// How long entries live, in nanoseconds; `i64::MAX` is for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lifetimes {
-    /// Sliding, of memory copies. Never above `disk`.
-    pub memory: i64,
-    /// Sliding, of rows.
-    pub disk: i64,
-    /// Counted from the last `put`.
-    pub max_age: i64,
-}
-
-impl Lifetimes {
-    pub const fn alive_in_memory(
-        &self,
-        now: Timestamp,
-        accessed: Timestamp,
-        created: Timestamp,
-    ) -> bool {
-        now.age_of(accessed) <= self.memory && now.age_of(created) <= self.max_age
-    }
-
-    pub const fn alive_on_disk(
-        &self,
-        now: Timestamp,
-        accessed: Timestamp,
-        created: Timestamp,
-    ) -> bool {
-        now.age_of(accessed) <= self.disk && now.age_of(created) <= self.max_age
-    }
-
-    /// The last instant at which a row is alive if nobody touches it.
-    pub fn end_of(&self, accessed: Timestamp, created: Timestamp) -> Option<Timestamp> {
-        let sliding = (self.disk < i64::MAX).then(|| accessed.plus_nanos(self.disk));
-        let fixed = (self.max_age < i64::MAX).then(|| created.plus_nanos(self.max_age));
-        sliding.into_iter().chain(fixed).min()
-    }
-}
-
 /// Valid settings, in the form the tiers use them.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub memory: Limits,
     pub disk: Limits,
     pub lifetimes: Lifetimes,
+    pub ttl_jitter: f64,
     pub max_item_size: u64,
     pub row_cache_bytes: u64,
     pub busy_timeout: Duration,
@@ -170,6 +140,29 @@ impl Options {
         self.clock.as_ref().map_or_else(When::system, |clock| When::known(clock.now_for_get()))
     }
 
+    /// The time to live that an entry is written with, if it is told to live as long as `own` says: shorter
+    /// by a part that differs from entry to entry, and is the same for one that is put at that time again.
+    pub fn own_ttl(&self, own: Option<OwnTtl>, key: &str, created: Timestamp) -> Option<OwnTtl> {
+        if self.ttl_jitter == 0.0 {
+            return own;
+        }
+        let shortened = |nanos: i64| {
+            if nanos == i64::MAX {
+                return nanos;
+            }
+            // 53 bits are what a fraction has.
+            let bits = xxh3_64_with_seed(key.as_bytes(), created.as_nanos().cast_unsigned()) >> 11;
+            let fraction = bits as f64 / (1_u64 << 53) as f64;
+            (nanos - (nanos as f64 * self.ttl_jitter * fraction) as i64).max(1)
+        };
+        match own {
+            Some(OwnTtl::Fixed(nanos)) => Some(OwnTtl::Fixed(shortened(nanos))),
+            Some(OwnTtl::Sliding(nanos)) => Some(OwnTtl::Sliding(shortened(nanos))),
+            None if self.lifetimes.disk == i64::MAX => None,
+            None => Some(OwnTtl::Sliding(shortened(self.lifetimes.disk))),
+        }
+    }
+
     /// Whether values of `size` bytes may lie in memory; larger ones are disk-only.
     pub fn fits_memory(&self, size: u64) -> bool {
         size <= self.max_item_size
@@ -186,6 +179,7 @@ impl Options {
             && self.memory == other.memory
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
+            && self.ttl_jitter == other.ttl_jitter
             && self.max_item_size == other.max_item_size
             && self.row_cache_bytes == other.row_cache_bytes
             && self.busy_timeout == other.busy_timeout
@@ -212,6 +206,7 @@ pub(crate) struct Settings {
     pub max_item_size: Option<u64>,
     pub row_cache_bytes: u64,
     pub max_age: Option<Duration>,
+    pub ttl_jitter: f64,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -238,6 +233,7 @@ impl Default for Settings {
             max_item_size: None,
             row_cache_bytes: 64 << 20,
             max_age: None,
+            ttl_jitter: 0.0,
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
@@ -265,7 +261,10 @@ impl Settings {
     pub fn validate(self) -> Result<Options, Error> {
         let problems = self.problems();
         if !problems.is_empty() {
-            return Err(Error::invalid_options(problems));
+            return Err(Error::invalid_options(
+                "the cache cannot be opened with these options",
+                problems,
+            ));
         }
         let access = self.access();
         let nanos = |ttl: Option<Duration>| ttl.map_or(i64::MAX, nanos_of);
@@ -277,9 +276,11 @@ impl Settings {
             },
             lifetimes: Lifetimes {
                 memory: nanos(self.memory_ttl.or(self.disk_ttl)),
+                memory_alone: nanos(self.memory_ttl),
                 disk: nanos(self.disk_ttl),
                 max_age: nanos(self.max_age),
             },
+            ttl_jitter: self.ttl_jitter,
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
             busy_timeout: self.busy_timeout,
@@ -320,6 +321,7 @@ impl Settings {
             nothing("disk_bytes", self.disk_bytes),
             zero("disk_ttl", self.disk_ttl),
             zero("max_age", self.max_age),
+            self.no_fraction(),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
             self.misnamed_collection(),
@@ -328,6 +330,12 @@ impl Settings {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    fn no_fraction(&self) -> Option<String> {
+        let jitter = self.ttl_jitter;
+        (!(0.0..=1.0).contains(&jitter))
+            .then(|| format!("ttl_jitter is {jitter}; give it the part of a TTL, from 0 to 1"))
     }
 
     fn outlived_row(&self) -> Option<String> {
@@ -411,17 +419,5 @@ mod tests {
         let settings = Settings { disk_ttl: Some(Duration::from_secs(10)), ..Settings::default() };
         assert_eq!(settings.validate().unwrap().recency_lag, Duration::from_secs(1));
         assert_eq!(Settings::default().validate().unwrap().recency_lag, DEFAULT_RECENCY_LAG);
-    }
-
-    #[test]
-    fn an_entry_ends_at_the_earlier_of_its_two_ends() {
-        let at = Timestamp::from_nanos;
-        let lifetimes = Lifetimes { memory: 5, disk: 10, max_age: 12 };
-        assert_eq!(lifetimes.end_of(at(0), at(0)), Some(at(10)));
-        assert_eq!(lifetimes.end_of(at(5), at(0)), Some(at(12)));
-        assert!(lifetimes.alive_on_disk(at(10), at(0), at(0)));
-        assert!(!lifetimes.alive_on_disk(at(11), at(0), at(0)));
-        let forever = Lifetimes { memory: i64::MAX, disk: i64::MAX, max_age: i64::MAX };
-        assert_eq!(forever.end_of(at(0), at(0)), None);
     }
 }
