@@ -136,7 +136,7 @@ fn load(filled: Filled) -> Filled {
 #[library_benchmark]
 #[bench::replacing(args = (in_memory(), "", customer(0)), config = limit(92_070_000))]
 #[bench::evicting(args = (full(), "new", customer(0)), config = limit(115_990_000))]
-#[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_460_000))]
+#[bench::buffered(args = (buffered(), "", customer(0)), config = limit(5_970_000))]
 fn put(filled: Filled, prefix: &str, value: Customer) -> Filled {
     let value = Arc::new(value);
     for key in &filled.keys {

@@ -41,24 +41,30 @@ pub(super) struct Slot<V> {
 #[derive(Debug)]
 enum Name {
     Plain(Key),
-    WithTtl(Box<(Key, OwnTtl)>),
+    WithTtl(Box<WithTtl>),
 }
 
-impl Name {
-    #[inline]
-    fn key(&self) -> &Key {
-        match self {
-            Self::Plain(key) => key,
-            Self::WithTtl(own) => &own.0,
-        }
+#[derive(Debug)]
+struct WithTtl {
+    key: Key,
+    ttl: OwnTtl,
+}
+
+/// By themselves, so that hits on others do not pay for them.
+impl WithTtl {
+    #[cold]
+    fn has_key(&self, key: &str) -> bool {
+        *self.key == *key
     }
 
-    #[inline]
-    fn ttl(&self) -> Option<OwnTtl> {
-        match self {
-            Self::Plain(_) => None,
-            Self::WithTtl(own) => Some(own.1),
-        }
+    #[cold]
+    fn alive(
+        &self,
+        lifetimes: &Lifetimes,
+        now: Timestamp,
+        (accessed, created): (Timestamp, Timestamp),
+    ) -> bool {
+        lifetimes.of(Some(self.ttl)).alive_in_memory(now, accessed, created)
     }
 }
 
@@ -73,7 +79,7 @@ impl<V> Slot<V> {
         let size = u32::try_from(new.size.min(LARGEST_IN_MEMORY)).unwrap_or(0);
         let name = match new.ttl {
             None => Name::Plain(key),
-            Some(ttl) => Name::WithTtl(Box::new((key, ttl))),
+            Some(ttl) => Name::WithTtl(Box::new(WithTtl { key, ttl })),
         };
         Self {
             name,
@@ -93,14 +99,17 @@ impl<V> Slot<V> {
 
     #[inline]
     pub fn has_key(&self, key: &str) -> bool {
-        **self.name.key() == *key
+        match &self.name {
+            Name::Plain(own) => **own == *key,
+            Name::WithTtl(own) => own.has_key(key),
+        }
     }
 
     #[inline]
     pub fn alive(&self, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        match self.name.ttl() {
-            None => lifetimes.alive_in_memory(now, self.accessed, self.created),
-            own => lifetimes.of(own).alive_in_memory(now, self.accessed, self.created),
+        match &self.name {
+            Name::Plain(_) => lifetimes.alive_in_memory(now, self.accessed, self.created),
+            Name::WithTtl(own) => own.alive(lifetimes, now, (self.accessed, self.created)),
         }
     }
 
@@ -161,11 +170,17 @@ impl<V> Slot<V> {
     }
 
     pub fn key(&self) -> &Key {
-        self.name.key()
+        match &self.name {
+            Name::Plain(key) => key,
+            Name::WithTtl(own) => &own.key,
+        }
     }
 
     pub fn ttl(&self) -> Option<OwnTtl> {
-        self.name.ttl()
+        match &self.name {
+            Name::Plain(_) => None,
+            Name::WithTtl(own) => Some(own.ttl),
+        }
     }
 
     pub fn size(&self) -> u64 {
