@@ -5,6 +5,7 @@
 
 mod at;
 mod builder;
+mod groups;
 mod memory_cache;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod loads;
 
 pub use at::At;
 pub use builder::Builder;
+pub use groups::{Scan, ScanKeys, ScanValues};
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
 use crate::cacheable::Cacheable;
