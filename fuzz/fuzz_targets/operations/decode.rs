@@ -4,7 +4,7 @@
 
 use crate::model::Settings;
 use crate::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
+    Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, When,
 };
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
@@ -40,7 +40,7 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
 }
 
 fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
-    Ok(match bytes.int_in_range(0..=20_u8)? {
+    Ok(match bytes.int_in_range(0..=24_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
         11 => Call::Delete(key(bytes)?),
@@ -50,6 +50,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         18 => Call::PutIfAbsent(key(bytes)?, draft(bytes)?),
         19 => Call::Replace(key(bytes)?, draft(bytes)?),
         20 => Call::Take(key(bytes)?),
+        21..=24 => Call::Group(group(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
         _ => Call::Look(key(bytes)?),
     })
@@ -86,6 +87,19 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
 
 fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {
     Ok(Key::nth(bytes.int_in_range(0..=Key::ALL - 1)?))
+}
+
+fn group(bytes: &mut Unstructured<'_>) -> Result<Group> {
+    Ok(match bytes.int_in_range(0..=3_u8)? {
+        0 => Group::Scan(prefix(bytes)?),
+        1 => Group::Values(prefix(bytes)?),
+        2 => Group::Delete(prefix(bytes)?),
+        _ => Group::Retain(bytes.int_in_range(0..=60)?),
+    })
+}
+
+fn prefix(bytes: &mut Unstructured<'_>) -> Result<Prefix> {
+    Ok(Prefix::nth(bytes.int_in_range(0..=Prefix::ALL - 1)?))
 }
 
 fn draft(bytes: &mut Unstructured<'_>) -> Result<Draft> {
