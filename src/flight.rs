@@ -140,6 +140,18 @@ impl<T> Flights<T> {
         self.count.store(under_way.len(), Ordering::SeqCst);
     }
 
+    /// The same for all keys that begin with `prefix`.
+    pub fn overtake_group(&self, prefix: &str) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut under_way = self.under_way.lock();
+        for (_, flight) in under_way.extract_if(|key, _| key.starts_with(prefix)) {
+            flight.overtaken.set();
+        }
+        self.count.store(under_way.len(), Ordering::SeqCst);
+    }
+
     /// The same for all keys.
     pub fn overtake_all(&self) {
         let mut under_way = self.under_way.lock();

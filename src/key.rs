@@ -18,6 +18,15 @@ pub(crate) fn check(key: &str) -> Result<(), Error> {
     Err(refused(key))
 }
 
+/// The least text that is greater than all that begin with `prefix`, in the order of bytes, which is that
+/// of characters. `None` if there is none.
+pub(crate) fn end_of(prefix: &str) -> Option<String> {
+    let raised = prefix.trim_end_matches(char::MAX);
+    let last = raised.chars().next_back()?;
+    let next = (last..=char::MAX).nth(1)?;
+    Some(format!("{}{next}", &raised[..raised.len() - last.len_utf8()]))
+}
+
 #[cold]
 fn refused(key: &str) -> Error {
     let message = if key.is_empty() {
@@ -46,5 +55,51 @@ mod tests {
         let error = check(&"a".repeat(257)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidKey);
         assert!(error.to_string().contains("257"), "{error}");
+    }
+
+    /// Where one more byte, or the gap of the surrogates, lies between a character and the next, too.
+    const EDGES: [char; 14] = [
+        '\0',
+        '%',
+        'A',
+        '_',
+        'a',
+        '\u{7f}',
+        '\u{80}',
+        '\u{7ff}',
+        '\u{800}',
+        '\u{d7ff}',
+        '\u{e000}',
+        '\u{ffff}',
+        '\u{10000}',
+        char::MAX,
+    ];
+
+    /// All texts of so many edges.
+    fn texts(length: usize) -> Vec<String> {
+        let longer = |texts: Vec<String>, _| {
+            let longer = texts.iter().flat_map(|text| EDGES.map(|edge| format!("{text}{edge}")));
+            longer.collect()
+        };
+        (0..length).fold(vec![String::new()], longer)
+    }
+
+    #[test]
+    fn between_a_prefix_and_its_end_lies_what_begins_with_it_and_nothing_else() {
+        let keys: Vec<String> = (0..=3).flat_map(texts).collect();
+        for prefix in (0..=2).flat_map(texts) {
+            let end = end_of(&prefix);
+            for key in &keys {
+                let between = *key >= prefix && end.as_ref().is_none_or(|end| key < end);
+                assert_eq!(between, key.starts_with(&prefix), "{prefix:?} {end:?} {key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_prefix_with_its_last_character_raised() {
+        let ends = ["a", "az\u{10ffff}", "\u{d7ff}", "\u{10ffff}", ""].map(end_of);
+        let raised = [Some("b"), Some("a{"), Some("\u{e000}"), None, None];
+        assert_eq!(ends, raised.map(|end| end.map(str::to_owned)));
     }
 }

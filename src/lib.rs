@@ -115,7 +115,9 @@ mod blocking;
 #[cfg(all(test, shuttle))]
 mod models;
 
-pub use blocking::{At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder};
+pub use blocking::{
+    At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder, Scan, ScanKeys, ScanValues,
+};
 pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]
 pub use codec::MessagePack;

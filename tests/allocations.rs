@@ -1,4 +1,4 @@
-//! A memory hit allocates nothing.
+//! A memory hit allocates nothing, and a scan no more for many entries than for few.
 
 use allocation_counter::measure;
 use disk_backed_cache::DiskBackedCache;
@@ -54,4 +54,40 @@ fn a_disk_hit_allocates() {
     cache.evict_memory();
     let allocated = measure(|| read_all(&cache));
     assert!(allocated.count_total > 0, "the counter counts: {allocated:?}");
+}
+
+/// With so many rows.
+fn numbered(rows: usize) -> DiskBackedCache<u32> {
+    let cache = DiskBackedCache::builder().memory_entries(100).open_in_memory().unwrap();
+    let keys: Vec<_> =
+        (0..rows as u32).map(|number| (format!("key {number:06}"), number)).collect();
+    for some in keys.chunks(10_000) {
+        cache.put_many(some.iter().map(|(key, number)| (key, *number))).unwrap();
+    }
+    cache
+}
+
+/// The most bytes that were allocated at one time during scans of all, and how many entries they saw.
+fn most_at_a_time(cache: &DiskBackedCache<u32>) -> (u64, [usize; 3]) {
+    // What is made once is made now.
+    assert!(cache.scan("").next().is_some() && cache.scan("").values().next().is_some());
+    let mut seen = [0; 3];
+    let measured = measure(|| {
+        seen[0] = cache.scan("").inspect(|entry| assert!(entry.is_ok())).count();
+        seen[1] = cache.scan("key ").keys().map(Result::unwrap).count();
+        seen[2] = cache.scan("").values().map(Result::unwrap).count();
+    });
+    assert_eq!(measured.bytes_current, 0, "{measured:?}");
+    (measured.bytes_max, seen)
+}
+
+// rule: G2
+#[test]
+fn scans_of_a_hundred_thousand_entries_take_constant_memory() {
+    let (few, many) = (numbered(5_000), numbered(100_000));
+    let ((of_few, _), (of_many, seen)) = (most_at_a_time(&few), most_at_a_time(&many));
+    println!("{of_few} and {of_many} bytes");
+    assert_eq!(seen, [100_000; 3]);
+    assert!(of_many <= of_few + of_few / 10, "{of_few} and {of_many} bytes");
+    assert!(of_many < 1 << 20, "{of_many} bytes");
 }

@@ -15,6 +15,8 @@ mod races;
 mod recency;
 #[path = "threads/reentry.rs"]
 mod reentry;
+#[path = "threads/scans.rs"]
+mod scans;
 #[path = "threads/sharing.rs"]
 mod sharing;
 #[path = "threads/upkeep.rs"]

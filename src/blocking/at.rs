@@ -1,5 +1,6 @@
 //! Operations at a given time. The plain methods are these at the clock's time.
 
+use super::groups::Scan;
 use crate::cacheable::Cacheable;
 use crate::engine::Engine;
 use crate::entry::{EntryInfo, Revision, Tier};
@@ -250,6 +251,27 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     /// As there.
     pub fn ttl(&self, key: &str) -> Result<Option<Duration>, Error> {
         block_on(self.engine.ttl(key, self.now))
+    }
+
+    /// See [`DiskBackedCache::delete_prefix`](crate::DiskBackedCache::delete_prefix).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
+        block_on(self.engine.delete_prefix(prefix, self.now))
+    }
+
+    /// See [`DiskBackedCache::retain`](crate::DiskBackedCache::retain).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn retain(&self, keep: impl FnMut(&str, &EntryInfo) -> bool) -> Result<u64, Error> {
+        block_on(self.engine.retain(self.now, keep))
+    }
+
+    /// See [`DiskBackedCache::scan`](crate::DiskBackedCache::scan).
+    pub fn scan(&self, prefix: &str) -> Scan<'c, T, S> {
+        Scan::new(self.engine, prefix, self.now)
     }
 
     /// See [`DiskBackedCache::contains_key`](crate::DiskBackedCache::contains_key).

@@ -5,6 +5,7 @@
 
 mod at;
 mod builder;
+mod groups;
 mod memory_cache;
 mod upkeep;
 
@@ -13,6 +14,7 @@ mod loads;
 
 pub use at::At;
 pub use builder::Builder;
+pub use groups::{Scan, ScanKeys, ScanValues};
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
 use crate::cacheable::Cacheable;

@@ -20,11 +20,20 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if let Some(unwritten) = self.memory.unwritten(key) {
             return Ok(self.info_of_unwritten(&unwritten, now));
         }
-        let Some((meta, accessed)) = self.look(key).await? else { return Ok(None) };
-        let Ok((schema_version, _)) = self.judge_meta(&meta, || accessed, now) else {
-            return Ok(None);
-        };
-        Ok(Some(EntryInfo {
+        let row = self.look(key).await?;
+        Ok(row.and_then(|(meta, accessed)| self.info_of_row(key, &meta, accessed, now)))
+    }
+
+    /// What is known of the entry of a row, if it is alive.
+    pub(super) fn info_of_row(
+        &self,
+        key: &str,
+        meta: &Meta,
+        accessed: Timestamp,
+        now: Timestamp,
+    ) -> Option<EntryInfo> {
+        let (schema_version, _) = self.judge_meta(meta, || accessed, now).ok()?;
+        Some(EntryInfo {
             key: key.to_owned(),
             size: meta.size,
             created: meta.created,
@@ -33,7 +42,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             schema_version,
             codec: meta.codec,
             revision: Some(Revision::from_number(meta.revision)),
-        }))
+        })
     }
 
     /// The object of a live entry.
@@ -79,7 +88,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(self.judge_meta(&meta, || accessed, now).is_ok().then_some(Tier::Disk))
     }
 
-    fn info_of_unwritten(&self, unwritten: &Unwritten<T>, now: Timestamp) -> Option<EntryInfo> {
+    pub(super) fn info_of_unwritten(
+        &self,
+        unwritten: &Unwritten<T>,
+        now: Timestamp,
+    ) -> Option<EntryInfo> {
         let Unwritten { created, accessed, size, ttl, .. } = *unwritten;
         let lifetimes = self.options.lifetimes.of(ttl);
         lifetimes.alive_on_disk(now, accessed, created).then(|| EntryInfo {
@@ -95,7 +108,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// What is stored of a row but its value, and its true recency, both of one moment.
-    async fn look(&self, key: &str) -> Result<Option<(Meta, Timestamp)>, Error> {
+    pub(super) async fn look(&self, key: &str) -> Result<Option<(Meta, Timestamp)>, Error> {
         let seen = self.memory.begin_look(key);
         let Some(meta) = self.store.read_meta(key).await? else { return Ok(None) };
         let accessed = self.recency(key, &seen, &meta);

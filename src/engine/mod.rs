@@ -17,6 +17,8 @@ mod open;
 mod put;
 mod remove;
 mod repair;
+mod retain;
+mod scan;
 mod swap;
 mod touch;
 mod trust;
@@ -26,6 +28,7 @@ mod write;
 
 pub(crate) use open::Guard;
 pub use repair::Repaired;
+pub(crate) use scan::Scanning;
 pub use verify::Report;
 
 use crate::cacheable::Cacheable;

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::{event, whole};
+use super::write::{Step, Written};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key::{self, Key};
@@ -19,10 +20,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         self.flights.overtake(keys.iter().copied());
         let held = self.commit_before().await?;
-        let steps = keys.iter().map(|&key| Op::Delete { key: Key::from(key) }.into()).collect();
-        let written = self.write(steps, self.terms).await?;
+        let owned: Vec<_> = keys.iter().map(|&key| Key::from(key)).collect();
+        let written = self.write(deletions(&owned), self.terms).await?;
         self.flights.overtake(keys.iter().copied());
         drop(held);
+        self.counters.deletes.add(keys.len() as u64);
+        Ok(self.count_live(&owned, &written, now))
+    }
+
+    /// How many of the rows that were deleted were alive.
+    pub(super) fn count_live(&self, keys: &[Key], written: &Written<T>, now: Timestamp) -> usize {
         let mut live = 0;
         for (key, effect) in keys.iter().zip(&written.effects) {
             let previous = effect.as_ref().and_then(|effect| effect.previous());
@@ -30,10 +37,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 previous.is_some_and(|(meta, accessed)| self.was_live(meta, accessed, now));
             effect.iter().for_each(|effect| self.count_expired(effect, now));
             live += usize::from(was_live);
-            event!(key, Disk, if was_live { "deleted" } else { "absent" });
+            event!(key.as_str(), Disk, if was_live { "deleted" } else { "absent" });
         }
-        self.counters.deletes.add(keys.len() as u64);
-        Ok(live)
+        live
     }
 
     /// Empties both tiers.
@@ -52,4 +58,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         whole!(Disk, "cleared");
         Ok(())
     }
+}
+
+/// The steps that remove the rows of `keys`, whatever they are.
+pub(super) fn deletions<T>(keys: &[Key]) -> Vec<Step<T>> {
+    keys.iter().map(|key| Op::Delete { key: key.clone() }.into()).collect()
 }

@@ -11,8 +11,8 @@ use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Outcome, Scanned, Store, Task,
-    Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Most, Outcome, Range, Scanned,
+    Store, Task, Terms, Usage,
 };
 use crate::sync::{Mutex, block_on};
 use crate::time::Timestamp;
@@ -96,6 +96,10 @@ impl Store for Scripted {
     }
 
     async fn scan(&self, _: i64, _: u32) -> Result<Vec<Scanned>, Error> {
+        busy()
+    }
+
+    async fn page(&self, _: Range<'_>, _: Most) -> Result<Vec<Scanned>, Error> {
         busy()
     }
 

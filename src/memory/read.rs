@@ -6,7 +6,7 @@
 //! way has claimed cannot be touched any more; the reader waits for that write to end.
 
 use super::slot::Slot;
-use super::{Hashed, Memory, NewSlot, State, Touch};
+use super::{EPOCHS, Hashed, Memory, NewSlot, State, Touch};
 use crate::entry::OwnTtl;
 use crate::gate::Gate;
 use crate::key::Key;
@@ -49,6 +49,10 @@ impl Seen {
         known.map(|(_, accessed)| *accessed).max()
     }
 }
+
+/// A moment in the life of all keys, taken before rows are read whose keys nobody knows yet.
+#[derive(Debug)]
+pub(crate) struct AllSeen(Box<[[u32; EPOCHS]]>);
 
 /// What a read found, and wants to keep.
 #[derive(Debug)]
@@ -114,6 +118,26 @@ impl<V> Memory<V> {
         let known = [slot, state.pending_touch(key)];
         let (epoch, checked) = (state.epochs[key.epoch()], self.epoch());
         Seen { epoch, checked, others_commits: None, known }
+    }
+
+    /// Begins a look at rows of any keys.
+    pub fn begin_look_at_all(&self) -> AllSeen {
+        AllSeen(self.shards.all.iter().map(|shard| shard.lock().epochs).collect())
+    }
+
+    /// What is known of the recency of the row `revision` of `key`, beyond what was read of it since
+    /// then. `None` if something has ended on the key since: look at it again.
+    pub fn recency_since(
+        &self,
+        key: &str,
+        revision: i64,
+        seen: &AllSeen,
+    ) -> Option<Option<Timestamp>> {
+        let key = self.hashed(key);
+        let state = self.shard(key).lock();
+        let AllSeen(epochs) = seen;
+        let unmoved = epochs[self.shards.index(key)][key.epoch()] == state.epochs[key.epoch()];
+        unmoved.then(|| state.recency(key, revision))
     }
 
     /// Ends a read that found a live row: raises its recency to `now` and promotes it.
@@ -210,5 +234,55 @@ impl<V> Memory<V> {
             _ => {}
         }
         expired_copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, Touch};
+    use super::*;
+    use crate::options::Settings;
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    /// With the row 1 of "a", touched at 5, and that known here.
+    fn memory() -> Memory<()> {
+        let memory = Memory::new(&Settings::default().validate().unwrap());
+        let (value, key) = (Arc::new(()), Key::from("a"));
+        let new =
+            NewSlot { value, size: 1, created: at(1), accessed: at(5), stored: at(1), ttl: None };
+        let change = Change { key, revision: 1, previous: None, new: Some(new), inherits: None };
+        memory.begin_write([Key::from("a")].iter()).end(vec![change]);
+        memory
+    }
+
+    /// By the time a row has been read, what was known of it may be written back and forgotten.
+    #[test]
+    fn a_row_on_whose_key_something_has_ended_is_to_be_looked_at_again() {
+        let memory = memory();
+        let seen = memory.begin_look_at_all();
+        assert_eq!(memory.recency_since("a", 1, &seen), Some(Some(at(5))));
+        assert_eq!(memory.recency_since("a", 2, &seen), Some(None), "of another row");
+        memory.hit("a", || Some(at(7))).unwrap();
+        assert_eq!(memory.recency_since("a", 1, &seen), Some(Some(at(7))));
+        memory.note_stored(&[Touch { key: Key::from("a"), revision: 1, accessed: at(7) }]);
+        memory.evict_all();
+        assert_eq!(memory.recency_since("a", 1, &seen), None);
+        assert_eq!(memory.recency_since("a", 1, &memory.begin_look_at_all()), Some(None));
+    }
+
+    #[test]
+    fn a_row_is_to_be_looked_at_again_when_a_write_on_its_key_or_on_all_has_ended() {
+        let memory = memory();
+        let seen = memory.begin_look_at_all();
+        drop(memory.begin_write([Key::from("a")].iter()));
+        assert!(memory.recency_since("a", 1, &seen).is_some(), "it came to nothing");
+        memory.begin_write([Key::from("a")].iter()).end(Vec::new());
+        assert!(memory.recency_since("a", 1, &seen).is_none());
+        let seen = memory.begin_look_at_all();
+        drop(memory.begin_clear().end_clear(2));
+        assert!(memory.recency_since("b", 1, &seen).is_none());
     }
 }

@@ -69,6 +69,15 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
 
+    /// A page of rows without their values, in the order of their keys. Rows whose keys are no text are
+    /// passed over.
+    #[doc(hidden)]
+    fn page(
+        &self,
+        keys: Range<'_>,
+        most: Most,
+    ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
+
     /// Rows last touched before `before` as far as the store knows, oldest first.
     #[doc(hidden)]
     fn oldest(
@@ -133,6 +142,27 @@ pub struct Scanned {
     pub id: i64,
     pub key: Key,
     pub meta: Meta,
+}
+
+/// The keys from one text on, and below another one if there is an end.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'k> {
+    pub from: &'k str,
+    pub end: Option<&'k str>,
+}
+
+/// How much one page has: it ends with the row by which there are so many, or values of so many bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    pub rows: usize,
+    pub bytes: u64,
+}
+
+impl Most {
+    /// Whether a page with so much is complete.
+    pub(crate) fn is_reached(self, rows: usize, bytes: u64) -> bool {
+        rows >= self.rows || bytes >= self.bytes
+    }
 }
 
 /// A row to be written.

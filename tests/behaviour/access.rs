@@ -117,12 +117,15 @@ fn a_file_that_is_opened_read_only_is_read_and_not_changed() {
         assert_eq!(cache.at(at(120)).tier_of("a").unwrap(), Some(Tier::Memory));
         assert_eq!(cache.at(at(120)).get("old").unwrap(), None, "it has expired");
         assert_eq!(cache.at(at(120)).get_many(["a", "b", "old"]).unwrap().len(), 2);
+        assert_eq!(cache.at(at(120)).scan("").count(), 2);
         assert_eq!(cache.len().unwrap(), 3, "it stays, and so does what is above the limit");
         assert_eq!((cache.stats().disk_expirations, cache.stats().disk_entries), (2, 3));
         let refused = [
             cache.put("c", text(5)).unwrap_err(),
             cache.put_many([("a", text(5))]).unwrap_err(),
             cache.delete("a").unwrap_err(),
+            cache.delete_prefix("").unwrap_err(),
+            cache.retain(|_, _| true).unwrap_err(),
             cache.clear().unwrap_err(),
             cache.purge_outdated().unwrap_err(),
             cache.repair().unwrap_err(),

@@ -120,6 +120,8 @@ fn everything_calls_back(bench: &Bench) {
     nosily(&cache, || assert!(cache.get("old").unwrap().is_some()));
     nosily(&cache, || assert_eq!(cache.get_many(["old too", "b"]).unwrap().len(), 2));
     nosily(&cache, || assert!(cache.contains_key("b").unwrap()));
+    nosily(&cache, || assert_eq!(cache.scan("").values().count(), 6));
+    nosily(&cache, || assert_eq!(cache.retain(|_, _| true).unwrap(), 0));
     nosily(&cache, || assert_eq!(cache.purge_outdated().unwrap(), 0));
     for key in ["a", "b", "c"] {
         assert!(cache.get(key).unwrap().is_some(), "{key} is in memory");
@@ -127,6 +129,10 @@ fn everything_calls_back(bench: &Bench) {
     // The last references to values, dropped by each way out of memory.
     nosily(&cache, || cache.put("a", Nosy::new("again")).unwrap());
     nosily(&cache, || assert!(cache.delete("b").unwrap()));
+    nosily(&cache, || assert_eq!(cache.delete_prefix("a").unwrap(), 1));
+    // Each call back puts the entry again that it puts.
+    let stays = |key: &str| ["c", "more"].contains(&key);
+    nosily(&cache, || assert_eq!(cache.retain(|key, _| stays(key)).unwrap(), 2));
     nosily(&cache, || cache.run_maintenance().unwrap());
     nosily(&cache, || cache.evict_memory());
     assert!(cache.get("c").unwrap().is_some());

@@ -108,7 +108,10 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
             assert_eq!(*found, value, "put, then got");
         }
     }
+    scan_all(collection, cache, tally);
     note(tally, "delete", cache.delete("k6"));
+    note(tally, "delete_prefix", cache.delete_prefix("k2"));
+    note(tally, "retain", cache.retain(|key, _| key != "k8"));
     note(tally, "len", cache.len());
     note(tally, "run_maintenance", cache.run_maintenance());
     note(tally, "verify", cache.verify());
@@ -130,6 +133,17 @@ fn read_all(collection: &str, cache: &Cache, keys: &[String], counts: bool, tall
             Some(None) => tally.missed += u64::from(counts),
             None => {}
         }
+    }
+}
+
+/// Whatever an index has become, a scan ends, and gives no key twice.
+fn scan_all(collection: &str, cache: &Cache, tally: &mut Tally) {
+    let mut last = String::new();
+    for entry in cache.scan("").values() {
+        let Some((key, value)) = note(tally, "scan", entry) else { return };
+        assert!(last < key, "{key:?} after {last:?}");
+        tally.value(value.check(collection, &key), false);
+        last = key;
     }
 }
 

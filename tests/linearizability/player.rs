@@ -61,9 +61,12 @@ impl<'c> Player<'c> {
             46..48 => self.take(),
             48..58 => self.get_many(),
             58..66 => self.put_many(),
-            66..76 => self.delete(),
-            76..80 => self.delete_many(),
-            80..86 => self.contains_key(),
+            66..74 => self.delete(),
+            74..76 => self.delete_prefix(),
+            76..79 => self.delete_many(),
+            79..80 => self.delete_group(),
+            80..83 => self.contains_key(),
+            83..86 => self.scan(),
             86..92 => self.cache.evict_memory(),
             92..94 => self.clear(),
             94..97 => self.cache.run_maintenance().unwrap(),
@@ -192,6 +195,34 @@ impl<'c> Player<'c> {
         self.given.deletes += keys.len() as u64;
         for at in BTreeSet::from(keys) {
             self.note(at, took.clone(), Action::Removed);
+        }
+    }
+
+    /// The group of a single key.
+    fn delete_prefix(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, found) = timed(|| self.cache.at(now).delete_prefix(KEYS[at]).unwrap());
+        self.note(at, took, Action::Deleted(found == 1));
+        self.given.deletes += found;
+    }
+
+    fn delete_group(&mut self) {
+        let now = self.moment();
+        let (took, found) = timed(|| self.cache.at(now).delete_prefix("").unwrap());
+        self.given.deletes += found;
+        for at in 0..KEYS.len() {
+            self.note(at, took.clone(), Action::Removed);
+        }
+    }
+
+    fn scan(&mut self) {
+        let now = self.moment();
+        let scan = || self.cache.at(now).scan("").keys().map(Result::unwrap).collect();
+        let (took, found): (_, Vec<String>) = timed(scan);
+        for (at, key) in KEYS.iter().enumerate() {
+            let times = found.iter().filter(|found| found == key).count();
+            assert!(times <= 1, "{key} was seen {times} times");
+            self.note(at, took.clone(), Action::Asked(times == 1));
         }
     }
 

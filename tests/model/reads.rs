@@ -134,6 +134,23 @@ impl Model {
         }))
     }
 
+    /// Live entries whose keys begin with the prefix, in the order of keys.
+    pub fn scan(&self, prefix: &str, now: Timestamp) -> Vec<(String, Info)> {
+        let info = |key: String| Some((key.clone(), self.info(&key, now).ok()??));
+        self.keys_of(prefix).into_iter().filter_map(info).collect()
+    }
+
+    /// What a `get_many` of all keys that begin with the prefix finds, dead or alive.
+    pub fn values(&mut self, prefix: &str, now: Timestamp) -> BTreeMap<String, Value> {
+        let keys = self.keys_of(prefix);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        self.get_many(&keys, now).expect("what is there has a valid key")
+    }
+
+    pub(super) fn keys_of(&self, prefix: &str) -> Vec<String> {
+        self.rows.keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
     /// Neither expired nor of a version that is discarded or none at all. Damage to the value shows
     /// only when it is decoded.
     pub(super) fn is_live(&self, row: &Row, now: Timestamp) -> bool {

@@ -242,6 +242,24 @@ fn damage_shows_when_memory_no_longer_answers() {
 }
 
 #[test]
+fn a_group_is_what_begins_with_its_prefix() {
+    let mut model = open(Settings { disk_ttl: seconds(5), ..ROOMY });
+    for (second, key) in [(0, "a1"), (3, "a2"), (4, "b"), (4, "A1")] {
+        model.put(key, value("x"), at(second)).unwrap();
+    }
+    let found = |model: &Model, prefix, second| -> Vec<String> {
+        model.scan(prefix, at(second)).into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(found(&model, "a", 5), ["a1", "a2"]);
+    assert_eq!(found(&model, "", 6), ["A1", "a2", "b"]);
+    assert_eq!(model.values("b", at(5)).len(), 1);
+    assert_eq!((model.delete_prefix("a", at(6)), model.len()), (1, 2));
+    assert_eq!((model.retain_from(1, at(6)), model.retain_from(2, at(6))), (0, 2));
+    let stats = model.stats();
+    assert_eq!((stats.deletes, stats.gets, stats.disk_expirations), (3, 1, 1));
+}
+
+#[test]
 fn maintenance_reclaims_rows_and_leaves_copies_expired_in_memory() {
     let mut model = open(Settings { memory_ttl: seconds(2), disk_ttl: seconds(9), ..ROOMY });
     model.put("a", value("x"), at(0)).unwrap();

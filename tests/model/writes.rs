@@ -116,6 +116,23 @@ impl Model {
         Ok(distinct(keys).iter().filter(|key| self.take_away(key, now)).count())
     }
 
+    /// Every key that begins with the prefix goes, dead or alive; answers how many live entries.
+    pub fn delete_prefix(&mut self, prefix: &str, now: Timestamp) -> u64 {
+        let keys = self.keys_of(prefix);
+        let live = keys.iter().filter(|key| self.take_away(key, now)).count() as u64;
+        self.counters.deletes += live;
+        live
+    }
+
+    /// Live entries that are smaller than `size` go; answers how many.
+    pub fn retain_from(&mut self, size: u64, now: Timestamp) -> u64 {
+        let smaller = self.scan("", now).into_iter().filter(|(_, info)| info.size < size);
+        let keys: Vec<String> = smaller.map(|(key, _)| key).collect();
+        keys.iter().for_each(|key| self.remove(key));
+        self.counters.deletes += keys.len() as u64;
+        keys.len() as u64
+    }
+
     /// Empties both tiers and leaves the statistics.
     pub fn clear(&mut self) {
         self.rows.clear();

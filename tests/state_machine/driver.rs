@@ -2,7 +2,7 @@
 
 use super::handle::{Handle, Look, Place, open};
 use super::injuries::injure;
-use super::operations::{Call, Draft, Ending, Key, Operation, Sequence, Setup, Swap, When};
+use super::operations::{Call, Draft, Ending, Group, Key, Operation, Sequence, Setup, Swap, When};
 use crate::model::{Event, Model, Refusal, Value};
 use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Timestamp};
 use proptest::prelude::*;
@@ -156,6 +156,34 @@ impl Pair {
             }
             Call::Look(key) => {
                 agree(cache.look(key.text(), explicit), look(model, key.text(), now))
+            }
+            Call::Group(group) => self.group(*group, explicit, now),
+        }
+    }
+
+    fn group(
+        &mut self,
+        group: Group,
+        explicit: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), TestCaseError> {
+        let model = &mut self.model;
+        let cache = self.cache.as_deref().expect("the cache is open");
+        match group {
+            Group::Scan(prefix) => {
+                agree(cache.scan(prefix.text(), explicit), Ok(model.scan(prefix.text(), now)))
+            }
+            Group::Values(prefix) => {
+                let found = model.values(prefix.text(), now).into_iter();
+                let expected = found.map(|(key, value)| (key, value.content)).collect();
+                agree(cache.values(prefix.text(), explicit), Ok(expected))
+            }
+            Group::Delete(prefix) => {
+                let expected = model.delete_prefix(prefix.text(), now);
+                agree(cache.delete_prefix(prefix.text(), explicit), Ok(expected))
+            }
+            Group::Retain(size) => {
+                agree(cache.retain_from(size, explicit), Ok(model.retain_from(size, now)))
             }
         }
     }

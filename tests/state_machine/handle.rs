@@ -60,6 +60,11 @@ pub trait Handle {
     fn put_many(&self, pairs: &[(&str, Draft)], at: Option<Timestamp>) -> Result<(), Error>;
     fn delete_many(&self, keys: &[&str], at: Option<Timestamp>) -> Result<usize, Error>;
     fn look(&self, key: &str, at: Option<Timestamp>) -> Result<Look, Error>;
+    fn scan(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, Info)>, Error>;
+    fn values(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, String)>, Error>;
+    fn delete_prefix(&self, prefix: &str, at: Option<Timestamp>) -> Result<u64, Error>;
+    /// Keeps what has so many bytes.
+    fn retain_from(&self, size: u64, at: Option<Timestamp>) -> Result<u64, Error>;
     fn clear(&self) -> Result<(), Error>;
     fn evict_memory(&self);
     fn run_maintenance(&self) -> Result<(), Error>;
@@ -277,6 +282,32 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             assert_eq!(info.key, key);
         }
         Ok(Look { contains, tier, info: info.as_ref().map(plain_info) })
+    }
+
+    fn scan(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, Info)>, Error> {
+        let scan = at.map_or_else(|| self.scan(prefix), |at| self.at(at).scan(prefix));
+        scan.map(|entry| entry.map(|(key, info)| (key, plain_info(&info)))).collect()
+    }
+
+    fn values(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, String)>, Error> {
+        let scan = at.map_or_else(|| self.scan(prefix), |at| self.at(at).scan(prefix));
+        let content = |document: &D| encoded(document).content;
+        scan.values().map(|entry| entry.map(|(key, value)| (key, content(&value)))).collect()
+    }
+
+    fn delete_prefix(&self, prefix: &str, at: Option<Timestamp>) -> Result<u64, Error> {
+        match at {
+            Some(at) => self.at(at).delete_prefix(prefix),
+            None => self.delete_prefix(prefix),
+        }
+    }
+
+    fn retain_from(&self, size: u64, at: Option<Timestamp>) -> Result<u64, Error> {
+        let keep = |_: &str, info: &EntryInfo| info.size >= size;
+        match at {
+            Some(at) => self.at(at).retain(keep),
+            None => self.retain(keep),
+        }
     }
 
     fn clear(&self) -> Result<(), Error> {

@@ -48,6 +48,18 @@ pub enum Call {
     DeleteMany(Vec<Key>),
     /// `contains_key`, `tier_of` and `info`.
     Look(Key),
+    Group(Group),
+}
+
+/// What can be asked of a group.
+#[derive(Clone, Copy, Debug)]
+pub enum Group {
+    Scan(Prefix),
+    /// `scan` of values.
+    Values(Prefix),
+    Delete(Prefix),
+    /// `retain` of what has so many bytes.
+    Retain(u64),
 }
 
 /// A write on a condition.
@@ -143,6 +155,31 @@ impl fmt::Debug for Key {
             long if long.len() > 9 => write!(f, "<{} characters>", long.chars().count()),
             short => write!(f, "{short:?}"),
         }
+    }
+}
+
+/// One of a few texts, of which most are prefixes of a key.
+#[derive(Clone, Copy)]
+pub struct Prefix(usize);
+
+static PREFIXES: [&str; Prefix::ALL] =
+    ["", "a", "b", "B", "a\0", "b'", "é", "\u{fffd}", "🦀", "日", "%", "_", "\u{10ffff}"];
+
+impl Prefix {
+    pub const ALL: usize = 13;
+
+    pub fn text(self) -> &'static str {
+        PREFIXES[self.0]
+    }
+
+    pub fn nth(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.text())
     }
 }
 

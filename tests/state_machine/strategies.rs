@@ -1,7 +1,8 @@
 //! How often proptest chooses what.
 
 use super::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, Swap, When,
+    Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
+    When,
 };
 use crate::model::{OwnTtl, Settings};
 use proptest::collection::vec;
@@ -71,6 +72,7 @@ fn calls() -> impl Strategy<Value = Call> {
         8 => vec((keys(), drafts()), 0..6).prop_map(Call::PutMany),
         2 => vec(keys(), 0..5).prop_map(Call::DeleteMany),
         4 => keys().prop_map(Call::Look),
+        7 => groups().prop_map(Call::Group),
     ]
 }
 
@@ -79,6 +81,16 @@ fn keys() -> impl Strategy<Value = Key> {
         300 => (0..5_usize).prop_map(Key::nth),
         100 => (0..Key::VALID).prop_map(Key::nth),
         2 => (Key::VALID..Key::ALL).prop_map(Key::nth),
+    ]
+}
+
+fn groups() -> impl Strategy<Value = Group> {
+    let prefixes = || (0..Prefix::ALL).prop_map(Prefix::nth);
+    prop_oneof![
+        3 => prefixes().prop_map(Group::Scan),
+        2 => prefixes().prop_map(Group::Values),
+        1 => prefixes().prop_map(Group::Delete),
+        1 => (0..60_u64).prop_map(Group::Retain),
     ]
 }
 

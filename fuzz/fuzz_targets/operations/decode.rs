@@ -4,7 +4,8 @@
 
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, Swap, When,
+    Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
+    When,
 };
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
@@ -40,7 +41,7 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
 }
 
 fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
-    Ok(match bytes.int_in_range(0..=26_u8)? {
+    Ok(match bytes.int_in_range(0..=29_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
         11 => Call::Delete(key(bytes)?),
@@ -51,6 +52,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         21..=22 => Call::PutWith(key(bytes)?, draft(bytes)?, own_ttl(bytes)?),
         23 => Call::Touch(key(bytes)?),
         24 => Call::Peek(key(bytes)?),
+        26..=28 => Call::Group(group(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
         _ => Call::Look(key(bytes)?),
     })
@@ -104,6 +106,19 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
 
 fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {
     Ok(Key::nth(bytes.int_in_range(0..=Key::ALL - 1)?))
+}
+
+fn group(bytes: &mut Unstructured<'_>) -> Result<Group> {
+    Ok(match bytes.int_in_range(0..=3_u8)? {
+        0 => Group::Scan(prefix(bytes)?),
+        1 => Group::Values(prefix(bytes)?),
+        2 => Group::Delete(prefix(bytes)?),
+        _ => Group::Retain(bytes.int_in_range(0..=60)?),
+    })
+}
+
+fn prefix(bytes: &mut Unstructured<'_>) -> Result<Prefix> {
+    Ok(Prefix::nth(bytes.int_in_range(0..=Prefix::ALL - 1)?))
 }
 
 fn draft(bytes: &mut Unstructured<'_>) -> Result<Draft> {

@@ -87,6 +87,21 @@ fn lose_to_clear(settings: Settings) {
     assert_eq!(cache.load("a", || source.look()), 1);
 }
 
+/// The same of a group.
+fn lose_to_delete_prefix(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let change = |cache: &Cache, source: &Source| {
+        source.value.store(1, Ordering::SeqCst);
+        cache.delete_prefix("", &["a"]);
+        assert_eq!(cache.load("a", || source.look()), 1);
+    };
+    threads(&cache, &source, [load, change, load]);
+    assert_eq!(cache.load("a", || source.look()), 1);
+}
+
 #[test]
 fn against_each_other() {
     explore(|| share(Settings::default()));
@@ -125,6 +140,16 @@ fn against_clear() {
 #[test]
 fn against_clear_while_puts_wait() {
     explore(|| lose_to_clear(buffered(1_000)));
+}
+
+#[test]
+fn against_delete_prefix() {
+    explore(|| lose_to_delete_prefix(Settings::default()));
+}
+
+#[test]
+fn against_delete_prefix_while_puts_wait() {
+    explore(|| lose_to_delete_prefix(buffered(1_000)));
 }
 
 /// What was put because nothing was there stays, whoever loads.

@@ -2,11 +2,12 @@
 
 mod buffer;
 mod close;
+mod groups;
 mod load;
 mod promotion;
 mod store;
 
-use super::Engine;
+use super::{Engine, Scanning};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::models::{Act, History};
@@ -14,6 +15,7 @@ use crate::options::{Durability, Settings};
 use crate::store::Terms;
 use crate::sync::{block_on, thread};
 use crate::time::{Timestamp, When};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -89,6 +91,26 @@ impl Cache {
             let acts = acts.collect();
             (ended, acts)
         })
+    }
+
+    /// The objects of a scan, of those keys that models use.
+    fn scan(&self, keys: &[&'static str]) {
+        self.history.record(|| {
+            let mut found = BTreeMap::new();
+            let mut scan = Scanning::new("", self.now()).of_values();
+            while let Some((key, value)) = block_on(self.engine.next_value(&mut scan)).unwrap() {
+                assert_eq!(found.insert(key, *value), None, "it is seen once");
+            }
+            let act = |key: &&'static str| (*key, Act::Get(found.get(*key).copied()));
+            ((), keys.iter().map(act).collect())
+        });
+    }
+
+    fn delete_prefix(&self, prefix: &str, keys: &[&'static str]) {
+        self.history.record(|| {
+            block_on(self.engine.delete_prefix(prefix, self.now())).unwrap();
+            ((), keys.iter().map(|key| (*key, Act::Remove)).collect())
+        });
     }
 
     /// A get that has `source` where nothing is found.

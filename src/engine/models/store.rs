@@ -6,8 +6,8 @@ use crate::key::Key;
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Mended, NewRow, Op, Outcome,
-    Scanned, Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Mended, Most, NewRow, Op,
+    Outcome, Range, Scanned, Store, Task, Terms, Usage,
 };
 use crate::sync::{Mutex, thread};
 use crate::time::Timestamp;
@@ -133,6 +133,25 @@ impl Store for Table {
 
     async fn scan(&self, _: i64, _: u32) -> Result<Vec<Scanned>, Error> {
         unimplemented!("no model has entries that age")
+    }
+
+    async fn page(&self, keys: Range<'_>, most: Most) -> Result<Vec<Scanned>, Error> {
+        self.open()?;
+        let committed = self.committed.lock();
+        let mut bytes = 0;
+        let within = |key: &str| keys.end.is_none_or(|end| key < end);
+        let rows = committed.rows.range(Key::from(keys.from)..).enumerate();
+        let page = rows.take_while(|(index, (key, row))| {
+            let room = within(key) && !most.is_reached(*index, bytes);
+            bytes += row.meta.size;
+            room
+        });
+        let scanned = |(_, (key, row)): (usize, (&Key, &Row))| Scanned {
+            id: 0,
+            key: key.clone(),
+            meta: row.meta.clone(),
+        };
+        Ok(page.map(scanned).collect())
     }
 
     async fn oldest(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {

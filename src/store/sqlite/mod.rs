@@ -17,6 +17,7 @@ mod log;
 mod migration;
 mod open;
 mod others;
+mod page;
 mod recognise;
 mod repair;
 mod row;
@@ -32,8 +33,8 @@ pub use file::CacheFile;
 pub(crate) use inner::Opened;
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Scanned, Store, Task, Terms,
-    Usage, sealed,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Most, Range, Scanned, Store,
+    Task, Terms, Usage, sealed,
 };
 use crate::error::Error;
 use crate::row::{Meta, Row};
@@ -143,6 +144,13 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
             statement.query_map((after, limit), row::scanned)?.collect()
         })
+    }
+
+    async fn page(&self, keys: Range<'_>, most: Most) -> Result<Vec<Scanned>, Error> {
+        let file = self.file.read();
+        let file = file.as_ref().ok_or_else(Error::closed)?;
+        // Of a snapshot of its own: beside so many rows that costs nothing.
+        file.read(Duration::ZERO, true, |connection| page::page(connection, &self.sql, keys, most))
     }
 
     async fn oldest(&self, before: Timestamp, limit: u32) -> Result<Vec<Scanned>, Error> {

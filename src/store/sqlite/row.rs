@@ -129,6 +129,11 @@ pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Ke
     Ok(Key::from(text(row, column)?.unwrap_or_default()))
 }
 
+/// The same, of rows whose keys are text.
+pub(super) fn scanned_text(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Scanned>> {
+    if text(row, META + 1)?.is_some() { scanned(row).map(Some) } else { Ok(None) }
+}
+
 pub(super) fn integer(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
     Ok(row.get_ref(column)?.as_i64().ok())
 }

@@ -46,6 +46,7 @@ pub(super) struct Sql {
     pub victim: String,
     pub clear: String,
     pub scan: String,
+    pub page: String,
     pub oldest: String,
     pub ended: String,
     pub sums: String,
@@ -91,6 +92,11 @@ impl Sql {
             ),
             clear: format!("DELETE FROM {table}"),
             scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
+            // Every blob is greater than all texts.
+            page: format!(
+                "SELECT {meta}, id, key FROM {table}
+                 WHERE key >= ?1 AND key < coalesce(?2, x'') ORDER BY key"
+            ),
             oldest: format!(
                 "SELECT {meta}, id, key FROM {table} WHERE accessed < ?1 ORDER BY accessed, key LIMIT ?2"
             ),
