@@ -1,10 +1,11 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
 use super::at::infallibly;
+use crate::entry::OwnTtl;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Flights, Outcome};
-use crate::memory::{Answer, Asked, Memory, Purpose};
-use crate::options::{Options, Settings};
+use crate::memory::{Asked, Memory, Purpose};
+use crate::options::{Options, PutOptions, Settings};
 use crate::stats::{Counters, Stats};
 use crate::sync::block_on;
 use crate::time::Clock;
@@ -126,7 +127,8 @@ impl<V> MemoryCache<V> {
             Ok(value) => {
                 let value = value.into();
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
-                let evicted = memory.put_alone(key, stored, options.now(), || overtaken.is_set());
+                let born = (options.now(), None);
+                let evicted = memory.put_alone(key, stored, born, || overtaken.is_set());
                 counters.loads.add(1);
                 counters.memory_evictions.add(evicted);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
@@ -146,9 +148,29 @@ impl<V> MemoryCache<V> {
     #[doc(alias = "insert")]
     #[doc(alias = "set")]
     pub fn put(&self, key: &str, value: impl Into<Arc<V>>) {
+        self.put_born(key, value.into(), None);
+    }
+
+    /// Stores `value` as [`put`](Self::put) does, with a time to live of its own in the place of `ttl`: see
+    /// [`PutOptions`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) if the options make no sense.
+    pub fn put_with(
+        &self,
+        key: &str,
+        value: impl Into<Arc<V>>,
+        options: PutOptions,
+    ) -> Result<(), Error> {
+        let ttl = options.own_ttl().map_err(|error| error.with_key(key))?;
+        self.put_born(key, value.into(), ttl);
+        Ok(())
+    }
+
+    fn put_born(&self, key: &str, value: Arc<V>, ttl: Option<OwnTtl>) {
         let Shared { memory, options, counters, flights } = &*self.shared;
         flights.overtake([key]);
-        let evicted = memory.put_alone(key, value.into(), options.now(), || false);
+        let evicted = memory.put_alone(key, value, (options.now(), ttl), || false);
         flights.overtake([key]);
         counters.puts.add(1);
         counters.memory_evictions.add(evicted);
@@ -166,11 +188,27 @@ impl<V> MemoryCache<V> {
         removed == Some(true)
     }
 
+    /// Makes the object of `key` the most recent one, as a `get` would, and says whether there is one alive.
+    /// Counts nothing.
+    pub fn touch(&self, key: &str) -> bool {
+        self.copy(key, Purpose::Touch).is_some()
+    }
+
+    /// The object that a `get` would return. Touches and counts nothing.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<Arc<V>> {
+        self.copy(key, Purpose::Peek)
+    }
+
     /// Whether a `get` would return an object. Changes and counts nothing.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        let asked = Asked { now: self.shared.options.now(), purpose: Purpose::Peek, fresh: true };
-        matches!(self.shared.memory.copy(key, asked), Answer::Live(_))
+        self.peek(key).is_some()
+    }
+
+    fn copy(&self, key: &str, purpose: Purpose) -> Option<Arc<V>> {
+        let asked = Asked { now: self.shared.options.now(), purpose, fresh: true };
+        self.shared.memory.copy(key, asked).live()
     }
 
     /// How many objects there are, expired ones that nobody met included.
@@ -263,7 +301,9 @@ impl<V> MemoryCacheBuilder<V> {
     /// # Errors
     /// If a duration is zero.
     pub fn build(self) -> Result<MemoryCache<V>, Error> {
-        let options = self.settings.validate()?;
+        let mut options = self.settings.validate()?;
+        // An object's own TTL takes the place of the cache's.
+        options.lifetimes.memory_alone = i64::MAX;
         let (memory, counters) = (Memory::new(&options), Counters::default());
         let shared = Shared { memory, options, counters, flights: Flights::default() };
         Ok(MemoryCache { shared: Arc::new(shared) })

@@ -2,22 +2,23 @@
 
 use super::slot::Slot;
 use super::{Memory, NewSlot};
+use crate::entry::OwnTtl;
 use crate::key::Key;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
 impl<V> Memory<V> {
-    /// Stores an object that has no row, in place of an older one, but not if by then `never_mind`. Returns
-    /// how many others had to go.
+    /// Stores an object that has no row, put `now` and with a time to live of its own perhaps, in place of an
+    /// older one, but not if by then `never_mind`. Returns how many others had to go.
     pub fn put_alone(
         &self,
         key: &str,
         value: Arc<V>,
-        now: Timestamp,
+        (now, ttl): (Timestamp, Option<OwnTtl>),
         never_mind: impl FnOnce() -> bool,
     ) -> u64 {
         let hashed = self.hashed(key);
-        let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now, ttl: None };
+        let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now, ttl };
         let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
         if never_mind() {

@@ -1,6 +1,7 @@
 //! The memory tier with nothing beneath.
 
-use disk_backed_cache::{ErrorKind, LoadError, ManualClock, MemoryCache, Timestamp};
+use crate::support::{at, secs};
+use disk_backed_cache::{ErrorKind, LoadError, ManualClock, MemoryCache, PutOptions, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -225,4 +226,31 @@ proptest! {
             prop_assert_eq!(cache.len(), model.len() as u64);
         }
     }
+}
+
+// rule: N7
+#[test]
+fn objects_have_ttls_of_their_own_and_are_touched_and_peeked_at() {
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let cache = MemoryCache::builder().ttl(secs(10)).clock(clock.clone()).build().unwrap();
+    cache.put_with("short", 1, PutOptions::new().ttl(secs(3))).unwrap();
+    cache.put_with("fixed", 2, PutOptions::new().fixed_ttl(secs(15))).unwrap();
+    cache.put_with("long", 4, PutOptions::new().ttl(secs(30))).unwrap();
+    cache.put("plain", 3);
+    let before = cache.stats();
+    clock.set(at(3));
+    assert!(cache.touch("short") && cache.touch("fixed") && !cache.touch("none"));
+    clock.set(at(6));
+    assert_eq!(cache.peek("short").as_deref(), Some(&1));
+    clock.set(at(7));
+    assert_eq!((cache.peek("short"), cache.touch("short")), (None, false), "a peek is no touch");
+    clock.set(at(11));
+    assert_eq!((cache.peek("plain"), cache.peek("fixed").as_deref()), (None, Some(&2)));
+    clock.set(at(15));
+    assert!(cache.touch("fixed"));
+    clock.set(at(16));
+    assert!(!cache.touch("fixed") && cache.touch("long"));
+    assert_eq!(cache.stats(), before);
+    let error = cache.put_with("a", 1, PutOptions::new().ttl(secs(0))).unwrap_err();
+    assert_eq!((error.kind(), cache.len()), (ErrorKind::InvalidOptions, 4));
 }
