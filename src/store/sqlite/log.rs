@@ -17,8 +17,12 @@ const LONG: u64 = 32 << 20;
 /// After a vain attempt the log grows by so much before the next one.
 const FURTHER: u64 = 8 << 20;
 
-/// How long the readers are waited for, by all who want to write.
+/// How long the readers are waited for, by all who want to write. After each vain attempt twice as long: on
+/// a machine with more to do than it can, a reader may be held up for so long.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Somebody may read for minutes, and nobody shall wait for that.
+const MOST_DOUBLINGS: u32 = 2;
 
 /// How long SQLite waits before this process ends the snapshots that its readers kept meanwhile.
 const STEP: Duration = Duration::from_millis(5);
@@ -28,6 +32,8 @@ pub(super) struct Log {
     /// `None` for a database in memory, which has none.
     path: Option<PathBuf>,
     longest: u64,
+    /// How many attempts were vain since the last one that was not, as far as that makes a difference.
+    vain: u32,
 }
 
 impl Log {
@@ -37,7 +43,7 @@ impl Log {
             path.push("-wal");
             path.into()
         };
-        Self { path: file.map(beside), longest: LONG }
+        Self { path: file.map(beside), longest: LONG, vain: 0 }
     }
 
     /// After each commit, for one may be as large as the file. If the log has grown long, waits for those
@@ -46,14 +52,17 @@ impl Log {
         if self.bytes() <= self.longest {
             return;
         }
-        let cut = begin_anew(connection, readers);
-        self.longest = if matches!(cut, Ok(true)) { LONG } else { self.bytes() + FURTHER };
+        let cut = begin_anew(connection, readers, PATIENCE * (1 << self.vain));
+        (self.longest, self.vain) = match cut {
+            Ok(true) => (LONG, 0),
+            _ => (self.bytes() + FURTHER, (self.vain + 1).min(MOST_DOUBLINGS)),
+        };
         tracing::debug!(?cut, "the log had grown long");
     }
 
     /// Cuts the log off now, as far as those who read it let go of it in time.
     pub fn cut(&mut self, connection: &Connection, readers: &Readers) {
-        let cut = begin_anew(connection, readers);
+        let cut = begin_anew(connection, readers, PATIENCE);
         tracing::debug!(?cut, "the log is to be cut off");
     }
 
@@ -64,10 +73,14 @@ impl Log {
 }
 
 /// Whether nobody was in the way in the end.
-fn begin_anew(connection: &Connection, readers: &Readers) -> rusqlite::Result<bool> {
+fn begin_anew(
+    connection: &Connection,
+    readers: &Readers,
+    patience: Duration,
+) -> rusqlite::Result<bool> {
     let timeout: i64 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
     connection.busy_timeout(STEP)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let cut = loop {
         readers.release();
         match cut_off(connection) {
@@ -135,7 +148,7 @@ mod tests {
         connection.execute("INSERT INTO long VALUES (1)", []).unwrap();
         let before = log.bytes();
         commit(&mut log, &connection);
-        assert_eq!((log.bytes(), log.longest), (before, before + FURTHER));
+        assert_eq!((log.bytes(), log.longest, log.vain), (before, before + FURTHER, 1));
         assert_eq!(timeout(), usual);
         drop(reader);
         commit(&mut log, &connection);
@@ -144,6 +157,6 @@ mod tests {
             connection.execute("INSERT INTO long VALUES (zeroblob(1000000))", []).unwrap();
         }
         commit(&mut log, &connection);
-        assert_eq!((log.bytes(), log.longest), (0, LONG));
+        assert_eq!((log.bytes(), log.longest, log.vain), (0, LONG, 0));
     }
 }
