@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// Under how many schedules a model runs, and how much more often in the long form.
 const SCHEDULES: usize = 2_000;
-const LONG: usize = 10;
+const LONG: usize = 100;
 
 /// How many turns of the scheduler are placed on purpose. Most bugs need no more.
 const DEPTH: usize = 3;
