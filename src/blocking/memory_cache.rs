@@ -41,7 +41,7 @@ struct Shared<V> {
     memory: Memory<V>,
     options: Options,
     counters: Counters,
-    flights: Flights<V>,
+    flights: Arc<Flights<V>>,
 }
 
 impl<V> MemoryCache<V> {
@@ -265,7 +265,7 @@ impl<V> MemoryCacheBuilder<V> {
     pub fn build(self) -> Result<MemoryCache<V>, Error> {
         let options = self.settings.validate()?;
         let (memory, counters) = (Memory::new(&options), Counters::default());
-        let shared = Shared { memory, options, counters, flights: Flights::default() };
+        let shared = Shared { memory, options, counters, flights: Arc::default() };
         Ok(MemoryCache { shared: Arc::new(shared) })
     }
 }

@@ -11,6 +11,8 @@ mod memory_cache;
 mod loads;
 
 pub use at::At;
+#[cfg(feature = "future")]
+pub(crate) use at::infallibly;
 pub use builder::Builder;
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
 
@@ -51,9 +53,9 @@ use std::sync::Arc;
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
 pub struct DiskBackedCache<T: Cacheable, S: Store = SqliteStore> {
-    engine: Arc<Engine<T, S>>,
+    pub(crate) engine: Arc<Engine<T, S>>,
     /// Closes the cache when the last clone goes.
-    guard: Arc<Guard<T, S>>,
+    pub(crate) guard: Arc<Guard<T, S>>,
 }
 
 impl<T: Cacheable> DiskBackedCache<T> {
