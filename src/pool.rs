@@ -53,11 +53,12 @@ impl Pool {
     }
 
     /// Has `work` done, also if the answer is dropped. A panic in it goes on in whoever awaits the answer.
-    pub fn run<R: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl Future<Output = R> + Send + 'static,
-    ) -> Job<R> {
-        let work = async move { Output(Some(work.await)) };
+    pub fn run<R, F>(self: &Arc<Self>, work: impl FnOnce() -> F + Send + 'static) -> Job<R>
+    where
+        R: Send + 'static,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let work = async move { Output(Some(work().await)) };
         let pool = Arc::clone(self);
         // What was begun comes before what was not: others wait for it, or share its commit.
         let go_on = move |work| pool.push(|ready| ready.push_front(work));
@@ -162,8 +163,8 @@ mod tests {
     fn work_that_waits_keeps_no_thread() {
         let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
         let (waits, opens) = (Arc::clone(&gate), gate);
-        let waiting = pool.run(async move { waits.opened().await });
-        let opening = pool.run(async move { opens.open() });
+        let waiting = pool.run(async move || waits.opened().await);
+        let opening = pool.run(async move || opens.open());
         block_on(async { (waiting.await, opening.await) });
     }
 
@@ -172,8 +173,8 @@ mod tests {
         let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
         for _ in 0..3 {
             let (waits, gate) = (Arc::clone(&gate), Arc::clone(&gate));
-            let waiting = pool.run(async move { block_on(waits.opened()) });
-            let opening = pool.run(async move { gate.open() });
+            let waiting = pool.run(async move || block_on(waits.opened()));
+            let opening = pool.run(async move || gate.open());
             block_on(async { (waiting.await, opening.await) });
         }
     }
@@ -183,7 +184,7 @@ mod tests {
         let (pool, all) = (Pool::of(3), Arc::new(Barrier::new(3)));
         let meet = |_| {
             let all = Arc::clone(&all);
-            pool.run(async move { all.wait().is_leader() })
+            pool.run(async move || all.wait().is_leader())
         };
         let jobs: Vec<_> = (0..30).map(meet).collect();
         let leaders = jobs.into_iter().map(block_on).filter(|leads| *leads);
@@ -194,7 +195,7 @@ mod tests {
     fn threads_rest_when_there_is_no_work() {
         let pool = Pool::of(2);
         for round in 0..100 {
-            assert_eq!(block_on(pool.run(async move { round })), round);
+            assert_eq!(block_on(pool.run(async move || { round })), round);
         }
         while pool.queue.lock().threads > 0 {
             thread::yield_now();
@@ -204,11 +205,11 @@ mod tests {
     #[test]
     fn a_panic_goes_on_in_whoever_awaits_and_work_goes_on() {
         let pool = Pool::of(1);
-        let panics = pool.run::<()>(async { panic_any(7) });
-        drop(pool.run::<()>(async { panic_any(8) }));
+        let panics = pool.run(async || -> () { panic_any(7) });
+        drop(pool.run(async || -> () { panic_any(8) }));
         let caught = catch_unwind(AssertUnwindSafe(|| block_on(panics))).unwrap_err();
         assert_eq!(caught.downcast_ref(), Some(&7));
-        assert_eq!(block_on(pool.run(async { 9 })), 9);
+        assert_eq!(block_on(pool.run(async || { 9 })), 9);
     }
 
     #[test]
@@ -224,8 +225,8 @@ mod tests {
 
         let (pool, gone) = (Pool::of(1), Arc::new(Gate::default()));
         let fragile = Arc::clone(&gone);
-        drop(pool.run(async move { Fragile(fragile) }));
+        drop(pool.run(async move || Fragile(fragile)));
         block_on(gone.opened());
-        assert_eq!(block_on(pool.run(async { 1 })), 1);
+        assert_eq!(block_on(pool.run(async || { 1 })), 1);
     }
 }

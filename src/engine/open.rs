@@ -51,7 +51,7 @@ impl<T: Cacheable, S: Store> Guard<T, S> {
 impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
     fn drop(&mut self) {
         let engine = Arc::clone(&self.engine);
-        let close = async move {
+        let close = async move || {
             if let Err(error) = engine.close().await {
                 tracing::warn!(%error, "the cache could not be closed completely");
             }
@@ -60,7 +60,7 @@ impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
         if let Some(pool) = self.pool.get() {
             return drop(pool.run(close));
         }
-        block_on(close);
+        block_on(close());
     }
 }
 

@@ -77,7 +77,7 @@ impl<T: Cacheable> Builder<T> {
         path: impl AsRef<Path>,
     ) -> Result<AsyncDiskBackedCache<T>, Error> {
         let path = path.as_ref().to_owned();
-        Pool::new().run(async move { self.open(path) }).await.map(DiskBackedCache::into_async)
+        Pool::new().run(async move || self.open(path)).await.map(DiskBackedCache::into_async)
     }
 
     /// [`open_in`](Self::open_in) for asynchronous programs.
@@ -86,7 +86,7 @@ impl<T: Cacheable> Builder<T> {
     /// As there.
     pub async fn open_in_async(self, file: &CacheFile) -> Result<AsyncDiskBackedCache<T>, Error> {
         let file = file.clone();
-        Pool::new().run(async move { self.open_in(&file) }).await.map(DiskBackedCache::into_async)
+        Pool::new().run(async move || self.open_in(&file)).await.map(DiskBackedCache::into_async)
     }
 }
 
@@ -327,7 +327,7 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     /// As there.
     pub async fn run_maintenance(&self) -> Result<(), Error> {
         let now = self.blocking.engine.now();
-        self.job(|cache| async move { cache.engine.run_maintenance(now).await }).await
+        self.job(move |cache| async move { cache.engine.run_maintenance(now).await }).await
     }
 
     /// See [`DiskBackedCache::purge_outdated`].
@@ -382,13 +382,13 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     }
 
     /// Has `work` done on the cache, which stays open until then.
-    fn job<R, F>(&self, work: impl FnOnce(Arc<Guard<T, S>>) -> F) -> Job<R>
+    fn job<R, F>(&self, work: impl FnOnce(Arc<Guard<T, S>>) -> F + Send + 'static) -> Job<R>
     where
         R: Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
-        let guard = &self.blocking.guard;
-        guard.pool().run(work(Arc::clone(guard)))
+        let guard = Arc::clone(&self.blocking.guard);
+        self.blocking.guard.pool().run(move || work(guard))
     }
 }
 
@@ -397,7 +397,7 @@ impl<T: Cacheable, S: Store> Place for AsyncDiskBackedCache<T, S> {
         &self,
         part: impl Future<Output = R> + Send + 'static,
     ) -> impl Future<Output = R> + Send {
-        self.job(|cache| async move {
+        self.job(move |cache| async move {
             let _stays_open = cache;
             part.await
         })

@@ -14,8 +14,8 @@ fn check(most: usize) {
         let (pool, gates) = (Arc::clone(&pool), gates.clone());
         sync::thread::spawn(move || {
             let [opens, waits] = [own, 1 - own].map(|index| Arc::clone(&gates[index]));
-            let waiting = pool.run(async move { waits.opened().await });
-            drop(pool.run(async move { opens.open() }));
+            let waiting = pool.run(async move || waits.opened().await);
+            drop(pool.run(async move || opens.open()));
             block_on(waiting);
             assert!(pool.queue.lock().threads <= most);
         })
