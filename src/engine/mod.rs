@@ -24,6 +24,8 @@ mod upkeep;
 mod verify;
 mod write;
 
+#[cfg(feature = "future")]
+pub(crate) use get::Begun;
 pub(crate) use open::Guard;
 pub(crate) use place::Here;
 #[cfg(any(test, feature = "future"))]

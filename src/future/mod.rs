@@ -31,14 +31,16 @@ use std::sync::Arc;
 /// own, and never by the one that polls.
 ///
 /// An operation begins when its future is first polled, and reads the clock then. From there on it is done
-/// to its end, also if the future is dropped: who drops it drops the answer. Two operations call functions
-/// of the caller between two such steps, and end before the next step if they are dropped meanwhile:
+/// to its end, also if the future is dropped: who drops it drops the answer. (A `get` then touches nothing
+/// perhaps.) Two operations call functions of the caller between two such steps, and end before the next
+/// step if they are dropped meanwhile:
 /// [`update_with`](Self::update_with), and [`get_or_insert_with`](Self::get_or_insert_with) with
 /// [`try_get_or_insert_with`](Self::try_get_or_insert_with), whose loader then goes no further; one of those
 /// who wait for it loads.
 ///
-/// The loaders and the function of `update_with` run where the future is polled. What belongs to the type
-/// (serde, `upgrade`, `Drop`) runs on the cache's threads. It may use the blocking face there, but it must
+/// The loaders and the function of `update_with` run where the future is polled, and small values (of at
+/// most 16 KiB) are decoded there. What else belongs to the type (serde, `upgrade`, `Drop`) runs on the cache's
+/// threads. It may use the blocking face there, but it must
 /// not wait for an asynchronous operation on the same cache. If it panics, that goes on in whoever awaits
 /// the operation. Events go to `tracing` from those threads, too, outside of the caller's spans.
 ///

@@ -8,6 +8,10 @@
 use std::sync::Arc;
 
 /// A number of threads that do the same work.
+#[cfg_attr(
+    all(test, shuttle),
+    expect(dead_code, reason = "nobody waits in a model but by shuttle's means")
+)]
 pub(crate) trait Crew: Send + Sync {
     /// One of the threads will do nothing for a time.
     fn leave(self: Arc<Self>);
@@ -80,7 +84,6 @@ mod of_the_model {
         drop(crate::sync::thread::spawn(work));
     }
 
-    /// Nobody waits in a model but by shuttle's own means.
     pub(crate) fn work_for(_: Arc<dyn Crew>, work: impl FnOnce()) {
         work();
     }

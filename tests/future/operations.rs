@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 /// What a program may do with a handle, whatever it caches.
 #[expect(dead_code, reason = "that it compiles is the test")]
@@ -222,6 +223,32 @@ fn what_lies_in_memory_is_the_answer_to_the_first_poll() {
         };
         assert_eq!(*got.unwrap(), 1);
         assert_eq!(cache.stats().memory_hits, 3);
+    });
+}
+
+// rule: A2, F15
+#[test]
+fn so_is_a_row_that_is_kept_in_memory() {
+    on_both(|| async {
+        let place = Place::new();
+        let hour = Duration::from_secs(3_600);
+        let builder = || DiskBackedCache::<u32>::builder().memory_entries(0).staleness(hour);
+        let cache = builder().open_async(place.path()).await.unwrap();
+        cache.put("a", 1).await.unwrap();
+        // Others were counted before the commit, or are by the first get.
+        for _ in 0..3 {
+            assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&1));
+        }
+        let Poll::Ready(got) = poll(pin!(cache.get("a"))) else { panic!("it waits") };
+        assert_eq!(got.unwrap().as_deref(), Some(&1));
+        let stats = cache.stats();
+        assert_eq!((stats.gets, stats.disk_hits, stats.memory_hits), (4, 4, 0));
+        cache.put("a", 2).await.unwrap();
+        assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&2));
+        assert!(cache.delete("a").await.unwrap());
+        assert_eq!(cache.get("a").await.unwrap(), None);
+        cache.close().await.unwrap();
+        assert!(cache.get("a").await.unwrap_err().is_closed());
     });
 }
 

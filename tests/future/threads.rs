@@ -6,23 +6,34 @@ use disk_backed_cache::semver::Version;
 use disk_backed_cache::{AsyncDiskBackedCache, Cacheable, DiskBackedCache};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-/// Knows the thread that decoded it, and is encoded as that of another one.
-struct Witness(ThreadId);
+/// Knows the thread that decoded it, and is not to be encoded there.
+struct Witness {
+    thread: ThreadId,
+    padding: String,
+}
+
+impl Witness {
+    fn of(bytes: usize) -> Self {
+        Self { thread: thread::current().id(), padding: "x".repeat(bytes) }
+    }
+}
 
 impl Serialize for Witness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        assert_ne!(thread::current().id(), self.0, "encoded where it was polled");
-        serializer.serialize_unit()
+        assert_ne!(thread::current().id(), self.thread, "encoded where it was polled");
+        self.padding.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Witness {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <()>::deserialize(deserializer)?;
-        Ok(Self(thread::current().id()))
+        let padding = String::deserialize(deserializer)?;
+        Ok(Self { thread: thread::current().id(), padding })
     }
 }
 
@@ -38,14 +49,21 @@ impl Cacheable for Witness {
 
 // rule: A3
 #[test]
-fn nothing_is_read_or_written_where_a_future_is_polled() {
+fn what_is_large_is_encoded_and_decoded_by_other_threads() {
     on_both(|| async {
         let builder = DiskBackedCache::<Witness>::builder().memory_entries(0);
         let cache = builder.open_in_memory().unwrap().into_async();
-        for _ in 0..20 {
-            cache.put("a", Witness(thread::current().id())).await.unwrap();
-            let got = cache.get("a").await.unwrap().unwrap();
-            assert_ne!(got.0, thread::current().id());
+        for bytes in [10, 20_000] {
+            cache.put("a", Witness::of(bytes)).await.unwrap();
+            let mut got = pin!(cache.get("a"));
+            let here = poll_fn(|context| {
+                let here = thread::current().id();
+                got.as_mut().poll(context).map(|got| (got, here))
+            });
+            let (got, here) = here.await;
+            let got = got.unwrap().unwrap();
+            assert_eq!(got.padding.len(), bytes);
+            assert_eq!(got.thread == here, bytes < 16_000);
         }
     });
 }
