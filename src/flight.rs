@@ -45,8 +45,8 @@ pub(crate) enum Outcome<T> {
 
 /// What whoever missed a key is to do, or to answer.
 #[derive(Debug)]
-pub(crate) enum Boarding<'f, T, E> {
-    Lead(Lead<'f, T>),
+pub(crate) enum Boarding<T, E> {
+    Lead(Lead<T>),
     /// Another one found this.
     Found(Arc<T>),
     /// Another one loaded this.
@@ -55,10 +55,11 @@ pub(crate) enum Boarding<'f, T, E> {
     Failed(Arc<E>),
 }
 
-/// The right and duty to load a key. Dropped without an outcome it goes to one of those who wait.
+/// The right and duty to load a key. Dropped without an outcome it goes to one of those who wait. Whoever
+/// stores what was loaded keeps it meanwhile, so that a write of the key knows of that.
 #[derive(Debug)]
-pub(crate) struct Lead<'f, T> {
-    flights: &'f Flights<T>,
+pub(crate) struct Lead<T> {
+    flights: Arc<Flights<T>>,
     key: Key,
     flight: Arc<Flight<T>>,
 }
@@ -88,9 +89,9 @@ impl<T> Flights<T> {
     /// Waits for the load of `key` that is under way, or begins one. Whoever expects another type of
     /// errors than the one that comes does as if that load had been given up.
     pub async fn board<E: Any + Send + Sync>(
-        &self,
+        self: &Arc<Self>,
         key: &str,
-    ) -> Result<Boarding<'_, T, E>, Error> {
+    ) -> Result<Boarding<T, E>, Error> {
         loop {
             let flight = match self.join(key) {
                 Ok(lead) => return Ok(Boarding::Lead(lead)),
@@ -112,7 +113,7 @@ impl<T> Flights<T> {
     }
 
     /// Begins the load of `key`, or says which one is under way.
-    fn join(&self, key: &str) -> Result<Lead<'_, T>, Arc<Flight<T>>> {
+    fn join(self: &Arc<Self>, key: &str) -> Result<Lead<T>, Arc<Flight<T>>> {
         let mut under_way = self.under_way.lock();
         if let Some(flight) = under_way.get(key) {
             return Err(Arc::clone(flight));
@@ -120,7 +121,7 @@ impl<T> Flights<T> {
         let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
         under_way.insert(key.clone(), Arc::clone(&flight));
         self.count.store(under_way.len(), Ordering::SeqCst);
-        Ok(Lead { flights: self, key, flight })
+        Ok(Lead { flights: Arc::clone(self), key, flight })
     }
 
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
@@ -175,7 +176,11 @@ impl<T> Flight<T> {
     }
 }
 
-impl<T> Lead<'_, T> {
+impl<T> Lead<T> {
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
     pub fn overtaken(&self) -> &Overtaken {
         &self.flight.overtaken
     }
@@ -197,7 +202,7 @@ impl<T> Lead<'_, T> {
     }
 }
 
-impl<T> Drop for Lead<'_, T> {
+impl<T> Drop for Lead<T> {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way.lock();
         if under_way.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {

@@ -78,6 +78,11 @@
 //! # }
 //! ```
 //!
+//! # Asynchronous programs
+//!
+//! The feature `future` adds `AsyncDiskBackedCache`, the same cache with the same operations as `async fn`,
+//! on any runtime. Made by `Builder::open_async` or `DiskBackedCache::into_async`.
+//!
 //! # Testing code that uses it
 //!
 //! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
@@ -92,6 +97,8 @@ mod crash;
 mod error;
 mod gate;
 mod planted;
+#[cfg(feature = "future")]
+mod pool;
 mod sync;
 mod time;
 
@@ -111,6 +118,8 @@ mod store;
 mod engine;
 
 mod blocking;
+#[cfg(feature = "future")]
+mod future;
 
 #[cfg(all(test, shuttle))]
 mod models;
@@ -130,6 +139,8 @@ pub use disk_backed_cache_macros::Cacheable;
 pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};
+#[cfg(feature = "future")]
+pub use future::{AsyncAt, AsyncDiskBackedCache};
 pub use key::MAX_KEY_CHARS;
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;

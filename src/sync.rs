@@ -6,9 +6,18 @@
 //! have none of; the background thread of a file, which waits for moments of such a clock; and
 //! `OnceLock`, of which nobody waits to be set.
 
+#[cfg(feature = "future")]
+mod crew;
+
+#[cfg(feature = "future")]
+pub(crate) use crew::{Crew, unblock, work_for};
+
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
+    #[cfg(feature = "future")]
+    pub(crate) use super::crew::block_on;
     pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
+    #[cfg(not(feature = "future"))]
     pub(crate) use pollster::block_on;
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread;

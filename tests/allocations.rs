@@ -2,6 +2,10 @@
 
 use allocation_counter::measure;
 use disk_backed_cache::DiskBackedCache;
+#[cfg(feature = "future")]
+use std::pin::pin;
+#[cfg(feature = "future")]
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
@@ -90,4 +94,21 @@ fn scans_of_a_hundred_thousand_entries_take_constant_memory() {
     assert_eq!(seen, [100_000; 3]);
     assert!(of_many <= of_few + of_few / 10, "{of_few} and {of_many} bytes");
     assert!(of_many < 1 << 20, "{of_many} bytes");
+}
+
+#[cfg(feature = "future")]
+#[test]
+fn memory_hits_that_are_awaited_allocate_nothing() {
+    let cache = cache().into_async();
+    let now = cache.blocking().info("a").unwrap().unwrap().accessed;
+    let mut hits = pin!(async {
+        for key in KEYS.into_iter().cycle().take(1_000) {
+            assert!(cache.get(key).await.unwrap().is_some());
+            assert!(cache.at(now).get(key).await.unwrap().is_some());
+            assert!(cache.get_or_insert_with(key, async || String::new()).await.is_ok());
+        }
+    });
+    let mut context = Context::from_waker(Waker::noop());
+    let allocated = measure(|| assert!(hits.as_mut().poll(&mut context).is_ready()));
+    assert_eq!(allocated.count_total, 0, "{allocated:?}");
 }

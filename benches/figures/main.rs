@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench figures` measures each side of each figure with criterion, then prints the
 //! table of ratios, which is what is asked for. `-- --ratios` prints the table alone, and part of a
-//! figure's name behind that chooses some. Files lie below cargo's target directory, so that commits
+//! figure's name behind that chooses some. Those of the asynchronous face need `--features future`. Files lie below cargo's target directory, so that commits
 //! meet a real disk.
 
 mod bare;
@@ -14,12 +14,14 @@ mod ratios;
 mod reading;
 mod resident;
 mod storing;
+#[cfg(feature = "future")]
+mod tasks;
 
 use criterion::Criterion;
 use figure::{Asked, Figure, Pair, folder};
 
 /// Every figure, the quick ones first.
-const FIGURES: [Figure; 8] = [
+const FIGURES: &[Figure] = &[
     Figure {
         name: "memory hit of 100,000 objects",
         asked: Asked::AtMost(1.3),
@@ -75,6 +77,30 @@ const FIGURES: [Figure; 8] = [
         operations: 1,
         rounds: 301,
         prepare: opening::first_get,
+    },
+    #[cfg(feature = "future")]
+    Figure {
+        name: "memory hit of 100,000 objects, awaited",
+        asked: Asked::AtMost(1.2),
+        operations: 2_000,
+        rounds: 501,
+        prepare: tasks::memory_hits,
+    },
+    #[cfg(feature = "future")]
+    Figure {
+        name: "disk hits of 1,000 tasks",
+        asked: Asked::AtMost(1.25),
+        operations: 20_000,
+        rounds: 31,
+        prepare: |folder| tasks::disk_hits(folder, 0),
+    },
+    #[cfg(feature = "future")]
+    Figure {
+        name: "disk hits of 1,000 tasks, of rows that are kept",
+        asked: Asked::AtMost(1.25),
+        operations: 20_000,
+        rounds: 31,
+        prepare: |folder| tasks::disk_hits(folder, 64 << 20),
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use super::groups::Scan;
 use crate::cacheable::Cacheable;
-use crate::engine::Engine;
+use crate::engine::{Engine, Here};
 use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::{Error, LoadError};
 use crate::options::PutOptions;
@@ -33,12 +33,12 @@ use std::time::Duration;
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
 pub struct At<'c, T, S> {
-    engine: &'c Engine<T, S>,
+    engine: &'c Arc<Engine<T, S>>,
     now: Timestamp,
 }
 
 impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
-    pub(super) fn new(engine: &'c Engine<T, S>, now: Timestamp) -> Self {
+    pub(super) fn new(engine: &'c Arc<Engine<T, S>>, now: Timestamp) -> Self {
         Self { engine, now }
     }
 
@@ -111,7 +111,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         stored_at: Option<Timestamp>,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
-        block_on(self.engine.load(key, self.now, stored_at, || async { load() }))
+        block_on(self.engine.load(&Here, key, self.now, stored_at, async || load()))
     }
 
     /// See [`DiskBackedCache::get_many`](crate::DiskBackedCache::get_many).
@@ -197,7 +197,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         mut update: impl FnMut(Option<&T>) -> Option<V>,
     ) -> Result<Option<Arc<T>>, Error> {
         let decide = |there: Option<Arc<T>>| update(there.as_deref()).map(Into::into);
-        block_on(self.engine.update_with(key, self.now, decide))
+        block_on(self.engine.update_with(&Here, key, self.now, decide))
     }
 
     /// See [`DiskBackedCache::take`](crate::DiskBackedCache::take).
@@ -300,7 +300,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
 }
 
 /// What a load answers whose loader cannot fail.
-pub(super) fn infallibly<T>(loaded: Result<T, LoadError<Infallible>>) -> Result<T, Error> {
+pub(crate) fn infallibly<T>(loaded: Result<T, LoadError<Infallible>>) -> Result<T, Error> {
     loaded.map_err(|error| match error {
         LoadError::Cache(error) => error,
         LoadError::Load(never) => match *never {},

@@ -1,9 +1,12 @@
 //! Loads at moments that no thread could choose: polled by hand.
 
 use super::DiskBackedCache;
+use crate::engine::{Here, Place};
 use crate::error::{Error, LoadError};
+use crate::sync::Mutex;
 use crate::time::Timestamp;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -31,10 +34,10 @@ impl Source {
 }
 
 fn load<'a>(cache: &'a Cache, source: &'a Source) -> impl Future<Output = Answer> + 'a {
-    cache.engine.load("a", Timestamp::default(), None, || source.load())
+    cache.engine.load(&Here, "a", Timestamp::default(), None, || source.load())
 }
 
-fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -67,7 +70,7 @@ fn who_waits_shares_the_error_and_who_comes_later_loads() {
     let (cache, source) = (cache(), Source::default());
     let (mut leads, mut waits) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
     let own = || async { "8".parse::<u32>() };
-    let mut other = pin!(cache.engine.load("a", Timestamp::default(), None, own));
+    let mut other = pin!(cache.engine.load(&Here, "a", Timestamp::default(), None, own));
     assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
     assert!(poll(other.as_mut()).is_pending());
     source.answer.set(Some(Err("gone")));
@@ -97,6 +100,82 @@ fn one_of_those_who_wait_takes_over_a_load_that_was_given_up() {
     let loaded = ready(poll(second)).unwrap();
     assert!(Arc::ptr_eq(&loaded, &ready(poll(first)).unwrap()));
     assert_eq!(source.calls.get(), 2);
+}
+
+/// Keeps the parts of operations until the test wants them done.
+#[derive(Default)]
+struct Later(RefCell<VecDeque<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Later {
+    /// Does the next part, as somebody who does not care who wants it.
+    fn go_on(&self) {
+        let mut part = self.0.borrow_mut().pop_front().unwrap();
+        ready(poll(part.as_mut()));
+    }
+}
+
+impl Place for Later {
+    fn run<R: Send + 'static>(
+        &self,
+        part: impl Future<Output = R> + Send + 'static,
+    ) -> impl Future<Output = R> + Send {
+        let answer = Arc::new(Mutex::new(None));
+        let done = Arc::clone(&answer);
+        self.0.borrow_mut().push_back(Box::pin(async move {
+            let answer = part.await;
+            *done.lock() = Some(answer);
+        }));
+        poll_fn(move |_| answer.lock().take().map_or(Poll::Pending, Poll::Ready))
+    }
+}
+
+/// What was loaded is stored, though nobody waits for it any more; and it still knows what overtakes it.
+// rule: L2, L5
+#[test]
+fn a_write_wins_over_a_load_whose_caller_has_gone() {
+    let put: fn(&Cache) -> Result<(), Error> = |cache| cache.put("a", 1);
+    let delete: fn(&Cache) -> Result<(), Error> = |cache| cache.delete("a").map(drop);
+    let nothing: fn(&Cache) -> Result<(), Error> = |_| Ok(());
+    for (write, left) in [(put, Some(1)), (delete, None), (nothing, Some(7))] {
+        let (cache, source, later) = (cache(), Source::default(), Later::default());
+        let ask = || cache.engine.load(&later, "a", Timestamp::default(), None, || source.load());
+        let (mut leads, mut waits) = (Box::pin(ask()), pin!(ask()));
+        assert!(poll(leads.as_mut()).is_pending());
+        later.go_on();
+        source.answer.set(Some(Ok(7)));
+        assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+        drop(leads);
+        assert!(poll(waits.as_mut()).is_pending(), "it is about to be stored");
+        write(&cache).unwrap();
+        later.go_on();
+        assert_eq!(*ready(poll(waits)).unwrap(), 7);
+        assert_eq!(cache.get("a").unwrap().as_deref(), left.as_ref());
+        assert_eq!(source.calls.get(), 1);
+    }
+}
+
+// rule: W4
+#[test]
+fn an_update_that_is_given_up_before_it_is_stored_changes_nothing() {
+    let (cache, later) = (cache(), Later::default());
+    cache.put("a", 1).unwrap();
+    let add = |there: Option<Arc<u32>>| there.map(|there| Arc::new(*there + 1));
+    let mut updates = Box::pin(cache.engine.update_with(&later, "a", Timestamp::default(), add));
+    assert!(poll(updates.as_mut()).is_pending());
+    later.go_on();
+    drop(updates);
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some(&1));
+    // Somebody else is faster between the look and the write.
+    let mut updates = pin!(cache.engine.update_with(&later, "a", Timestamp::default(), add));
+    assert!(poll(updates.as_mut()).is_pending());
+    later.go_on();
+    cache.put("a", 5).unwrap();
+    for _ in 0..3 {
+        assert!(poll(updates.as_mut()).is_pending());
+        later.go_on();
+    }
+    assert_eq!(ready(poll(updates)).unwrap().as_deref(), Some(&6));
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some(&6));
 }
 
 // rule: L5

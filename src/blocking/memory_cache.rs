@@ -42,7 +42,7 @@ struct Shared<V> {
     memory: Memory<V>,
     options: Options,
     counters: Counters,
-    flights: Flights<V>,
+    flights: Arc<Flights<V>>,
 }
 
 impl<V> MemoryCache<V> {
@@ -305,7 +305,7 @@ impl<V> MemoryCacheBuilder<V> {
         // An object's own TTL takes the place of the cache's.
         options.lifetimes.memory_alone = i64::MAX;
         let (memory, counters) = (Memory::new(&options), Counters::default());
-        let shared = Shared { memory, options, counters, flights: Flights::default() };
+        let shared = Shared { memory, options, counters, flights: Arc::default() };
         Ok(MemoryCache { shared: Arc::new(shared) })
     }
 }

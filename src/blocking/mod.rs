@@ -13,6 +13,8 @@ mod upkeep;
 mod loads;
 
 pub use at::At;
+#[cfg(feature = "future")]
+pub(crate) use at::infallibly;
 pub use builder::Builder;
 pub use groups::{Scan, ScanKeys, ScanValues};
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
@@ -56,9 +58,9 @@ use std::time::Duration;
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
 pub struct DiskBackedCache<T: Cacheable, S: Store = SqliteStore> {
-    engine: Arc<Engine<T, S>>,
+    pub(crate) engine: Arc<Engine<T, S>>,
     /// Closes the cache when the last clone goes.
-    guard: Arc<Guard<T, S>>,
+    pub(crate) guard: Arc<Guard<T, S>>,
 }
 
 impl<T: Cacheable> DiskBackedCache<T> {

@@ -7,18 +7,47 @@ use super::judge::{Bad, Live, Upgrade};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::key;
-use crate::memory::{Promotion, ReadEnd, Seen};
+use crate::memory::{AsOf, Promotion, ReadEnd, Seen};
 use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
 use std::sync::Arc;
+#[cfg(feature = "future")]
+use {
+    super::upkeep::PENDING,
+    crate::memory::{Answer, Asked, Purpose},
+    crate::row::LARGEST_KEPT,
+    crate::time::coarse,
+};
 
 /// A row that was found.
 struct Found {
     row: Row,
     /// Whether it is one that memory keeps.
     kept: bool,
+}
+
+/// What the first part of a get came to.
+#[cfg(feature = "future")]
+pub(crate) enum Begun<T> {
+    Ended(Option<Arc<T>>),
+    /// A small row, which is to be decoded.
+    Row(Undecoded),
+}
+
+/// A row that was found, and what was seen before it was read.
+#[cfg(feature = "future")]
+pub(crate) struct Undecoded {
+    seen: Seen,
+    found: Found,
+}
+
+/// What is to be done where memory has no answer by itself.
+enum Disk<T> {
+    Answer(Result<Arc<T>, Missing>),
+    Ask(AsOf),
 }
 
 /// How an attempt to answer ended.
@@ -49,22 +78,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Result<Arc<T>, Missing>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        match self.settle(key, || self.memory.hit(key, || Some(now))).await {
-            Settled::Row => {
-                if let Some(value) = self.trusted_hit(key, now).await? {
-                    event!(key, Memory, "hit");
-                    return Ok(Ok(value));
-                }
-            }
-            Settled::Hit(value) => {
-                event!(key, Memory, "hit");
-                return Ok(Ok(value));
-            }
-            Settled::Hidden => return Ok(Err(self.miss(key, "expired", None))),
-        }
-        let keeps_rows = self.options.row_cache_bytes > 0;
-        let others = || if keeps_rows { self.store.others_commits() } else { None };
-        let as_of = self.memory.as_of(others);
+        let as_of = match self.ask_memory(key, now).await? {
+            Disk::Answer(answer) => return Ok(answer),
+            Disk::Ask(as_of) => as_of,
+        };
         let mut asks_rows = true;
         let answer = loop {
             let (seen, kept) = self.memory.begin_read(key, as_of);
@@ -86,6 +103,90 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         self.relieve().await;
         Ok(answer)
+    }
+
+    /// Answers from what memory has but a hit did not dare to answer.
+    async fn ask_memory(&self, key: &str, now: Timestamp) -> Result<Disk<T>, Error> {
+        match self.settle(key, || self.memory.hit(key, || Some(now))).await {
+            Settled::Row => {
+                if let Some(value) = self.trusted_hit(key, now).await? {
+                    event!(key, Memory, "hit");
+                    return Ok(Disk::Answer(Ok(value)));
+                }
+            }
+            Settled::Hit(value) => {
+                event!(key, Memory, "hit");
+                return Ok(Disk::Answer(Ok(value)));
+            }
+            Settled::Hidden => return Ok(Disk::Answer(Err(self.miss(key, "expired", None)))),
+        }
+        let keeps_rows = self.options.row_cache_bytes > 0;
+        let others = || if keeps_rows { self.store.others_commits() } else { None };
+        Ok(Disk::Ask(self.memory.as_of(others)))
+    }
+
+    /// The first part of a get of a row that memory keeps, if it can be had without any I/O, and a hit can
+    /// be told from it.
+    #[cfg(feature = "future")]
+    pub fn kept(&self, key: &str, now: Timestamp) -> Option<Undecoded> {
+        let _operation = self.lifecycle.enter().ok()?;
+        let asked = Asked { now, purpose: Purpose::Peek, fresh: true };
+        let needs_more = self.options.row_cache_bytes == 0
+            || self.memory.pending() > PENDING
+            || !self.trust.holds(coarse())
+            || (self.buffer.is_some() && self.memory.unwritten(key).is_some())
+            || !matches!(self.memory.copy(key, asked), Answer::None);
+        if needs_more {
+            return None;
+        }
+        let as_of = self.memory.as_of(|| self.store.known_commits());
+        let (seen, kept) = self.memory.begin_read(key, as_of);
+        Some(Undecoded { seen, found: Found { row: kept?, kept: true } })
+    }
+
+    /// The first part of a get: all but the decoding of a small row, which the caller does.
+    #[cfg(feature = "future")]
+    pub async fn begin_get(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
+        key::check(key)?;
+        let _operation = self.lifecycle.enter()?;
+        let as_of = match self.ask_memory(key, now).await? {
+            Disk::Answer(answer) => return Ok(Begun::Ended(answer.ok())),
+            Disk::Ask(as_of) => as_of,
+        };
+        self.relieve().await;
+        let (seen, kept) = self.memory.begin_read(key, as_of);
+        let found = match kept {
+            Some(row) => Some(Found { row, kept: true }),
+            None => self.store.read(key).await?.map(|row| Found { row, kept: false }),
+        };
+        match found {
+            Some(found) if found.row.value.len() <= LARGEST_KEPT => {
+                Ok(Begun::Row(Undecoded { seen, found }))
+            }
+            Some(found) => match self.answer_from(key, seen, found, now).await {
+                Attempt::Answer(answer) => Ok(Begun::Ended(answer.ok())),
+                Attempt::Again => self.get(key, now).await.map(Begun::Ended),
+            },
+            None => {
+                self.drop_expired_copy(key, now);
+                self.miss(key, "miss", None);
+                Ok(Begun::Ended(None))
+            }
+        }
+    }
+
+    /// The second part, without any I/O. `None` is no answer: the row is not to be taken as it is, and
+    /// [`get`](Self::get) does what is to be done.
+    #[cfg(feature = "future")]
+    pub fn end_get(&self, key: &str, undecoded: Undecoded, now: Timestamp) -> Option<Arc<T>> {
+        let _operation = self.lifecycle.enter().ok()?;
+        let Undecoded { seen, found: Found { row, kept } } = undecoded;
+        let value = self.judge_current(key, &seen, &row, now)?;
+        let promoted = self.options.fits_memory(row.meta.size).then(|| Arc::clone(&value));
+        let found = promotion(&row.meta, promoted);
+        let found = Promotion { row: (!kept).then_some(row), ..found };
+        self.note_hit(key, seen, found, now).ok()?;
+        Some(value)
     }
 
     fn miss(&self, key: &str, outcome: &str, left: Option<i64>) -> Missing {
@@ -136,19 +237,33 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         value: Arc<T>,
         now: Timestamp,
     ) -> Attempt<T> {
+        match self.note_hit(key, seen, found, now) {
+            Ok(()) => return Attempt::Answer(Ok(value)),
+            Err(None) => {}
+            Err(Some(gate)) => gate.opened().await,
+        }
+        Attempt::Again
+    }
+
+    /// Touches the row that was found, and lets memory hold what it may. Or says what must be waited for
+    /// before it is read again, if anything.
+    fn note_hit(
+        &self,
+        key: &str,
+        seen: Seen,
+        found: Promotion<T>,
+        now: Timestamp,
+    ) -> Result<(), Option<Arc<Gate>>> {
         match self.memory.end_read(key, seen, found, now) {
             ReadEnd::Done { evicted, expired_copy } => {
                 self.counters.disk_hits.add(1);
                 self.counters.memory_evictions.add(evicted);
                 self.counters.memory_expirations.add(u64::from(expired_copy));
                 event!(key, Disk, "hit");
-                Attempt::Answer(Ok(value))
+                Ok(())
             }
-            ReadEnd::Again => Attempt::Again,
-            ReadEnd::Wait(gate) => {
-                gate.opened().await;
-                Attempt::Again
-            }
+            ReadEnd::Again => Err(None),
+            ReadEnd::Wait(gate) => Err(Some(gate)),
         }
     }
 

@@ -91,6 +91,22 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
+    /// The object of a row that can be read as it is.
+    #[cfg(feature = "future")]
+    pub(super) fn judge_current(
+        &self,
+        key: &str,
+        seen: &Seen,
+        row: &Row,
+        now: Timestamp,
+    ) -> Option<Arc<T>> {
+        let recency = || self.recency(key, seen, &row.meta);
+        let (_, compatibility) = self.judge_meta(&row.meta, recency, now).ok()?;
+        let is_sound = row.intact && codec::is_known(row.meta.codec);
+        let decodes = is_sound && compatibility == Compatibility::Current;
+        decodes.then(|| codec::decode(row.meta.codec, &row.value).ok())?.map(Arc::new)
+    }
+
     /// Judges a row and makes its object.
     pub(super) fn judge(
         &self,

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::events::event;
 use super::get::Missing;
+use super::place::Place;
 use super::put::Unless;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
@@ -12,24 +13,26 @@ use crate::memory::Seen;
 use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
-use std::future::Future;
 use std::sync::Arc;
+
+/// What was looked for and not found.
+struct Gap {
+    missing: Missing,
+    /// For puts that wait.
+    seen: Option<Seen>,
+}
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers what [`hit`](Self::hit) did not: from disk, from a load that is under way, or from a load
     /// of its own, which is stored as of `stored_at`, or of the time when it has ended.
-    pub async fn load<V, E, F>(
-        &self,
+    pub async fn load<V: Into<Arc<T>>, E: Any + Send + Sync>(
+        self: &Arc<Self>,
+        place: &impl Place,
         key: &str,
         now: Timestamp,
         stored_at: Option<Timestamp>,
-        loader: impl FnOnce() -> F,
-    ) -> Result<Arc<T>, LoadError<E>>
-    where
-        V: Into<Arc<T>>,
-        E: Any + Send + Sync,
-        F: Future<Output = Result<V, E>>,
-    {
+        loader: impl AsyncFnOnce() -> Result<V, E>,
+    ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
         let lead = match self.flights.board(key).await? {
             Boarding::Lead(lead) => lead,
@@ -47,15 +50,40 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 return Err(LoadError::Load(error));
             }
         };
-        match self.find(key, now).await? {
+        let (engine, asked) = (Arc::clone(self), lead.key().clone());
+        let gap = match place.run(async move { engine.look_for(&asked, now).await }).await? {
             Ok(value) => {
                 lead.land(Outcome::Found(Arc::clone(&value)));
+                return Ok(value);
+            }
+            Err(gap) => gap,
+        };
+        match lead.run(async { loader().await }).await {
+            Ok(value) => {
+                let value = value.into();
+                self.counters.loads.add(1);
+                let stored_at = stored_at.unwrap_or_else(|| self.now());
+                let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
+                place.run(async move { engine.land(lead, gap, loaded, stored_at).await }).await;
                 Ok(value)
             }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.counters.load_failures.add(1);
+                event!(key, Disk, "load failed");
+                lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
+                Err(LoadError::Load(error))
+            }
+        }
+    }
+
+    /// A get, and what must be known to store something where it finds nothing.
+    async fn look_for(&self, key: &str, now: Timestamp) -> Result<Result<Arc<T>, Gap>, Error> {
+        match self.find(key, now).await? {
+            Ok(value) => Ok(Ok(value)),
             Err(missing) => {
                 let seen = self.still_missing(key, missing).await?;
-                let loaded = lead.run(async { loader().await }).await;
-                self.land(key, lead, (missing, seen), stored_at, loaded).await
+                Ok(Err(Gap { missing, seen }))
             }
         }
     }
@@ -72,37 +100,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(row.is_none_or(|row| Some(row.revision) == missing.left).then_some(seen))
     }
 
-    /// Stores what was loaded, if it was, and tells those who wait.
-    async fn land<V: Into<Arc<T>>, E: Any + Send + Sync>(
-        &self,
-        key: &str,
-        lead: Lead<'_, T>,
-        (missing, seen): (Missing, Option<Seen>),
-        stored_at: Option<Timestamp>,
-        loaded: Result<V, E>,
-    ) -> Result<Arc<T>, LoadError<E>> {
-        match loaded {
-            Ok(value) => {
-                let value = value.into();
-                self.counters.loads.add(1);
-                let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
-                let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
-                let stored_at = stored_at.unwrap_or_else(|| self.now());
-                match self.fill(key, &value, stored_at, unless).await {
-                    Ok(()) => event!(key, Disk, "loaded"),
-                    Err(error) => warn_unstored(key, &error),
-                }
-                lead.land(Outcome::Loaded(Arc::clone(&value)));
-                Ok(value)
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                self.counters.load_failures.add(1);
-                event!(key, Disk, "load failed");
-                lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
-                Err(LoadError::Load(error))
-            }
+    /// Stores what was loaded, if it can be, and tells those who wait.
+    async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, stored_at: Timestamp) {
+        let Gap { missing, seen } = gap;
+        let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
+        let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
+        match self.fill(lead.key(), &value, stored_at, unless).await {
+            Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
+            Err(error) => warn_unstored(lead.key(), &error),
         }
+        lead.land(Outcome::Loaded(value));
     }
 }
 

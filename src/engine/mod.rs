@@ -14,6 +14,7 @@ mod load;
 mod look;
 mod mend;
 mod open;
+mod place;
 mod put;
 mod remove;
 mod repair;
@@ -26,7 +27,12 @@ mod upkeep;
 mod verify;
 mod write;
 
+#[cfg(feature = "future")]
+pub(crate) use get::Begun;
 pub(crate) use open::Guard;
+pub(crate) use place::Here;
+#[cfg(any(test, feature = "future"))]
+pub(crate) use place::Place;
 pub use repair::Repaired;
 pub(crate) use scan::Scanning;
 pub use verify::Report;
@@ -67,7 +73,7 @@ pub(crate) struct Engine<T, S> {
     /// The newest usage the store told, for statistics.
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
-    flights: Flights<T>,
+    flights: Arc<Flights<T>>,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,

@@ -6,9 +6,10 @@ use super::close::Lifecycle;
 use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
-use crate::flight::Flights;
 use crate::memory::Memory;
 use crate::options::{Access, Durability, OnCorruption, Options};
+#[cfg(feature = "future")]
+use crate::pool::Pool;
 use crate::stats::Counters;
 use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
@@ -17,19 +18,49 @@ use crate::sync::{Mutex, block_on, thread};
 use semver::Version;
 use std::any::Any;
 use std::path::Path;
+#[cfg(feature = "future")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// What all clones of a handle share. Dropping it closes the cache.
 pub(crate) struct Guard<T: Cacheable, S: Store> {
     pub engine: Arc<Engine<T, S>>,
+    /// Once there was an asynchronous handle.
+    #[cfg(feature = "future")]
+    pool: OnceLock<Arc<Pool>>,
+}
+
+impl<T: Cacheable, S: Store> Guard<T, S> {
+    fn new(engine: Arc<Engine<T, S>>) -> Self {
+        Self {
+            engine,
+            #[cfg(feature = "future")]
+            pool: OnceLock::new(),
+        }
+    }
+
+    /// The threads that do what asynchronous handles want. From now on they close the cache, too, because
+    /// whoever drops the last handle may have to go on at once.
+    #[cfg(feature = "future")]
+    pub fn pool(&self) -> &Arc<Pool> {
+        self.pool.get_or_init(Pool::new)
+    }
 }
 
 impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
     fn drop(&mut self) {
-        if let Err(error) = block_on(self.engine.close()) {
-            tracing::warn!(%error, "the cache could not be closed completely");
+        let engine = Arc::clone(&self.engine);
+        let close = async move || {
+            if let Err(error) = engine.close().await {
+                tracing::warn!(%error, "the cache could not be closed completely");
+            }
+        };
+        #[cfg(feature = "future")]
+        if let Some(pool) = self.pool.get() {
+            return drop(pool.run(close));
         }
+        block_on(close());
     }
 }
 
@@ -106,7 +137,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
             file.look_after(Arc::downgrade(&ward), interval(engine.options.recency_lag))?;
         }
         let collection = engine.options.collection.clone();
-        let guard = Arc::new(Self { engine });
+        let guard = Arc::new(Self::new(engine));
         let weak: Weak<Self> = Arc::downgrade(&guard);
         open.insert(collection, weak);
         Ok(guard)
@@ -166,7 +197,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             counters: Counters::default(),
             usage: Mutex::new(Usage::default()),
             lifecycle: Lifecycle::default(),
-            flights: Flights::default(),
+            flights: Arc::default(),
             trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),

@@ -5,6 +5,7 @@
 
 use super::Engine;
 use super::events::event;
+use super::place::{Here, Place};
 use super::put::Unless;
 use crate::cacheable::Cacheable;
 use crate::entry::Revision;
@@ -26,31 +27,36 @@ struct Seen<T> {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Stores `value` if there is no live entry. Says whether it did.
     pub async fn put_if_absent(
-        &self,
+        self: &Arc<Self>,
         key: &str,
         value: Arc<T>,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let decide = |there: Option<Arc<T>>| there.is_none().then(|| Arc::clone(&value));
-        self.update_with(key, now, decide).await.map(|stored| stored.is_some())
+        self.update_with(&Here, key, now, decide).await.map(|stored| stored.is_some())
     }
 
     /// Stores what `decide` makes of what is there, and answers with it. It is asked again if somebody
     /// else was faster.
     pub async fn update_with(
-        &self,
+        self: &Arc<Self>,
+        place: &impl Place,
         key: &str,
         now: Timestamp,
         mut decide: impl FnMut(Option<Arc<T>>) -> Option<Arc<T>>,
     ) -> Result<Option<Arc<T>>, Error> {
         key::check(key)?;
+        let key = Key::from(key);
         loop {
-            let seen = self.see(key, now).await?;
+            let (engine, asked) = (Arc::clone(self), key.clone());
+            let seen = place.run(async move { engine.see(&asked, now).await }).await?;
             // User code: nothing is locked, and `close` does not wait for it.
             let Some(value) = decide(seen.value) else { return Ok(None) };
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
             let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
-            if self.put_unless(key, &value, now, unless).await? {
+            let (engine, key, new) = (Arc::clone(self), key.clone(), Arc::clone(&value));
+            let put = async move { engine.put_unless(&key, &new, now, unless).await };
+            if place.run(put).await? {
                 return Ok(Some(value));
             }
         }

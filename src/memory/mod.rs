@@ -28,7 +28,7 @@ mod write;
 
 pub(crate) use audit::{Found, RowFacts};
 pub(crate) use doubt::{Answer, Asked, Purpose};
-pub(crate) use read::{AllSeen, Promotion, ReadEnd, Seen};
+pub(crate) use read::{AllSeen, AsOf, Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::NewSlot;
 pub(crate) use unwritten::Unwritten;

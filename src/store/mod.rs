@@ -28,6 +28,13 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn others_commits(&self) -> Option<i64>;
 
+    /// The same, only if it is known without a look at the file or any waiting.
+    #[cfg(feature = "future")]
+    #[doc(hidden)]
+    fn known_commits(&self) -> Option<i64> {
+        None
+    }
+
     /// The same for copies in memory, which live where no rows are kept too: counted `at_most` so long ago.
     /// `None` if it cannot be told without waiting.
     #[doc(hidden)]

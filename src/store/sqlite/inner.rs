@@ -132,6 +132,17 @@ impl FileInner {
         self.count_others(allowed).map(|count| count.commits)
     }
 
+    /// The same, if it is known.
+    #[cfg(feature = "future")]
+    pub fn known_commits(&self, staleness: Duration) -> Option<i64> {
+        let closed = self.closed.load(Ordering::Acquire);
+        if !self.has_others() {
+            return Some(closed);
+        }
+        let known = self.writers.others.known(&self.writers, self.allowed(staleness))?;
+        Some(known.wrapping_add(closed))
+    }
+
     /// The same for whom it makes no difference whether snapshots are kept.
     pub fn count_others(&self, at_most: Duration) -> Option<Count> {
         let closed = self.closed.load(Ordering::Acquire);

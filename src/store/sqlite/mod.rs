@@ -73,6 +73,11 @@ impl Store for SqliteStore {
         self.file.read().as_ref()?.others_commits(self.staleness)
     }
 
+    #[cfg(feature = "future")]
+    fn known_commits(&self) -> Option<i64> {
+        self.file.read().as_ref()?.known_commits(self.staleness)
+    }
+
     fn count_others(&self, at_most: Duration) -> Option<Count> {
         self.file.read().as_ref()?.count_others(at_most)
     }

@@ -58,6 +58,16 @@ impl Others {
         Some(Ok(Count { commits, age: taken.elapsed() }))
     }
 
+    /// The same, if it is known and nobody counts just now.
+    #[cfg(feature = "future")]
+    pub fn known(&self, writers: &Writers, at_most: Duration) -> Option<i64> {
+        let mut known = self.0.try_lock()?;
+        let known = known.as_mut()?;
+        known.wanted = true;
+        let is_new = known.counted.taken.elapsed() < at_most;
+        (is_new && known.own_commits == writers.commits()).then_some(known.counted.commits)
+    }
+
     /// Counts inside a transaction that writes, if anybody asked since the last time. While it lasts no
     /// other process commits, so the count still holds when it ends.
     pub fn count_within(&self, transaction: &Connection) -> rusqlite::Result<Option<Counted>> {

@@ -1,0 +1,232 @@
+//! Threads for work that may block: few for each cache, each of which does much before it rests.
+//!
+//! Work is a future that is owned here from its beginning to its end, whatever becomes of whoever wants its
+//! result. It is polled by one thread after the other. If it has to wait for other work it is put aside and
+//! keeps no thread; so a thousand writers join the line for a commit at once, and one thread commits for
+//! all of them. The threads come from a process-wide reserve (the crate `blocking`) and go back to it.
+
+use crate::sync::{self, Crew, Mutex};
+use async_task::{Builder, Runnable, Task};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+/// The work of one cache, and how many threads do it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    queue: Mutex<Queue>,
+    /// At most so many threads, not counting those that wait.
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    ready: VecDeque<Runnable>,
+    threads: usize,
+}
+
+/// As many threads as can run at once, but so few that their connections do not keep too many pages, and
+/// so many that a few slow reads keep nobody waiting.
+const THREADS: std::ops::RangeInclusive<usize> = 4..=16;
+
+impl Queue {
+    /// Counts another thread in, if there is work for one.
+    fn takes_another(&mut self, most: usize) -> bool {
+        let takes = self.threads < most && !self.ready.is_empty();
+        self.threads += usize::from(takes);
+        takes
+    }
+}
+
+impl Pool {
+    pub fn new() -> Arc<Self> {
+        let at_once = thread::available_parallelism().map_or(1, usize::from);
+        Self::of(at_once.clamp(*THREADS.start(), *THREADS.end()))
+    }
+
+    fn of(most: usize) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::default(), most })
+    }
+
+    /// Has `work` done, also if the answer is dropped. A panic in it goes on in whoever awaits the answer.
+    pub fn run<R, F>(self: &Arc<Self>, work: impl FnOnce() -> F + Send + 'static) -> Job<R>
+    where
+        R: Send + 'static,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let work = async move { Output(Some(work().await)) };
+        let pool = Arc::clone(self);
+        // What was begun comes before what was not: others wait for it, or share its commit.
+        let go_on = move |work| pool.push(|ready| ready.push_front(work));
+        let (begin, task) = Builder::new().propagate_panic(true).spawn(|()| work, go_on);
+        self.push(|ready| ready.push_back(begin));
+        Job(Some(task))
+    }
+
+    fn push(self: &Arc<Self>, push: impl FnOnce(&mut VecDeque<Runnable>)) {
+        let mut queue = self.queue.lock();
+        push(&mut queue.ready);
+        let takes = queue.takes_another(self.most);
+        drop(queue);
+        if takes {
+            self.take_another();
+        }
+    }
+
+    fn take_another(self: &Arc<Self>) {
+        let pool = Arc::clone(self);
+        sync::unblock(move || {
+            let crew = Arc::clone(&pool);
+            sync::work_for(crew, || {
+                while let Some(work) = pool.next() {
+                    work.run();
+                }
+            });
+        });
+    }
+
+    /// What the thread that asks is to do next. If there is nothing, or it is one too many, it rests.
+    fn next(&self) -> Option<Runnable> {
+        let mut queue = self.queue.lock();
+        let next = if queue.threads > self.most { None } else { queue.ready.pop_front() };
+        queue.threads -= usize::from(next.is_none());
+        next
+    }
+}
+
+impl Crew for Pool {
+    fn leave(self: Arc<Self>) {
+        let mut queue = self.queue.lock();
+        queue.threads -= 1;
+        let takes = queue.takes_another(self.most);
+        drop(queue);
+        if takes {
+            self.take_another();
+        }
+    }
+
+    fn come_back(&self) {
+        self.queue.lock().threads += 1;
+    }
+}
+
+/// The answer to some work, which is done whether anybody waits for it or not.
+#[must_use = "work is done anyway, but its answer is worth a look"]
+pub(crate) struct Job<R>(Option<Task<Output<R>>>);
+
+impl<R> Future for Job<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        // There is a task until this is dropped, and a task answers once.
+        let Some(task) = &mut self.0 else { return Poll::Pending };
+        ready!(Pin::new(task).poll(context)).0.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<R> Drop for Job<R> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.detach();
+        }
+    }
+}
+
+/// An answer. One that nobody takes is dropped where a panic of its `Drop` would end the process.
+struct Output<R>(Option<R>);
+
+impl<R> Drop for Output<R> {
+    fn drop(&mut self) {
+        if let Some(unwanted) = self.0.take() {
+            // It was reported by the hook of panics; there is nobody else to be told.
+            let _panic = catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
+        }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+mod models;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+    use crate::sync::block_on;
+    use std::panic::panic_any;
+    use std::sync::Barrier;
+
+    #[test]
+    fn work_that_waits_keeps_no_thread() {
+        let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
+        let (waits, opens) = (Arc::clone(&gate), gate);
+        let waiting = pool.run(async move || waits.opened().await);
+        let opening = pool.run(async move || opens.open());
+        block_on(async { (waiting.await, opening.await) });
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_stood_in_for() {
+        let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
+        for _ in 0..3 {
+            let (waits, gate) = (Arc::clone(&gate), Arc::clone(&gate));
+            let waiting = pool.run(async move || block_on(waits.opened()));
+            let opening = pool.run(async move || gate.open());
+            block_on(async { (waiting.await, opening.await) });
+        }
+    }
+
+    #[test]
+    fn as_many_threads_as_there_may_be_work_at_once() {
+        let (pool, all) = (Pool::of(3), Arc::new(Barrier::new(3)));
+        let meet = |_| {
+            let all = Arc::clone(&all);
+            pool.run(async move || all.wait().is_leader())
+        };
+        let jobs: Vec<_> = (0..30).map(meet).collect();
+        let leaders = jobs.into_iter().map(block_on).filter(|leads| *leads);
+        assert_eq!(leaders.count(), 10);
+    }
+
+    #[test]
+    fn threads_rest_when_there_is_no_work() {
+        let pool = Pool::of(2);
+        for round in 0..100 {
+            assert_eq!(block_on(pool.run(async move || { round })), round);
+        }
+        while pool.queue.lock().threads > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_panic_goes_on_in_whoever_awaits_and_work_goes_on() {
+        let pool = Pool::of(1);
+        let panics = pool.run(async || -> () { panic_any(7) });
+        drop(pool.run(async || -> () { panic_any(8) }));
+        let caught = catch_unwind(AssertUnwindSafe(|| block_on(panics))).unwrap_err();
+        assert_eq!(caught.downcast_ref(), Some(&7));
+        assert_eq!(block_on(pool.run(async || { 9 })), 9);
+    }
+
+    #[test]
+    fn what_is_dropped_is_done_and_may_panic_when_its_answer_goes() {
+        struct Fragile(Arc<Gate>);
+
+        impl Drop for Fragile {
+            fn drop(&mut self) {
+                self.0.open();
+                panic!("it broke");
+            }
+        }
+
+        let (pool, gone) = (Pool::of(1), Arc::new(Gate::default()));
+        let fragile = Arc::clone(&gone);
+        drop(pool.run(async move || Fragile(fragile)));
+        block_on(gone.opened());
+        assert_eq!(block_on(pool.run(async || { 1 })), 1);
+    }
+}
