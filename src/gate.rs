@@ -42,7 +42,6 @@ impl Gate {
         .await;
     }
 
-    #[cfg(test)]
     pub fn is_open(&self) -> bool {
         self.waiting.lock().open
     }

@@ -91,6 +91,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         written.and(closed)
     }
 
+    /// The same where nobody waits for the answer.
+    pub(super) async fn close_unasked(&self) {
+        if let Err(error) = self.close().await {
+            tracing::warn!(%error, "the cache could not be closed completely");
+        }
+    }
+
+    /// Whether the store was let go of.
+    pub(super) fn is_released(&self) -> bool {
+        self.lifecycle.released.is_open()
+    }
+
     pub fn is_closed(&self) -> bool {
         !self.lifecycle.is_open()
     }

@@ -11,7 +11,7 @@ use crate::options::{Access, Durability, OnCorruption, Options};
 #[cfg(feature = "future")]
 use crate::pool::Pool;
 use crate::stats::Counters;
-use crate::store::sqlite::{CacheFile, Claimant, Opened, SqliteStore, Upkeep};
+use crate::store::sqlite::{CacheFile, Claimant, Known, Life, Opened, SqliteStore, Upkeep};
 use crate::store::{Store, Terms, Usage};
 use crate::sync::atomic::AtomicI64;
 use crate::sync::{Mutex, block_on, thread};
@@ -51,11 +51,7 @@ impl<T: Cacheable, S: Store> Guard<T, S> {
 impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
     fn drop(&mut self) {
         let engine = Arc::clone(&self.engine);
-        let close = async move || {
-            if let Err(error) = engine.close().await {
-                tracing::warn!(%error, "the cache could not be closed completely");
-            }
-        };
+        let close = async move || engine.close_unasked().await;
         #[cfg(feature = "future")]
         if let Some(pool) = self.pool.get() {
             return drop(pool.run(close));
@@ -105,16 +101,24 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         }
     }
 
-    /// Opens the collection that `options` name, or joins whoever has it open in this process.
+    /// Opens the collection that `options` name, or joins whoever has it open in this process. One that
+    /// still closes has puts to commit, which must not come after those that are to follow.
     pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
         file.check(options.access)?;
         let (type_name, version) = (T::type_name(), T::schema_version());
         // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
         let other;
         let mut open = file.collections();
-        other = open.get(&options.collection).and_then(Weak::upgrade);
+        let known = open.get(&options.collection);
+        let life = known.and_then(|known| known.life.upgrade()).filter(|life| !life.is_over());
+        other = known.and_then(|known| known.handle.upgrade());
         if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
             return join(Arc::clone(other), &options);
+        }
+        if let Some(life) = life {
+            drop(open);
+            life.end();
+            return Self::open(file, options);
         }
         let terms = Terms {
             limits: options.disk,
@@ -138,8 +142,8 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         }
         let collection = engine.options.collection.clone();
         let guard = Arc::new(Self::new(engine));
-        let weak: Weak<Self> = Arc::downgrade(&guard);
-        open.insert(collection, weak);
+        let (handle, life) = (Arc::downgrade(&guard), Arc::downgrade(&guard.engine));
+        open.insert(collection, Known { handle, life });
         Ok(guard)
     }
 }
@@ -147,6 +151,16 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
 impl<T: Cacheable, S: Store> Opened for Guard<T, S> {
     fn is_closed(&self) -> bool {
         self.engine.is_closed()
+    }
+}
+
+impl<T: Cacheable, S: Store> Life for Engine<T, S> {
+    fn is_over(&self) -> bool {
+        self.is_released()
+    }
+
+    fn end(&self) {
+        block_on(self.close_unasked());
     }
 }
 

@@ -36,6 +36,33 @@ fn the_last_handle_has_the_cache_closed() {
     });
 }
 
+/// The handle before had puts to commit. They came after those of the next one, and an older value was there
+/// in the end.
+// rule: A7, O27
+#[test]
+fn who_opens_a_collection_that_still_closes_comes_after_it() {
+    on_both(|| async {
+        let (max_delay, max_bytes) = (Duration::from_secs(3_600), 1_000);
+        let durability = Durability::Buffered { max_delay, max_bytes };
+        let place = Place::new();
+        let open = || DiskBackedCache::<u32>::builder().durability(durability);
+        for number in 0..100 {
+            let cache = open().open_async(place.path()).await.unwrap();
+            cache.put("a", number).await.unwrap();
+            drop(cache);
+            let next = open().open(place.path()).unwrap();
+            assert_eq!(next.get("a").unwrap().as_deref(), Some(&number));
+            next.put("a", number + 1_000).unwrap();
+            next.flush().unwrap();
+            let next = next.into_async();
+            drop(next.clone());
+            assert_eq!(next.get("a").await.unwrap().as_deref(), Some(&(number + 1_000)));
+            next.blocking().evict_memory();
+            assert_eq!(next.get("a").await.unwrap().as_deref(), Some(&(number + 1_000)));
+        }
+    });
+}
+
 // rule: A4, A7
 #[test]
 fn what_was_begun_ends_before_the_cache_is_closed() {

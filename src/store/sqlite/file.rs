@@ -1,7 +1,7 @@
 //! Files that several collections share, and which of them this process has open.
 
 use super::background::Upkeep;
-use super::inner::{FileInner, Opened};
+use super::inner::{FileInner, Known};
 use super::{access, aside, fault, open};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Access, OnCorruption};
@@ -156,9 +156,9 @@ impl CacheFile {
         Err(fault::located(Error::new(ErrorKind::Conflict, message), self.path()))
     }
 
-    /// The collections that are open, by name. Locked while one is being opened, so that two
+    /// The collections that are open, or still closing, by name. Locked while one is being opened, so that two
     /// threads that open the same one get the same.
-    pub(crate) fn collections(&self) -> MutexGuard<'_, HashMap<String, Weak<dyn Opened>>> {
+    pub(crate) fn collections(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.inner.collections.lock()
     }
 

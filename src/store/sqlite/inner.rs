@@ -23,12 +23,27 @@ pub(super) struct FileInner {
     path: Option<PathBuf>,
     access: Access,
     writers: Writers,
-    pub(super) collections: Mutex<HashMap<String, Weak<dyn Opened>>>,
+    pub(super) collections: Mutex<HashMap<String, Known>>,
     pub(super) background: Background,
     /// How many handles were closed. One that closes may write while its successor reads already.
     closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
+}
+
+/// What a file knows of a collection that was opened in this process.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub handle: Weak<dyn Opened>,
+    pub life: Weak<dyn Life>,
+}
+
+/// The life of an opened collection, which may end after the last handle has gone.
+pub(crate) trait Life: Send + Sync {
+    fn is_over(&self) -> bool;
+
+    /// Ends it, if nobody else does, and returns when it is over.
+    fn end(&self);
 }
 
 /// A handle that a file knows its collection by, whatever type it caches.

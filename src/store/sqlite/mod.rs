@@ -30,7 +30,7 @@ mod writer;
 pub(crate) use background::Upkeep;
 pub(crate) use collection::Claimant;
 pub use file::CacheFile;
-pub(crate) use inner::Opened;
+pub(crate) use inner::{Known, Life, Opened};
 
 use super::{
     Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Most, Range, Scanned, Store,
