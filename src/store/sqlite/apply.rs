@@ -3,8 +3,7 @@
 use super::ledger::{Ledger, Totals};
 use super::row;
 use super::sql::Sql;
-use super::transaction::Transaction;
-use super::writer::Done;
+use super::writer::{Done, Exclusive};
 use crate::crash::{Point, point};
 use crate::entry::OwnTtl;
 use crate::key::Key;
@@ -55,8 +54,9 @@ pub(super) fn correct(
 }
 
 /// Removes all rows of the collection, as one change.
-pub(super) fn clear(connection: &Connection, sql: &Sql) -> rusqlite::Result<Cleared> {
-    let transaction = Transaction::immediate(connection)?;
+pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Cleared> {
+    let connection = writer.connection();
+    let transaction = writer.begin()?;
     let before = Totals::read(connection, sql.collection)?;
     let revision = before.revision.saturating_add(1);
     connection.prepare_cached(&sql.clear)?.execute([])?;

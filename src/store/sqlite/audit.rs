@@ -17,7 +17,7 @@ pub(super) fn audit(
     let transaction = if connection.is_readonly(rusqlite::MAIN_DB)? {
         Transaction::deferred(connection)?
     } else {
-        Transaction::immediate(connection)?
+        writer.begin()?
     };
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;

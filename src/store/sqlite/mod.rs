@@ -22,6 +22,7 @@ mod recognise;
 mod repair;
 mod row;
 mod session;
+mod settings;
 mod shrink;
 mod sql;
 mod transaction;
@@ -137,7 +138,7 @@ impl Store for SqliteStore {
     async fn clear(&self, terms: &Terms) -> Result<Cleared, Error> {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
-        apply::clear(writer.connection(), &self.sql).map_err(|error| file.error(error))
+        apply::clear(&writer, &self.sql).map_err(|error| file.error(error))
     }
 
     async fn usage(&self) -> Result<Usage, Error> {
@@ -181,7 +182,7 @@ impl Store for SqliteStore {
     async fn repair(&self, terms: &Terms) -> Result<Mended, Error> {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
-        repair::repair(writer.connection(), &self.sql).map_err(|error| file.error(error))
+        repair::repair(&writer, &self.sql).map_err(|error| file.error(error))
     }
 
     async fn shrink(&self, terms: &Terms) -> Result<u64, Error> {

@@ -4,7 +4,7 @@ use super::fault;
 use super::ledger::Totals;
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
-use super::transaction::Transaction;
+use super::writer::Exclusive;
 use crate::key::{self, Key};
 use crate::store::Mended;
 use rusqlite::config::DbConfig;
@@ -16,9 +16,10 @@ use std::collections::hash_map::Entry;
 const HIGHEST_REVISION: i64 = 1 << 62;
 
 /// One transaction; an error leaves everything as it was.
-pub(super) fn repair(connection: &Connection, sql: &Sql) -> rusqlite::Result<Mended> {
+pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mended> {
+    let connection = writer.connection();
     let _tolerance = Tolerance::new(connection)?;
-    let transaction = Transaction::immediate(connection)?;
+    let transaction = writer.begin()?;
     let stored = totals_as_they_are(connection, sql.collection)?;
     connection.execute_batch(&sql.drop_indexes)?;
     let survey = survey(connection, sql)?;

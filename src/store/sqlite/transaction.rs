@@ -1,6 +1,13 @@
 //! Transactions whose statements stay prepared.
 
+use super::open::is_busy;
+use super::session::Readers;
 use rusqlite::Connection;
+use std::time::{Duration, Instant};
+
+/// How long SQLite waits for the write lock before this process ends the snapshots that its readers kept
+/// meanwhile.
+const STEP: Duration = Duration::from_millis(5);
 
 /// Rolled back when dropped, unless committed.
 pub(super) struct Transaction<'c> {
@@ -21,6 +28,16 @@ impl<'c> Transaction<'c> {
         Ok(Self { connection, open: true })
     }
 
+    /// The same with some patience; see [`begin_to_write`].
+    pub fn patient(
+        connection: &'c Connection,
+        patience: Duration,
+        readers: &Readers,
+    ) -> rusqlite::Result<Self> {
+        begin_to_write(connection, patience, readers)?;
+        Ok(Self { connection, open: true })
+    }
+
     pub fn commit(mut self) -> rusqlite::Result<()> {
         commit(self.connection)?;
         self.open = false;
@@ -36,7 +53,34 @@ impl Drop for Transaction<'_> {
     }
 }
 
-pub(super) fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
+/// Takes the file's write lock, which is waited for as long as `patience` says. Meanwhile the snapshots that
+/// `readers` keep are ended again and again: whoever has the lock may be waiting for them, to begin the log
+/// anew, and those of this process who end them at other times may be waiting behind this one.
+pub(super) fn begin_to_write(
+    connection: &Connection,
+    patience: Duration,
+    readers: &Readers,
+) -> rusqlite::Result<()> {
+    connection.busy_timeout(STEP.min(patience))?;
+    let mut deadline = None;
+    let begun = loop {
+        let begun = begin_immediate(connection);
+        if !begun.as_ref().is_err_and(is_busy) {
+            break begun;
+        }
+        let now = Instant::now();
+        // The first step has passed.
+        let deadline = *deadline.get_or_insert(now.checked_add(patience.saturating_sub(STEP)));
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            break begun;
+        }
+        readers.release();
+    };
+    connection.busy_timeout(patience)?;
+    begun
+}
+
+fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
     run(connection, "BEGIN IMMEDIATE")
 }
 

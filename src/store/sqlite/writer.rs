@@ -12,10 +12,10 @@ use super::ledger::Ledger;
 use super::log::Log;
 use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
-use super::transaction::{begin_immediate, commit, roll_back};
+use super::settings::{Settings, busy_timeout};
+use super::transaction::{Transaction, begin_to_write, commit, roll_back};
 use crate::crash::{Point, point};
 use crate::gate::Gate;
-use crate::options::Durability;
 use crate::store::Terms;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread};
@@ -77,12 +77,6 @@ impl Writer {
     }
 }
 
-#[derive(Debug)]
-struct Settings {
-    durability: Durability,
-    busy_timeout: Option<Duration>,
-}
-
 /// What somebody wants done in a transaction, and what became of it.
 struct Turn {
     terms: Terms,
@@ -116,7 +110,7 @@ impl Writers {
         let writer = Writer {
             others_commits: others::count(&connection)?,
             session: Session::new(connection),
-            settings: Settings { durability: Durability::Committed, busy_timeout: None },
+            settings: Settings::default(),
             company: 0,
             log: Log::of(path),
             ledger: Ledger::default(),
@@ -189,7 +183,7 @@ impl Writers {
         settings.follow(terms, &session.connection)?;
         ledger.forget();
         self.begin_commit();
-        Ok(Exclusive { writers: self, writer })
+        Ok(Exclusive { writers: self, writer, patience: busy_timeout(terms) })
     }
 
     /// Does `work` in a transaction, perhaps together with others', and completes when that is
@@ -359,7 +353,8 @@ impl Group<'_> {
         self.writers.readers.release();
         session.release()?;
         settings.follow(terms, &session.connection)?;
-        begin_immediate(&session.connection)?;
+        let patience = busy_timeout(terms);
+        begin_to_write(&session.connection, patience, &self.writers.readers)?;
         self.others = self.writers.others.count_within(&session.connection)?;
         Ok(())
     }
@@ -440,11 +435,17 @@ impl End {
 pub(super) struct Exclusive<'w> {
     writers: &'w Writers,
     writer: MutexGuard<'w, Writer>,
+    patience: Duration,
 }
 
 impl Exclusive<'_> {
     pub fn connection(&self) -> &Connection {
         &self.writer.session.connection
+    }
+
+    /// A transaction that writes.
+    pub fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
+        Transaction::patient(self.connection(), self.patience, &self.writers.readers)
     }
 
     /// Takes the log over into the file and cuts it off, as far as others let it.
@@ -462,27 +463,6 @@ impl Exclusive<'_> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         self.writers.end_commit();
-    }
-}
-
-impl Settings {
-    /// Sets the connection to what a handle asked for.
-    fn follow(&mut self, terms: &Terms, connection: &Connection) -> rusqlite::Result<()> {
-        if self.durability != terms.durability {
-            let level = match terms.durability {
-                Durability::Synced => "full",
-                Durability::Committed | Durability::Buffered { .. } => "normal",
-            };
-            connection.pragma_update(None, "synchronous", level)?;
-            self.durability = terms.durability;
-        }
-        if self.busy_timeout != Some(terms.busy_timeout) {
-            // SQLite counts milliseconds in an i32 and treats more as none.
-            let longest = Duration::from_millis(i32::MAX as u64);
-            connection.busy_timeout(terms.busy_timeout.min(longest))?;
-            self.busy_timeout = Some(terms.busy_timeout);
-        }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::models::explore;
-use crate::options::Limits;
+use crate::options::{Durability, Limits};
 use crate::sync::block_on;
 
 /// What somebody wants of a turn that counts the rows and adds one.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::options::Limits;
+use crate::options::{Durability, Limits};
 use crate::sync::block_on;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
