@@ -4,8 +4,11 @@
 
 mod every_call;
 mod findings;
+#[path = "../../../../tests/fixtures/format_1.rs"]
+mod format_1;
 mod long_log;
 mod mending;
+mod migration;
 mod model;
 mod power_cuts;
 mod run;
