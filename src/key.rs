@@ -86,8 +86,10 @@ mod tests {
 
     #[test]
     fn between_a_prefix_and_its_end_lies_what_begins_with_it_and_nothing_else() {
-        let keys: Vec<String> = (0..=3).flat_map(texts).collect();
-        for prefix in (0..=2).flat_map(texts) {
+        // An interpreter takes an hour for all of that.
+        let longest = if cfg!(miri) { 2 } else { 3 };
+        let keys: Vec<String> = (0..=longest).flat_map(texts).collect();
+        for prefix in (0..longest).flat_map(texts) {
             let end = end_of(&prefix);
             for key in &keys {
                 let between = *key >= prefix && end.as_ref().is_none_or(|end| key < end);

@@ -19,8 +19,12 @@ use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The most rows one transaction touches or reclaims in passing, so that nobody waits long for it.
+/// The most rows one round reclaims, and the most that a caller touches in passing.
 const BATCH: u32 = 1_000;
+
+/// The most rows that one transaction of maintenance changes, because whoever writes meanwhile waits for
+/// it. Among a million rows it takes two milliseconds.
+const AT_ONCE: u32 = 64;
 
 /// The same where the caller waits for all of them. Larger transactions change fewer pages.
 const WHOLE_BATCH: u32 = 8_192;
@@ -44,7 +48,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes recency back and reclaims a bounded number of expired rows.
     pub async fn run_maintenance(&self, now: Timestamp) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
-        self.write_back_all(BATCH).await?;
+        self.write_back_all(AT_ONCE).await?;
         self.reclaim_expired(now).await
     }
 
@@ -53,7 +57,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub(super) async fn run_round(&self, now: Timestamp, moment: Instant) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         if self.is_write_back_due(moment) {
-            self.write_back_all(BATCH).await?;
+            self.write_back_all(AT_ONCE).await?;
         }
         self.reclaim_expired(now).await
     }
@@ -200,17 +204,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// handle does.
     async fn reclaim(&self, rows: &[Scanned], now: Timestamp, most: u32) -> Result<u32, Error> {
         let expired = rows.iter().filter_map(|row| Some((row, self.expired_since(row, now)?)));
-        let steps: Vec<Step<T>> =
-            expired.take(most as usize).map(|(row, judged)| removal(row, judged)).collect();
-        if steps.is_empty() {
-            return Ok(0);
-        }
-        let written = self.write(steps, self.terms).await?;
+        let expired: Vec<_> = expired.take(most as usize).collect();
         let mut reclaimed = 0;
-        for effect in written.effects.iter().flatten() {
-            reclaimed += 1;
-            self.counters.disk_expirations.add(1);
-            self.counters.memory_expirations.add(u64::from(effect.before.held));
+        for some in expired.chunks(AT_ONCE as usize) {
+            let steps = some.iter().map(|(row, judged)| removal(row, *judged)).collect();
+            let written = self.write(steps, self.terms).await?;
+            for effect in written.effects.iter().flatten() {
+                reclaimed += 1;
+                self.counters.disk_expirations.add(1);
+                self.counters.memory_expirations.add(u64::from(effect.before.held));
+            }
         }
         Ok(reclaimed)
     }
