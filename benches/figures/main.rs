@@ -2,12 +2,14 @@
 //!
 //! `cargo bench --bench figures` measures each side of each figure with criterion, then prints the
 //! table of ratios, which is what is asked for. `-- --ratios` prints the table alone, and part of a
-//! figure's name behind that chooses some. Those of the asynchronous face need `--features future`. Files lie below cargo's target directory, so that commits
-//! meet a real disk.
+//! figure's name behind that chooses some. Those of the asynchronous face need `--features future`.
+//! `-- --latency` prints how long the slowest calls take beside maintenance. Files lie below cargo's target
+//! directory, so that commits meet a real disk.
 
 mod bare;
 mod evicting;
 mod figure;
+mod latency;
 mod object;
 mod opening;
 mod ratios;
@@ -110,6 +112,9 @@ fn main() {
         // Cargo adds flags of its own at the end.
         let part = arguments[flag + 1..].iter().find(|argument| !argument.starts_with('-'));
         return ratios::print(part.map_or("", String::as_str));
+    }
+    if arguments.iter().any(|argument| argument == "--latency") {
+        return latency::print();
     }
     let mut criterion = Criterion::default().configure_from_args();
     FIGURES.iter().for_each(|figure| measure(&mut criterion, figure));
