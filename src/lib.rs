@@ -125,7 +125,8 @@ mod future;
 mod models;
 
 pub use blocking::{
-    At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder, Scan, ScanKeys, ScanValues,
+    At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder, MemoryWith, Scan, ScanKeys,
+    ScanValues, With,
 };
 pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]
@@ -140,7 +141,7 @@ pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};
 #[cfg(feature = "future")]
-pub use future::{AsyncAt, AsyncDiskBackedCache};
+pub use future::{AsyncAt, AsyncDiskBackedCache, AsyncWith};
 pub use key::MAX_KEY_CHARS;
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;
