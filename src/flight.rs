@@ -39,6 +39,8 @@ pub(crate) enum Outcome<T> {
     /// There was no need to load.
     Found(Arc<T>),
     Loaded(Arc<T>),
+    /// It failed, and this had expired.
+    Stale(Arc<T>),
     /// The loader's error, of whatever type it is.
     Failed(Arc<dyn Any + Send + Sync>),
 }
@@ -51,6 +53,8 @@ pub(crate) enum Boarding<T, E> {
     Found(Arc<T>),
     /// Another one loaded this.
     Loaded(Arc<T>),
+    /// Another one's loader failed, and this had expired.
+    Stale(Arc<T>),
     /// Another one's loader failed.
     Failed(Arc<E>),
 }
@@ -102,6 +106,7 @@ impl<T> Flights<T> {
             match flight.outcome.get() {
                 Some(Outcome::Found(value)) => return Ok(Boarding::Found(Arc::clone(value))),
                 Some(Outcome::Loaded(value)) => return Ok(Boarding::Loaded(Arc::clone(value))),
+                Some(Outcome::Stale(value)) => return Ok(Boarding::Stale(Arc::clone(value))),
                 Some(Outcome::Failed(error)) => {
                     if let Ok(error) = Arc::clone(error).downcast() {
                         return Ok(Boarding::Failed(error));

@@ -39,6 +39,8 @@ pub struct Stats {
     pub load_failures: u64,
     /// Callers that were answered by a load that another one had begun.
     pub shared_loads: u64,
+    /// Callers that were answered with an expired object.
+    pub stale_answers: u64,
     /// Entries in memory now.
     pub memory_entries: u64,
     /// Encoded bytes of the entries in memory now.
@@ -87,6 +89,7 @@ pub(crate) struct Counters {
     pub loads: Counter,
     pub load_failures: Counter,
     pub shared_loads: Counter,
+    pub stale_answers: Counter,
 }
 
 /// A number that many threads move and none waits for.

@@ -28,6 +28,7 @@ struct Settings {
     max_item_size: Option<u64>,
     row_cache_bytes: Option<u64>,
     max_age: Option<Duration>,
+    fail_safe: Option<Duration>,
     busy_timeout: Option<Duration>,
     recency_lag: Option<Duration>,
     staleness: Option<Duration>,
@@ -47,6 +48,7 @@ impl Settings {
         }
         set!(memory_entries, memory_bytes, memory_ttl, disk_entries, disk_bytes, disk_ttl);
         set!(max_item_size, row_cache_bytes, max_age, busy_timeout, recency_lag, staleness);
+        set!(fail_safe);
         if let Some((max_delay, max_bytes)) = self.buffered {
             builder = builder.durability(Durability::Buffered { max_delay, max_bytes });
         }
@@ -56,9 +58,10 @@ impl Settings {
         builder.verify_round_trip(self.verify_round_trip)
     }
 
-    /// The rules B2 and B5: how many settings are wrong.
+    /// The rules B2, B5 and Z1: how many settings are wrong.
     fn mistakes(&self) -> usize {
-        let times = [self.memory_ttl, self.disk_ttl, self.max_age, self.recency_lag];
+        let times =
+            [self.memory_ttl, self.disk_ttl, self.max_age, self.recency_lag, self.fail_safe];
         let zero_times = times.iter().filter(|time| **time == Some(Duration::ZERO)).count();
         let limits = [self.disk_entries, self.disk_bytes];
         let zero_limits = limits.iter().filter(|limit| **limit == Some(0)).count();

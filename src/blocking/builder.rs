@@ -109,6 +109,33 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Keeps entries for so long after they have expired, and answers with them where their loader fails:
+    /// [`try_get_or_insert_with`](DiskBackedCache::try_get_or_insert_with) then returns the expired object
+    /// and not the error. To everything else they have expired, but that their rows take room until they
+    /// are reclaimed. Counted in [`stale_answers`](crate::Stats::stale_answers). Default: not at all.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use disk_backed_cache::{DiskBackedCache, ManualClock};
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let cache = DiskBackedCache::<u32>::builder()
+    ///     .disk_ttl(Duration::from_secs(60))
+    ///     .fail_safe(Duration::from_secs(3600))
+    ///     .clock(clock.clone())
+    ///     .open_in_memory()?;
+    /// cache.put("rate", 7)?;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(cache.get("rate")?, None);
+    /// let rate = cache.try_get_or_insert_with("rate", || Err::<u32, _>("the bank is closed"));
+    /// assert_eq!(*rate.unwrap(), 7);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    pub fn fail_safe(mut self, max_stale: Duration) -> Self {
+        self.settings.grace.fail_safe = Some(max_stale);
+        self
+    }
+
     /// How long a write waits while another process writes to the file. Default: 5 s.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.settings.busy_timeout = timeout;

@@ -112,7 +112,8 @@ impl<V> MemoryCache<V> {
         }
         let lead = match block_on(flights.board(key))? {
             Boarding::Lead(lead) => lead,
-            Boarding::Found(value) => {
+            // Nothing that has expired is kept here.
+            Boarding::Found(value) | Boarding::Stale(value) => {
                 counters.misses.add(1);
                 return Ok(value);
             }

@@ -58,10 +58,20 @@ enum Attempt<T> {
 }
 
 /// There is no live entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Missing {
     /// The row that was of no use, perhaps still there.
     pub left: Option<i64>,
+    /// That row, if it has expired and is kept.
+    pub stale: Option<Stale>,
+}
+
+/// A row that has expired and is kept for loaders.
+#[derive(Debug)]
+pub(super) struct Stale {
+    pub row: Row,
+    /// For so many nanoseconds.
+    pub overdue: i64,
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
@@ -192,7 +202,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     fn miss(&self, key: &str, outcome: &str, left: Option<i64>) -> Missing {
         self.counters.misses.add(1);
         event!(key, Disk, outcome);
-        Missing { left }
+        Missing { left, stale: None }
     }
 
     async fn answer_from(&self, key: &str, seen: Seen, found: Found, now: Timestamp) -> Attempt<T> {
@@ -217,7 +227,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 self.upgrade(seen, rewrite, value, now).await
             }
             // It may have been touched, and the touch written back after the row was read.
-            Err(Bad::Expired { .. }) if self.memory.has_moved(key, &seen) => Attempt::Again,
+            Err(Bad::Expired { .. } | Bad::Stale { .. }) if self.memory.has_moved(key, &seen) => {
+                Attempt::Again
+            }
+            Err(bad @ Bad::Stale { overdue }) => {
+                self.drop_expired_copy(key, now);
+                let missing = self.miss(key, bad.name(), Some(meta.revision));
+                Attempt::Answer(Err(Missing { stale: Some(Stale { row, overdue }), ..missing }))
+            }
             Err(bad) => {
                 let dropped = self.drop_bad(&[Met { key, meta, bad }], now).await;
                 if dropped != [true] {

@@ -33,6 +33,8 @@ pub(super) enum Upgrade {
 pub(super) enum Bad {
     /// Last touched at `judged`, which is too long ago.
     Expired { judged: Timestamp },
+    /// Expired so many nanoseconds ago, and kept for loaders.
+    Stale { overdue: i64 },
     /// Of a version that the type discards, or of a codec that this build has not.
     Outdated {
         /// Whether the version is lower than the type's own. Another program still wants others.
@@ -47,6 +49,7 @@ impl Bad {
     pub fn name(self) -> &'static str {
         match self {
             Self::Expired { .. } => "expired",
+            Self::Stale { .. } => "stale",
             Self::Outdated { .. } => "outdated",
             Self::Damaged => "damaged",
         }
@@ -76,7 +79,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if !alive(meta.accessed) {
             let judged = recency();
             if !alive(judged) {
-                return Err(Bad::Expired { judged });
+                let overdue = lifetimes.overdue(now, judged, meta.created);
+                let is_kept = overdue <= self.options.grace.longest();
+                return Err(if is_kept { Bad::Stale { overdue } } else { Bad::Expired { judged } });
             }
         }
         self.judge_version(meta)
@@ -116,7 +121,24 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         now: Timestamp,
     ) -> Result<Live<T>, Bad> {
         let recency = || self.recency(key, seen, &row.meta);
-        let (version, compatibility) = self.judge_meta(&row.meta, recency, now)?;
+        let judged = self.judge_meta(&row.meta, recency, now)?;
+        self.read(key, row, judged, recency)
+    }
+
+    /// The object of a row that has expired and is kept, if it can be read.
+    pub(super) fn read_stale(&self, key: &str, row: &Row) -> Option<Arc<T>> {
+        let judged = self.judge_version(&row.meta).ok()?;
+        self.read(key, row, judged, || row.meta.accessed).ok().map(|live| live.value)
+    }
+
+    /// Makes the object of a row whose version was judged.
+    fn read(
+        &self,
+        key: &str,
+        row: &Row,
+        (version, compatibility): (Version, Compatibility),
+        recency: impl Fn() -> Timestamp,
+    ) -> Result<Live<T>, Bad> {
         if !row.intact {
             return Err(Bad::Damaged);
         }

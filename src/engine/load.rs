@@ -2,13 +2,13 @@
 
 use super::Engine;
 use super::events::event;
-use super::get::Missing;
+use super::get::{Missing, Stale};
 use super::place::Place;
 use super::put::{Birth, Unless};
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Outcome};
-use crate::key;
+use crate::key::{self, Key};
 use crate::memory::Seen;
 use crate::options::Given;
 use crate::store::{Expected, Store};
@@ -60,6 +60,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 self.counters.shared_loads.add(1);
                 return Ok(value);
             }
+            Boarding::Stale(value) => {
+                self.counters.misses.add(1);
+                self.counters.stale_answers.add(1);
+                return Ok(value);
+            }
             Boarding::Failed(error) => {
                 self.counters.misses.add(1);
                 return Err(LoadError::Load(error));
@@ -84,9 +89,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Ok(value)
             }
             Err(error) => {
-                let error = Arc::new(error);
                 self.counters.load_failures.add(1);
                 event!(key, Disk, "load failed");
+                if let Some(value) = self.fall_back(place, key, gap).await {
+                    lead.land(Outcome::Stale(Arc::clone(&value)));
+                    return Ok(value);
+                }
+                let error = Arc::new(error);
                 lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
                 Err(LoadError::Load(error))
             }
@@ -98,7 +107,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match self.find(key, now).await? {
             Ok(value) => Ok(Ok(value)),
             Err(missing) => {
-                let seen = self.still_missing(key, missing).await?;
+                let seen = self.still_missing(key, missing.left).await?;
                 Ok(Err(Gap { missing, seen }))
             }
         }
@@ -106,14 +115,31 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// For puts that wait: when nothing was there, if that was still so after it was noted. (A write may
     /// have ended between the look and the note, and not have overtaken the load yet.)
-    async fn still_missing(&self, key: &str, missing: Missing) -> Result<Option<Seen>, Error> {
+    async fn still_missing(&self, key: &str, left: Option<i64>) -> Result<Option<Seen>, Error> {
         if self.buffer.is_none() {
             return Ok(None);
         }
         let _operation = self.lifecycle.enter()?;
         let seen = self.memory.begin_look(key);
         let row = self.store.read_meta(key).await?;
-        Ok(row.is_none_or(|row| Some(row.revision) == missing.left).then_some(seen))
+        Ok(row.is_none_or(|row| Some(row.revision) == left).then_some(seen))
+    }
+
+    /// The object that has expired and is good enough where its loader has failed.
+    async fn fall_back(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &str,
+        gap: Gap,
+    ) -> Option<Arc<T>> {
+        let Stale { row, overdue } = gap.missing.stale?;
+        if overdue > self.options.grace.fail_safe {
+            return None;
+        }
+        let (engine, key) = (Arc::clone(self), Key::from(key));
+        let value = place.run(async move { engine.read_stale(&key, &row) }).await?;
+        self.counters.stale_answers.add(1);
+        Some(value)
     }
 
     /// Stores what was loaded, if it can be, and tells those who wait.

@@ -102,6 +102,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     fn count_bad(&self, met: &Met<'_>) {
         let counter = match met.bad {
             Bad::Expired { .. } => return self.counters.disk_expirations.add(1),
+            // It is counted when it leaves.
+            Bad::Stale { .. } => return,
             Bad::Outdated { .. } => &self.counters.schema_mismatches,
             Bad::Damaged => &self.counters.decode_failures,
         };
@@ -130,8 +132,8 @@ impl Met<'_> {
         Some(op.into())
     }
 
-    /// Whether the row is left alone: a newer program still wants it.
+    /// Whether the row is left alone: a newer program or a loader still wants it.
     fn stays(&self) -> bool {
-        matches!(self.bad, Bad::Outdated { lower: false })
+        matches!(self.bad, Bad::Outdated { lower: false } | Bad::Stale { .. })
     }
 }

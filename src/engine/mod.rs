@@ -136,6 +136,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             loads: counters.loads.get(),
             load_failures: counters.load_failures.get(),
             shared_loads: counters.shared_loads.get(),
+            stale_answers: counters.stale_answers.get(),
             memory_entries,
             memory_bytes,
             disk_entries: usage.entries,

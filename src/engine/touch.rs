@@ -32,7 +32,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             match self.judge_meta(&meta, || self.recency(key, &seen, &meta), now) {
                 Ok(_) => {}
                 // It may have been touched, and the touch written back after the row was read.
-                Err(Bad::Expired { .. }) if self.memory.has_moved(key, &seen) => continue,
+                Err(Bad::Expired { .. } | Bad::Stale { .. })
+                    if self.memory.has_moved(key, &seen) =>
+                {
+                    continue;
+                }
                 Err(_) => return Ok(false),
             }
             match self.memory.end_read(key, seen, promotion(&meta, None), now) {

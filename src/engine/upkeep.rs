@@ -166,14 +166,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Reclaims rows that lived as long as they were put for, found through an index of theirs.
     async fn reclaim_ended(&self, now: Timestamp, most: u32) -> Result<u32, Error> {
-        let rows = self.store.ended(now, most).await?;
+        let ended = now.plus_nanos(-self.options.grace.longest());
+        let rows = self.store.ended(ended, most).await?;
         self.reclaim(&rows, now, most).await
     }
 
     /// Reclaims rows that were not touched for too long, found through the order index. Says, too, whether
     /// rows were among them that have a time to live of their own, and may hide others.
     async fn reclaim_idle(&self, now: Timestamp, most: u32) -> Result<(u32, bool), Error> {
-        let ttl = self.options.lifetimes.disk;
+        let ttl = self.options.lifetimes.longer_by(self.options.grace.longest()).disk;
         if ttl == i64::MAX || most == 0 {
             return Ok((0, false));
         }
@@ -221,7 +222,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The last touch after which a row that the store has could not be alive.
     fn expired_since(&self, row: &Scanned, now: Timestamp) -> Option<Timestamp> {
         let Meta { created, accessed, ttl, .. } = row.meta;
-        let lifetimes = self.options.lifetimes.of(ttl);
+        let grace = self.options.grace.longest();
+        let lifetimes = self.options.lifetimes.of(ttl).longer_by(grace);
         if now.age_of(created) > lifetimes.max_age {
             Some(Timestamp::MAX)
         } else {

@@ -52,6 +52,21 @@ impl Lifetimes {
         }
     }
 
+    /// How long ago a row ended; not above zero while it is alive.
+    pub fn overdue(&self, now: Timestamp, accessed: Timestamp, created: Timestamp) -> i64 {
+        let idle = now.age_of(accessed).saturating_sub(self.disk);
+        idle.max(now.age_of(created).saturating_sub(self.max_age))
+    }
+
+    /// The same with rows that end so much later.
+    pub const fn longer_by(self, nanos: i64) -> Self {
+        Self {
+            disk: self.disk.saturating_add(nanos),
+            max_age: self.max_age.saturating_add(nanos),
+            ..self
+        }
+    }
+
     /// The last instant at which a row is alive if nobody touches it.
     pub fn end_of(&self, accessed: Timestamp, created: Timestamp) -> Option<Timestamp> {
         let sliding = (self.disk < i64::MAX).then(|| accessed.plus_nanos(self.disk));
@@ -73,7 +88,14 @@ mod tests {
         assert_eq!(lifetimes.end_of(at(5), at(0)), Some(at(12)));
         assert!(lifetimes.alive_on_disk(at(10), at(0), at(0)));
         assert!(!lifetimes.alive_on_disk(at(11), at(0), at(0)));
+        assert_eq!(lifetimes.overdue(at(11), at(0), at(0)), 1);
+        assert_eq!(lifetimes.overdue(at(15), at(5), at(0)), 3);
+        assert!(lifetimes.overdue(at(10), at(0), at(0)) <= 0);
+        assert!(lifetimes.longer_by(3).alive_on_disk(at(15), at(5), at(0)));
+        assert!(!lifetimes.longer_by(3).alive_on_disk(at(16), at(5), at(0)));
         let forever = Settings::default().validate().unwrap().lifetimes;
         assert_eq!(forever.end_of(at(0), at(0)), None);
+        assert_eq!(forever.longer_by(3), forever);
+        assert!(forever.overdue(Timestamp::MAX, Timestamp::MIN, at(0)) <= 0);
     }
 }

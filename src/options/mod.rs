@@ -1,8 +1,10 @@
 //! Settings of an opened collection: what can be set, and whether it makes sense.
 
+mod grace;
 mod lifetimes;
 mod put;
 
+pub(crate) use grace::{Grace, GraceSettings};
 pub(crate) use lifetimes::Lifetimes;
 pub(crate) use put::Given;
 pub use put::PutOptions;
@@ -105,6 +107,7 @@ pub(crate) struct Options {
     pub memory: Limits,
     pub disk: Limits,
     pub lifetimes: Lifetimes,
+    pub grace: Grace,
     pub ttl_jitter: f64,
     pub max_item_size: u64,
     pub row_cache_bytes: u64,
@@ -180,6 +183,7 @@ impl Options {
             && self.memory == other.memory
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
+            && self.grace == other.grace
             && self.ttl_jitter == other.ttl_jitter
             && self.max_item_size == other.max_item_size
             && self.row_cache_bytes == other.row_cache_bytes
@@ -208,6 +212,7 @@ pub(crate) struct Settings {
     pub row_cache_bytes: u64,
     pub max_age: Option<Duration>,
     pub ttl_jitter: f64,
+    pub grace: GraceSettings,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -235,6 +240,7 @@ impl Default for Settings {
             row_cache_bytes: 64 << 20,
             max_age: None,
             ttl_jitter: 0.0,
+            grace: GraceSettings::default(),
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
@@ -281,6 +287,7 @@ impl Settings {
                 disk: nanos(self.disk_ttl),
                 max_age: nanos(self.max_age),
             },
+            grace: self.grace.grace(),
             ttl_jitter: self.ttl_jitter,
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
@@ -323,6 +330,7 @@ impl Settings {
             zero("disk_ttl", self.disk_ttl),
             zero("max_age", self.max_age),
             self.no_fraction(),
+            zero("fail_safe", self.grace.fail_safe),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
             self.misnamed_collection(),

@@ -27,6 +27,7 @@ mod repair;
 mod scans;
 mod shrinking;
 mod size;
+mod stale;
 mod statistics;
 mod support;
 mod threads;

@@ -36,6 +36,7 @@ pub struct Settings {
     pub disk_ttl: Option<Duration>,
     pub max_item_size: Option<u64>,
     pub max_age: Option<Duration>,
+    pub fail_safe: Option<Duration>,
 }
 
 /// An entry's own time to live.
@@ -88,11 +89,12 @@ pub enum Event {
     SchemaDiscard,
     DamageMet,
     Load,
+    StaleAnswer,
     Reopening,
 }
 
 impl Event {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -105,6 +107,7 @@ impl Event {
         Self::SchemaDiscard,
         Self::DamageMet,
         Self::Load,
+        Self::StaleAnswer,
         Self::Reopening,
     ];
 }
@@ -183,6 +186,14 @@ impl Model {
 impl Model {
     fn alive_on_disk(&self, row: &Row, now: Timestamp) -> bool {
         within(self.idle_ttl(row), age(row.accessed, now)) && !self.too_old(row, now)
+    }
+
+    /// Whether a row that may have expired stays for loaders.
+    fn is_kept(&self, row: &Row, now: Timestamp) -> bool {
+        let grace = self.settings.fail_safe.unwrap_or_default();
+        let longer = |ttl: Option<Duration>| ttl.map(|ttl| ttl.saturating_add(grace));
+        within(longer(self.idle_ttl(row)), age(row.accessed, now))
+            && within(longer(self.greatest_age(row)), age(row.created, now))
     }
 
     /// Memory outlives no row.

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// What a `get` that looks at a row sees. The first that applies counts.
 enum Judgement {
     Expired,
+    /// Expired, and kept for loaders.
+    Stale,
     Discarded,
     Damaged,
     Good(Value),
@@ -54,6 +56,31 @@ impl Model {
         Ok(made)
     }
 
+    /// A `get`, and where that finds nothing the expired object that is kept, or nothing but the error.
+    pub fn load_in_vain(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+        let stale = self.rows.get(key).and_then(|row| self.stale(row, now));
+        if let Some(found) = self.get(key, now)? {
+            return Ok(Some(found));
+        }
+        self.counters.load_failures += 1;
+        if stale.is_some() {
+            self.counters.stale_answers += 1;
+            self.record(Event::StaleAnswer);
+        }
+        Ok(stale)
+    }
+
+    /// The object of a row that has expired and is kept, if it can be read.
+    fn stale(&self, row: &Row, now: Timestamp) -> Option<Value> {
+        if self.alive_on_disk(row, now) || !self.is_kept(row, now) {
+            return None;
+        }
+        match self.judge_content(row) {
+            Judgement::Good(value) | Judgement::Upgraded(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether there is a live entry, which is touched. A copy that had expired lives again.
     pub fn touch(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
         let live = self.contains_key(key, now)?;
@@ -82,7 +109,9 @@ impl Model {
         }
         match self.judge(row, now) {
             Judgement::Good(value) | Judgement::Upgraded(value) => Some(value),
-            Judgement::Expired | Judgement::Discarded | Judgement::Damaged => None,
+            Judgement::Expired | Judgement::Stale | Judgement::Discarded | Judgement::Damaged => {
+                None
+            }
         }
     }
 
@@ -201,6 +230,7 @@ impl Model {
                 self.remove_expired(key, now);
                 Answer::Missed
             }
+            Judgement::Stale => Answer::Missed,
             Judgement::Discarded => {
                 self.discard(key);
                 Answer::Missed
@@ -215,9 +245,15 @@ impl Model {
     }
 
     fn judge(&self, row: &Row, now: Timestamp) -> Judgement {
-        if !self.alive_on_disk(row, now) {
-            return Judgement::Expired;
+        match (self.alive_on_disk(row, now), self.is_kept(row, now)) {
+            (true, _) => self.judge_content(row),
+            (false, true) => Judgement::Stale,
+            (false, false) => Judgement::Expired,
         }
+    }
+
+    /// The same of a row that counts as alive.
+    fn judge_content(&self, row: &Row) -> Judgement {
         if row.damage == Some(Damage::Version) {
             return Judgement::Damaged;
         }

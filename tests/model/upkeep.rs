@@ -15,7 +15,8 @@ impl Model {
 
     /// Reclaims expired rows. (Writing recency back changes nothing that can be seen.)
     pub fn run_maintenance(&mut self, now: Timestamp) {
-        let expired = self.rows.iter().filter(|(_, row)| !self.alive_on_disk(row, now));
+        let is_over = |row| !self.alive_on_disk(row, now) && !self.is_kept(row, now);
+        let expired = self.rows.iter().filter(|(_, row)| is_over(row));
         let keys: Vec<String> = expired.map(|(key, _)| key.clone()).collect();
         assert!(keys.len() <= RECLAIMED_AT_MOST, "the model does not say which rows stay");
         for key in keys {

@@ -132,6 +132,11 @@ impl Pair {
                 let expected = expected.map(|value| value.content);
                 agree(cache.load(key.text(), *draft, explicit), expected)
             }
+            Call::LoadInVain(key) => {
+                let expected = model.load_in_vain(key.text(), now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                agree(cache.load_in_vain(key.text(), explicit), expected)
+            }
             Call::Swap(swap) => self.swap(*swap, explicit, now),
             Call::Delete(key) => {
                 agree(cache.delete(key.text(), explicit), model.delete(key.text(), now))

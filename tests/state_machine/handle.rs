@@ -4,8 +4,8 @@ use super::documents::{Document, First, Second, Third, ThirdRevised, encoded, pl
 use super::operations::{Draft, Edition, Setup};
 use crate::model::{Info, OwnTtl, Schema, Value};
 use disk_backed_cache::{
-    CacheFile, DiskBackedCache, EntryInfo, Error, ManualClock, PutOptions, Report, Stats, Tier,
-    Timestamp,
+    CacheFile, DiskBackedCache, EntryInfo, Error, LoadError, ManualClock, PutOptions, Report,
+    Stats, Tier, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,6 +48,8 @@ pub trait Handle {
         at: Option<Timestamp>,
     ) -> Result<bool, Error>;
     fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error>;
+    /// What is found where the loader fails.
+    fn load_in_vain(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
     fn replace(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
     fn take(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
@@ -123,6 +125,9 @@ fn open_as<D: Document>(
     }
     if let Some(max_age) = settings.max_age {
         builder = builder.max_age(max_age);
+    }
+    if let Some(max_stale) = settings.fail_safe {
+        builder = builder.fail_safe(max_stale);
     }
     if let Some(lag) = setup.recency_lag {
         builder = builder.recency_lag(lag);
@@ -209,6 +214,19 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             None => self.get_or_insert_with(key, load)?,
         };
         Ok(encoded(&*loaded).content)
+    }
+
+    fn load_in_vain(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error> {
+        let load = || Err::<D, ()>(());
+        let loaded = match at {
+            Some(at) => self.at(at).try_get_or_insert_with(key, load),
+            None => self.try_get_or_insert_with(key, load),
+        };
+        match loaded {
+            Ok(document) => Ok(Some(encoded(&*document).content)),
+            Err(LoadError::Cache(error)) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error> {

@@ -41,6 +41,8 @@ pub enum Call {
     Peek(Key),
     /// `get_or_insert_with`.
     Load(Key, Draft),
+    /// `try_get_or_insert_with`, with a loader that fails.
+    LoadInVain(Key),
     Swap(Swap),
     Delete(Key),
     GetMany(Vec<Key>),

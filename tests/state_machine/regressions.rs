@@ -17,6 +17,7 @@ fn roomy(edition: Edition) -> Setup {
         disk_ttl: None,
         max_item_size: None,
         max_age: None,
+        fail_safe: None,
     };
     Setup { edition, settings, recency_lag: None, verify_round_trip: false }
 }

@@ -50,6 +50,7 @@ fn operations() -> BoxedStrategy<Operation> {
         8 => Just(Operation::Repair),
         15 => Just(Operation::Flush),
         90 => (1..6_u64).prop_map(|seconds| Operation::Advance(Duration::from_secs(seconds))),
+        30 => (6..30_u64).prop_map(|seconds| Operation::Advance(Duration::from_secs(seconds))),
         100 => (keys(), injuries()).prop_map(|(key, injury)| Operation::Injure(key, injury)),
         35 => (endings(), setups()).prop_map(|(ending, setup)| Operation::Reopen(ending, setup)),
         20 => editions().prop_map(Operation::Release),
@@ -66,6 +67,7 @@ fn calls() -> impl Strategy<Value = Call> {
         4 => keys().prop_map(Call::Touch),
         3 => keys().prop_map(Call::Peek),
         12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
+        24 => keys().prop_map(Call::LoadInVain),
         10 => swaps().prop_map(Call::Swap),
         4 => keys().prop_map(Call::Delete),
         9 => vec(keys(), 0..8).prop_map(Call::GetMany),
@@ -165,7 +167,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let disk_bytes = prop_oneof![60..160_u64, 60..600_u64];
     let disk = (option::of(1..=10_u64), option::of(disk_bytes), seconds(4..50));
-    let both = (option::weighted(0.4, 20..80_u64), seconds(4..40));
+    let both = (option::weighted(0.4, 20..80_u64), seconds(4..40), graces());
     (memory, disk, both).prop_map(|(memory, disk, both)| Settings {
         memory_entries: memory.0,
         memory_bytes: memory.1,
@@ -176,9 +178,15 @@ fn settings() -> impl Strategy<Value = Settings> {
         disk_ttl: disk.2,
         max_item_size: both.0,
         max_age: both.1,
+        fail_safe: both.2,
     })
 }
 
 fn seconds(range: std::ops::Range<u64>) -> impl Strategy<Value = Option<Duration>> {
     option::of(range.prop_map(Duration::from_secs))
+}
+
+/// Mostly so long that a load meets what was kept.
+fn graces() -> impl Strategy<Value = Option<Duration>> {
+    option::weighted(0.8, (1..200_u64).prop_map(Duration::from_secs))
 }

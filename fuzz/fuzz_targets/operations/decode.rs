@@ -54,6 +54,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         24 => Call::Peek(key(bytes)?),
         26..=28 => Call::Group(group(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
+        17 => Call::LoadInVain(key(bytes)?),
         _ => Call::Look(key(bytes)?),
     })
 }
@@ -98,6 +99,7 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
         disk_ttl,
         max_item_size: perhaps(bytes, |bytes| bytes.int_in_range(20..=80))?,
         max_age: perhaps(bytes, |bytes| seconds(bytes, 4..=40))?,
+        fail_safe: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
     };
     let recency_lag =
         perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;
