@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
 use crate::codec;
+use crate::listener::RemovalCause;
 use crate::memory::Seen;
 use crate::row::{Meta, Row};
 use crate::store::Store;
@@ -49,6 +50,15 @@ impl Bad {
             Self::Expired { .. } => "expired",
             Self::Outdated { .. } => "outdated",
             Self::Damaged => "damaged",
+        }
+    }
+
+    /// Of its removal.
+    pub fn cause(self) -> RemovalCause {
+        match self {
+            Self::Expired { .. } => RemovalCause::Expired,
+            Self::Outdated { .. } => RemovalCause::Outdated,
+            Self::Damaged => RemovalCause::Corrupt,
         }
     }
 }

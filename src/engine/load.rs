@@ -34,6 +34,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
+        // Others wait for the end of this load, and are not to wait for a listener: dropped last.
+        let (kept, _kept_too);
         let lead = match self.flights.board(key).await? {
             Boarding::Lead(lead) => lead,
             Boarding::Found(value) => {
@@ -51,7 +53,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         };
         let (engine, asked) = (Arc::clone(self), lead.key().clone());
-        let gap = match place.run(async move { engine.look_for(&asked, now).await }).await? {
+        let look = async move { engine.keeping(engine.look_for(&asked, now)).await };
+        let gap;
+        (gap, kept) = place.run(look).await;
+        let gap = match gap? {
             Ok(value) => {
                 lead.land(Outcome::Found(Arc::clone(&value)));
                 return Ok(value);
@@ -64,7 +69,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 self.counters.loads.add(1);
                 let stored_at = stored_at.unwrap_or_else(|| self.now());
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
-                place.run(async move { engine.land(lead, gap, loaded, stored_at).await }).await;
+                let land =
+                    async move { engine.keeping(engine.land(lead, gap, loaded, stored_at)).await };
+                ((), _kept_too) = place.run(land).await;
+                drop(kept);
                 Ok(value)
             }
             Err(error) => {
