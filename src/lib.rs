@@ -104,6 +104,7 @@ mod time;
 
 mod entry;
 mod key;
+mod listener;
 mod row;
 mod stats;
 
@@ -143,6 +144,7 @@ pub use error::{Error, ErrorKind, LoadError};
 #[cfg(feature = "future")]
 pub use future::{AsyncAt, AsyncDiskBackedCache, AsyncWith};
 pub use key::MAX_KEY_CHARS;
+pub use listener::{Removal, RemovalCause};
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;
 pub use stats::Stats;

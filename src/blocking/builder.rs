@@ -5,6 +5,7 @@ use crate::cacheable::Cacheable;
 use crate::codec::Codec;
 use crate::engine::Guard;
 use crate::error::Error;
+use crate::listener::{Listener, Removal};
 use crate::options::{Durability, OnCorruption, Settings};
 use crate::store::sqlite::{CacheFile, SqliteStore};
 use crate::time::Clock;
@@ -33,12 +34,13 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until one of its `open` methods is called"]
 pub struct Builder<T> {
     settings: Settings,
+    listener: Option<Listener<T>>,
     type_: PhantomData<fn() -> T>,
 }
 
 impl<T: Cacheable> Builder<T> {
     pub(super) fn new() -> Self {
-        Self { settings: Settings::default(), type_: PhantomData }
+        Self { settings: Settings::default(), listener: None, type_: PhantomData }
     }
 
     /// At most this many objects in memory. 0 turns the memory tier off. Default: 10,000.
@@ -195,6 +197,47 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Tells `listener` of what leaves the cache, or only memory, by what this handle and its clones do: which
+    /// key, why, from which tier, and its object if memory held it. Default: nobody is told.
+    ///
+    /// It is called by the operation that removes something, once that has taken effect, without any lock, and
+    /// before the operation returns; so a slow one slows down that caller alone. (What nobody waits for, such as
+    /// maintenance and the commits of buffered puts, tells from the cache's own thread.) It may use the cache,
+    /// but must not close it. If it panics, that is reported through `tracing` and harms nobody.
+    ///
+    /// What leaves both tiers is told once, as [`Tier::Disk`](crate::Tier::Disk). Not told are what other
+    /// processes do, and what leaves memory because `evict_memory`, `repair` or `close` empties it. A listener
+    /// that owns a clone of the cache keeps it open until it is closed; a collection that has a listener cannot be
+    /// opened again beside it, only cloned.
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, RemovalCause, Tier};
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, removals) = mpsc::channel();
+    /// let cache = DiskBackedCache::<u32>::builder()
+    ///     .disk_entries(2)
+    ///     .eviction_listener(move |removal| {
+    ///         let _nobody_listens_any_more = sender.send(removal);
+    ///     })
+    ///     .open_in_memory()?;
+    /// for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+    ///     cache.put(key, value)?;
+    /// }
+    /// let removal = removals.recv().unwrap();
+    /// assert_eq!((removal.key.as_str(), removal.value.as_deref()), ("a", Some(&1)));
+    /// assert_eq!((removal.cause, removal.tier), (RemovalCause::Capacity, Tier::Disk));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    #[doc(alias = "removal_listener")]
+    pub fn eviction_listener(
+        mut self,
+        listener: impl Fn(Removal<T>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Listener::new(listener));
+        self
+    }
+
     /// The collection's name in the file: 1 to 64 of `a-z`, `0-9`, `_` and `-`. Default: `default`.
     pub fn collection(mut self, name: impl Into<String>) -> Self {
         self.settings.collection = name.into();
@@ -257,7 +300,7 @@ impl<T: Cacheable> Builder<T> {
     /// collection holds another type, or if it is open in this process with other options.
     pub fn open(self, path: impl AsRef<Path>) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Guard::open_at(path.as_ref(), options).map(Self::handle)
+        Guard::open_at(path.as_ref(), options, self.listener).map(Self::handle)
     }
 
     /// Opens a private cache whose disk tier is an SQLite database in memory. It is gone with its
@@ -267,7 +310,7 @@ impl<T: Cacheable> Builder<T> {
     /// If the settings are wrong.
     pub fn open_in_memory(self) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Guard::open(&CacheFile::open_in_memory()?, options).map(Self::handle)
+        Guard::open(&CacheFile::open_in_memory()?, options, self.listener).map(Self::handle)
     }
 
     /// Opens a collection of an open file.
@@ -277,7 +320,7 @@ impl<T: Cacheable> Builder<T> {
     /// process with other options.
     pub fn open_in(self, file: &CacheFile) -> Result<DiskBackedCache<T>, Error> {
         let options = self.settings.validate()?;
-        Guard::open(file, options).map(Self::handle)
+        Guard::open(file, options, self.listener).map(Self::handle)
     }
 
     fn handle(guard: Arc<Guard<T, SqliteStore>>) -> DiskBackedCache<T> {

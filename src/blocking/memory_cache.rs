@@ -1,13 +1,15 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
 use super::at::infallibly;
+use crate::entry::Tier;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Flights, Outcome};
-use crate::memory::{Asked, Memory, Purpose};
+use crate::listener::{Listener, Removal, RemovalCause};
+use crate::memory::{Asked, Displaced, Left, Memory, Purpose};
 use crate::options::{Given, Options, PutOptions, Settings};
 use crate::stats::{Counters, Stats};
 use crate::sync::block_on;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -42,26 +44,44 @@ struct Shared<V> {
     options: Options,
     counters: Counters,
     flights: Arc<Flights<V>>,
+    listener: Option<Listener<V>>,
 }
 
 impl<V> MemoryCache<V> {
     /// Begins to describe a cache.
     pub fn builder() -> MemoryCacheBuilder<V> {
-        MemoryCacheBuilder { settings: Settings::default(), value: PhantomData }
+        MemoryCacheBuilder { settings: Settings::default(), listener: None, value: PhantomData }
     }
 
     /// The object stored under `key`, which becomes the most recent one.
     #[inline]
     pub fn get(&self, key: &str) -> Option<Arc<V>> {
-        let Shared { memory, options, counters, .. } = &*self.shared;
+        let Shared { memory, options, .. } = &*self.shared;
         let when = options.when_of_get();
         let value = memory.hit(key, || Some(when.timestamp()));
         if value.is_none() {
-            let expired = memory.drop_expired(key, when.timestamp());
-            counters.memory_expirations.add(u64::from(expired));
-            counters.misses.add(1);
+            drop(self.miss(key, when.timestamp()));
         }
         value
+    }
+
+    /// Counts a miss, and removes an object that has expired.
+    fn miss(&self, key: &str, now: Timestamp) -> Expired<'_, V> {
+        let Shared { memory, counters, .. } = &*self.shared;
+        let left = memory.drop_expired(key, now);
+        counters.memory_expirations.add(u64::from(left.is_some()));
+        counters.misses.add(1);
+        Expired { cache: self, left }
+    }
+
+    /// Objects that are gone. No lock is held, and nobody waits for a load of this thread's.
+    fn tell(&self, left: impl IntoIterator<Item = Left<V>>, cause: RemovalCause) {
+        for Left { key, value, .. } in left {
+            if let Some(listener) = &self.shared.listener {
+                let (key, value) = (key.into(), Some(value));
+                listener.tell(Removal { key, value, cause, tier: Tier::Memory });
+            }
+        }
     }
 
     /// The object stored under `key`, or else the one that `load` makes, which is stored first. However
@@ -105,11 +125,13 @@ impl<V> MemoryCache<V> {
         given: &Given,
         load: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<V>, LoadError<E>> {
-        let Shared { memory, options, counters, flights } = &*self.shared;
+        let Shared { memory, options, counters, flights, .. } = &*self.shared;
         let when = options.when_of_get();
         if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
             return Ok(value);
         }
+        // Others wait for the end of this load, and are not to wait for a listener: dropped last.
+        let _expired;
         let lead = match block_on(flights.board(key))? {
             Boarding::Lead(lead) => lead,
             // Nothing that has expired is kept here.
@@ -128,19 +150,21 @@ impl<V> MemoryCache<V> {
             }
         };
         // Another load may have ended just before.
-        if let Some(value) = self.get(key) {
+        let when = options.when_of_get();
+        if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
             lead.land(Outcome::Found(Arc::clone(&value)));
             return Ok(value);
         }
+        _expired = self.miss(key, when.timestamp());
         match block_on(lead.run(async { load() })) {
             Ok(value) => {
                 let value = value.into();
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
                 let born = (options.now(), given.ttl);
-                let evicted = memory.put_alone(key, stored, born, || overtaken.is_set());
+                let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
                 counters.loads.add(1);
-                counters.memory_evictions.add(evicted);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
+                self.note_displaced(displaced);
                 Ok(value)
             }
             Err(error) => {
@@ -175,24 +199,34 @@ impl<V> MemoryCache<V> {
     }
 
     pub(super) fn put_born(&self, key: &str, value: Arc<V>, given: &Given) {
-        let Shared { memory, options, counters, flights } = &*self.shared;
+        let Shared { memory, options, counters, flights, .. } = &*self.shared;
         flights.overtake([key]);
-        let evicted = memory.put_alone(key, value, (options.now(), given.ttl), || false);
+        let displaced = memory.put_alone(key, value, (options.now(), given.ttl), || false);
         flights.overtake([key]);
         counters.puts.add(1);
-        counters.memory_evictions.add(evicted);
+        self.note_displaced(displaced);
+    }
+
+    fn note_displaced(&self, Displaced { replaced, evicted }: Displaced<V>) {
+        self.shared.counters.memory_evictions.add(evicted.len() as u64);
+        if let Some((left, alive)) = replaced {
+            self.tell([left], if alive { RemovalCause::Replaced } else { RemovalCause::Expired });
+        }
+        self.tell(evicted, RemovalCause::Capacity);
     }
 
     /// Removes the object of `key` and says whether there was one alive.
     #[doc(alias = "remove")]
     pub fn delete(&self, key: &str) -> bool {
-        let Shared { memory, options, counters, flights } = &*self.shared;
+        let Shared { memory, options, counters, flights, .. } = &*self.shared;
         counters.deletes.add(1);
         flights.overtake([key]);
         let removed = memory.remove_alone(key, options.now());
         flights.overtake([key]);
-        counters.memory_expirations.add(u64::from(removed == Some(false)));
-        removed == Some(true)
+        let Some((left, alive)) = removed else { return false };
+        counters.memory_expirations.add(u64::from(!alive));
+        self.tell([left], if alive { RemovalCause::Deleted } else { RemovalCause::Expired });
+        alive
     }
 
     /// Makes the object of `key` the most recent one, as a `get` would, and says whether there is one alive.
@@ -233,8 +267,9 @@ impl<V> MemoryCache<V> {
     /// Removes all objects and leaves the statistics.
     pub fn clear(&self) {
         self.shared.flights.overtake_all();
-        self.shared.memory.evict_all();
+        let removed = self.shared.memory.evict_all();
         self.shared.flights.overtake_all();
+        self.tell(removed, RemovalCause::Deleted);
     }
 
     /// A snapshot of the statistics. Those of the disk and of bytes are zero.
@@ -259,6 +294,18 @@ impl<V> MemoryCache<V> {
     }
 }
 
+/// An object that was found expired, to be told of when this is dropped.
+struct Expired<'c, V> {
+    cache: &'c MemoryCache<V>,
+    left: Option<Left<V>>,
+}
+
+impl<V> Drop for Expired<'_, V> {
+    fn drop(&mut self) {
+        self.cache.tell(self.left.take(), RemovalCause::Expired);
+    }
+}
+
 impl<V> Clone for MemoryCache<V> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
@@ -275,6 +322,7 @@ impl<V> fmt::Debug for MemoryCache<V> {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoryCacheBuilder<V> {
     settings: Settings,
+    listener: Option<Listener<V>>,
     value: PhantomData<fn() -> V>,
 }
 
@@ -303,6 +351,17 @@ impl<V> MemoryCacheBuilder<V> {
         self
     }
 
+    /// Tells `listener` of what leaves the cache, once it has left and before the operation returns; see
+    /// [`Builder::eviction_listener`](crate::Builder::eviction_listener). There is always an object, and the
+    /// tier is [`Tier::Memory`].
+    pub fn eviction_listener(
+        mut self,
+        listener: impl Fn(Removal<V>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Listener::new(listener));
+        self
+    }
+
     /// Makes the cache.
     ///
     /// # Errors
@@ -312,7 +371,8 @@ impl<V> MemoryCacheBuilder<V> {
         // An object's own TTL takes the place of the cache's.
         options.lifetimes.memory_alone = i64::MAX;
         let (memory, counters) = (Memory::new(&options), Counters::default());
-        let shared = Shared { memory, options, counters, flights: Arc::default() };
+        let (flights, listener) = (Arc::default(), self.listener);
+        let shared = Shared { memory, options, counters, flights, listener };
         Ok(MemoryCache { shared: Arc::new(shared) })
     }
 }

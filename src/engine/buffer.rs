@@ -7,13 +7,15 @@
 
 use super::Engine;
 use super::put::{Birth, Unless};
+use super::told::{Removed, Why};
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::key::Key;
-use crate::memory::{Removed, Unwritten};
+use crate::listener::RemovalCause;
+use crate::memory::Unwritten;
 use crate::store::{Op, Store};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, block_on};
@@ -103,7 +105,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         encoded: Vec<Arc<[u8]>>,
         birth: &Birth,
         unless: Option<&Unless>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Removed<T>>, Error> {
         if buffer.failing.load(Ordering::Acquire) {
             self.commit_accepted(buffer).await?;
         }
@@ -113,8 +115,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let turn = self.commit_and_hold(buffer).await?;
             let written = self.put_committed(pairs, &encoded, birth, unless).await?;
             drop(turn);
-            drop(written);
-            return Ok(());
+            return Ok(Some(written.removed));
         }
         let mut encoded = Some(encoded);
         while let Some(rows) = encoded.take() {
@@ -127,7 +128,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Says whether a commit is to be scheduled. Where there is no room it hands the rows back.
@@ -168,6 +169,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 ttl,
                 sequence,
                 committing: false,
+                overwritten: self.listener.is_some().then(Vec::new),
             };
             replaced.extend(match unless {
                 None => self.memory.accept(new),
@@ -281,13 +283,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
         let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), &row.birth);
-        if unwritten.sequence != row.sequence {
-            // What hides it already is newer.
-            return Step { op: Op::Put(new), value: None };
+        let mut value = None;
+        // Otherwise what hides it already is newer.
+        if unwritten.sequence == row.sequence {
+            new.accessed = unwritten.accessed;
+            let fits = self.options.fits_memory(unwritten.size);
+            value = fits.then(|| Arc::clone(&unwritten.value));
         }
-        new.accessed = unwritten.accessed;
-        let fits = self.options.fits_memory(unwritten.size);
-        Step { op: Op::Put(new), value: fits.then(|| Arc::clone(&unwritten.value)) }
+        let why = Why::OrExpired(RemovalCause::Replaced, row.birth.time);
+        let earlier = unwritten.overwritten.iter().flatten();
+        let earlier = earlier.filter(|(sequence, _)| *sequence < row.sequence);
+        let overwritten = earlier.map(|(_, value)| Arc::clone(value)).collect();
+        Step { overwritten, ..Step::write(Op::Put(new), value, why) }
     }
 
     fn schedule_commit(&self, delay: Duration) {
@@ -331,7 +338,7 @@ pub(super) enum Settled<T> {
 
 /// The right to commit, and the objects that commits were done with under it. Those are dropped when
 /// others may commit again: a value's `Drop` may call the cache.
-pub(super) struct Held<'b, T> {
+pub(super) struct Held<'b, T: Send + Sync + 'static> {
     _turn: Turn<'b>,
     unwritten: Vec<Unwritten<T>>,
     replaced: Vec<Unwritten<T>>,

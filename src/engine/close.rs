@@ -85,7 +85,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(released);
-        self.memory.evict_all();
+        drop(self.memory.evict_all());
         self.memory.abandon_unwritten();
         whole!(Disk, "closed");
         written.and(closed)

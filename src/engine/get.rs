@@ -9,6 +9,7 @@ use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::key;
+use crate::listener::RemovalCause;
 use crate::memory::{AsOf, Promotion, ReadEnd, Seen};
 use crate::row::{Meta, Row};
 use crate::store::Store;
@@ -274,7 +275,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match self.memory.end_read(key, seen, found, now) {
             ReadEnd::Done { evicted, expired_copy } => {
                 self.counters.disk_hits.add(1);
-                self.counters.memory_evictions.add(evicted);
+                self.counters.memory_evictions.add(evicted.len() as u64);
+                self.removed().left_memory(evicted, RemovalCause::Capacity);
                 self.counters.memory_expirations.add(u64::from(expired_copy));
                 event!(key, Disk, "hit");
                 Ok(())

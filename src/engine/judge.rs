@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
 use crate::codec;
+use crate::listener::RemovalCause;
 use crate::memory::Seen;
 use crate::row::{Meta, Row};
 use crate::store::Store;
@@ -52,6 +53,15 @@ impl Bad {
             Self::Stale { .. } => "stale",
             Self::Outdated { .. } => "outdated",
             Self::Damaged => "damaged",
+        }
+    }
+
+    /// Of its removal.
+    pub fn cause(self) -> RemovalCause {
+        match self {
+            Self::Expired { .. } | Self::Stale { .. } => RemovalCause::Expired,
+            Self::Outdated { .. } => RemovalCause::Outdated,
+            Self::Damaged => RemovalCause::Corrupt,
         }
     }
 }

@@ -49,6 +49,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
+        // Others wait for the end of this load, and are not to wait for a listener: dropped last.
+        let (kept, _kept_too);
         let lead = match self.flights.board(key).await? {
             Boarding::Lead(lead) => lead,
             Boarding::Found(value) => {
@@ -71,7 +73,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         };
         let (engine, asked) = (Arc::clone(self), lead.key().clone());
-        let gap = match place.run(async move { engine.look_for(&asked, now).await }).await? {
+        let look = async move { engine.keeping(engine.look_for(&asked, now)).await };
+        let gap;
+        (gap, kept) = place.run(look).await;
+        let gap = match gap? {
             Ok(value) => {
                 lead.land(Outcome::Found(Arc::clone(&value)));
                 return Ok(value);
@@ -85,7 +90,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let time = storing.at.unwrap_or_else(|| self.now());
                 let birth = Birth { time, given: storing.given };
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
-                place.run(async move { engine.land(lead, gap, loaded, birth).await }).await;
+                let land =
+                    async move { engine.keeping(engine.land(lead, gap, loaded, birth)).await };
+                ((), _kept_too) = place.run(land).await;
+                drop(kept);
                 Ok(value)
             }
             Err(error) => {

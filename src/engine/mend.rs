@@ -3,9 +3,11 @@
 
 use super::Engine;
 use super::judge::Bad;
+use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::key::Key;
+use crate::listener::RemovalCause;
 use crate::row::Meta;
 use crate::store::{NewRow, Op, Store, Terms};
 use crate::time::Timestamp;
@@ -67,7 +69,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         for rewrite in rewrites {
             let row = self.rewritten(rewrite);
             let op = Op::Replace { row, revision: rewrite.meta.revision };
-            steps.push(Step { op, value: rewrite.promoted.clone() });
+            steps.push(Step::write(op, rewrite.promoted.clone(), Why::Stays));
         }
         match self.write(steps, self.impatient()).await {
             Ok(written) => {
@@ -84,7 +86,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Removes the copy of `key` that memory holds, if it has expired, and counts it.
     pub(super) fn drop_expired_copy(&self, key: &str, now: Timestamp) {
-        self.counters.memory_expirations.add(u64::from(self.memory.drop_expired(key, now)));
+        let left = self.memory.drop_expired(key, now);
+        self.counters.memory_expirations.add(u64::from(left.is_some()));
+        self.removed().left_memory(left, RemovalCause::Expired);
     }
 
     fn rewritten(&self, rewrite: &Rewrite<'_, T>) -> NewRow {
@@ -129,7 +133,7 @@ impl Met<'_> {
             _ => Timestamp::MAX,
         };
         let op = Op::Remove { key: Key::from(self.key), revision: self.meta.revision, judged };
-        Some(op.into())
+        Some(Step::remove(op, Why::Is(self.bad.cause())))
     }
 
     /// Whether the row is left alone: a newer program or a loader still wants it.

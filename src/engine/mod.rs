@@ -21,6 +21,7 @@ mod repair;
 mod retain;
 mod scan;
 mod swap;
+mod told;
 mod touch;
 mod trust;
 mod upkeep;
@@ -41,6 +42,7 @@ pub use verify::Report;
 
 use crate::cacheable::Cacheable;
 use crate::flight::Flights;
+use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
@@ -76,6 +78,7 @@ pub(crate) struct Engine<T, S> {
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
     flights: Arc<Flights<T>>,
+    listener: Option<Listener<T>>,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,
@@ -110,7 +113,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Empties the memory tier.
     pub fn evict_memory(&self) {
-        self.memory.evict_all();
+        drop(self.memory.evict_all());
     }
 
     pub fn stats(&self) -> Stats {

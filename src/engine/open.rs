@@ -6,6 +6,7 @@ use super::close::Lifecycle;
 use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
+use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::options::{Access, Durability, OnCorruption, Options};
 #[cfg(feature = "future")]
@@ -76,12 +77,16 @@ pub(super) fn interval(recency_lag: Duration) -> Duration {
 impl<T: Cacheable> Guard<T, SqliteStore> {
     /// Opens the collection in the file at `path`, in an empty one if that proves damaged and the options
     /// say so.
-    pub fn open_at(path: &Path, options: Options) -> Result<Arc<Self>, Error> {
+    pub fn open_at(
+        path: &Path,
+        options: Options,
+        listener: Option<Listener<T>>,
+    ) -> Result<Arc<Self>, Error> {
         let deadline = Instant::now() + REPLACED_BY_THEN;
         loop {
             let file = CacheFile::open_as(path, options.access, options.on_corruption)?;
             let may_move = options.on_corruption == OnCorruption::SetAside;
-            let damage = match Self::open(&file, options.clone()) {
+            let damage = match Self::open(&file, options.clone(), listener.clone()) {
                 Ok(opened) => return Ok(opened),
                 Err(error) if may_move && error.is_corrupt() => error,
                 Err(error) => {
@@ -90,7 +95,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
                 }
             };
             match file.replace(damage) {
-                Ok(empty) => return Self::open(&empty, options),
+                Ok(empty) => return Self::open(&empty, options, listener),
                 // Another thread has found it damaged too: one of them replaces it, when the others have
                 // let go.
                 Err(error) if error.is_corrupt() && Instant::now() < deadline => {
@@ -103,22 +108,26 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
 
     /// Opens the collection that `options` name, or joins whoever has it open in this process. One that
     /// still closes has puts to commit, which must not come after those that are to follow.
-    pub fn open(file: &CacheFile, options: Options) -> Result<Arc<Self>, Error> {
+    pub fn open(
+        file: &CacheFile,
+        options: Options,
+        listener: Option<Listener<T>>,
+    ) -> Result<Arc<Self>, Error> {
         file.check(options.access)?;
         let (type_name, version) = (T::type_name(), T::schema_version());
         // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
-        let other;
+        let (other, _told_last);
         let mut open = file.collections();
         let known = open.get(&options.collection);
         let life = known.and_then(|known| known.life.upgrade()).filter(|life| !life.is_over());
         other = known.and_then(|known| known.handle.upgrade());
         if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
-            return join(Arc::clone(other), &options);
+            return join(Arc::clone(other), &options, listener.is_some());
         }
         if let Some(life) = life {
             drop(open);
             life.end();
-            return Self::open(file, options);
+            return Self::open(file, options, listener);
         }
         let terms = Terms {
             limits: options.disk,
@@ -128,11 +137,16 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let claimant =
             Claimant { collection: &options.collection, type_name: &type_name, version: &version };
         let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
-        let engine =
-            Arc::new_cyclic(|this| Engine::new(store, options, terms, version, this.clone()));
+        let engine = Arc::new_cyclic(|this| Engine {
+            listener,
+            ..Engine::new(store, options, terms, version, this.clone())
+        });
         engine.renew_trust();
         let changes = engine.options.access != Access::ReadOnly;
-        block_on(engine.trim())?;
+        // User code does not run while the file's collections are locked.
+        let trimmed;
+        (trimmed, _told_last) = block_on(engine.keeping(engine.trim()));
+        trimmed?;
         if engine.buffer.is_some() || engine.options.background_maintenance {
             file.start_background()?;
         }
@@ -168,6 +182,7 @@ impl<T: Cacheable, S: Store> Life for Engine<T, S> {
 fn join<T: Cacheable>(
     other: Arc<dyn Opened>,
     options: &Options,
+    listens: bool,
 ) -> Result<Arc<Guard<T, SqliteStore>>, Error> {
     let conflict = |what: &str| {
         let message = format!(
@@ -182,6 +197,10 @@ fn join<T: Cacheable>(
     };
     if !guard.engine.options.same_as(options) {
         return conflict("other options");
+    }
+    // Nobody can tell whether two of them do the same.
+    if listens || guard.engine.listener.is_some() {
+        return conflict("an eviction listener, or is to have one");
     }
     Ok(guard)
 }
@@ -212,6 +231,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             usage: Mutex::new(Usage::default()),
             lifecycle: Lifecycle::default(),
             flights: Arc::default(),
+            listener: None,
             trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),

@@ -2,12 +2,14 @@
 
 use super::Engine;
 use super::events::event;
+use super::told::{Removed, Why};
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
+use crate::listener::RemovalCause;
 use crate::memory::Seen;
 use crate::options::{Access, Given};
 use crate::store::{Expected, NewRow, Op, Store};
@@ -67,8 +69,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        self.store_pairs(pairs, encoded, &birth, None).await?;
+        let removed = self.store_pairs(pairs, encoded, &birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
+        drop(removed);
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
             event!(key, Disk, "put");
@@ -91,7 +94,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         let encoded = vec![self.encode(key, value)?];
         let pairs = [(key, Arc::clone(value))];
-        self.store_pairs(&pairs, encoded, birth, Some(&unless)).await?;
+        drop(self.store_pairs(&pairs, encoded, birth, Some(&unless)).await?);
         self.relieve().await;
         Ok(())
     }
@@ -102,10 +105,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         encoded: Vec<Arc<[u8]>>,
         birth: &Birth,
         unless: Option<&Unless>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Removed<T>>, Error> {
         match &self.buffer {
             Some(buffer) => self.put_buffered(buffer, pairs, encoded, birth, unless).await,
-            None => self.put_committed(pairs, &encoded, birth, unless).await.map(drop),
+            None => {
+                let written = self.put_committed(pairs, &encoded, birth, unless).await?;
+                Ok(Some(written.removed))
+            }
         }
     }
 
@@ -124,7 +130,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 None => Op::Put(row),
                 Some(&Unless { expected, .. }) => Op::Fill { row, expected },
             };
-            steps.push(Step { op, value });
+            let why = Why::OrExpired(RemovalCause::Replaced, birth.time);
+            steps.push(Step::write(op, value, why));
         }
         let overtaken = unless.map(|unless| unless.overtaken.clone());
         let written = self.write_loaded(steps, self.terms, overtaken).await?;
@@ -144,10 +151,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    /// Counts the expiration of a row that a write found expired. Says whether it was.
+    /// Whether the row that a write found had expired.
+    pub(super) fn had_expired(&self, effect: &Effect, now: Timestamp) -> bool {
+        effect.previous().is_some_and(|(meta, accessed)| {
+            !self.options.lifetimes.of(meta.ttl).alive_on_disk(now, accessed, meta.created)
+        })
+    }
+
+    /// Counts the expiration of a row that a write found expired.
     pub(super) fn count_expired(&self, effect: &Effect, now: Timestamp) {
-        let Some((meta, accessed)) = effect.previous() else { return };
-        if !self.options.lifetimes.of(meta.ttl).alive_on_disk(now, accessed, meta.created) {
+        if self.had_expired(effect, now) {
             self.counters.disk_expirations.add(1);
             self.counters.memory_expirations.add(u64::from(effect.before.held));
         }

@@ -2,10 +2,12 @@
 
 use super::Engine;
 use super::events::{event, whole};
+use super::told::Why;
 use super::write::{Step, Written};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key::{self, Key};
+use crate::listener::RemovalCause;
 use crate::store::{Op, Store, Usage};
 use crate::time::Timestamp;
 
@@ -21,7 +23,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.flights.overtake(keys.iter().copied());
         let held = self.commit_before().await?;
         let owned: Vec<_> = keys.iter().map(|&key| Key::from(key)).collect();
-        let written = self.write(deletions(&owned), self.terms).await?;
+        let written = self.write(deletions(&owned, now), self.terms).await?;
         self.flights.overtake(keys.iter().copied());
         drop(held);
         self.counters.deletes.add(keys.len() as u64);
@@ -49,8 +51,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.flights.overtake_all();
         let held = self.commit_before().await?;
         let write = self.memory.begin_clear();
-        let cleared = self.store.clear(&self.terms).await?;
-        let removed = write.end_clear(cleared.revision);
+        let cleared = self.store.clear(&self.terms, self.listener.is_some()).await?;
+        let left = write.end_clear(cleared.revision);
+        let mut removed = self.removed();
+        removed.cleared(cleared.rows, left);
         self.flights.overtake_all();
         drop(held);
         drop(removed);
@@ -61,6 +65,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 }
 
 /// The steps that remove the rows of `keys`, whatever they are.
-pub(super) fn deletions<T>(keys: &[Key]) -> Vec<Step<T>> {
-    keys.iter().map(|key| Op::Delete { key: key.clone() }.into()).collect()
+pub(super) fn deletions<T>(keys: &[Key], now: Timestamp) -> Vec<Step<T>> {
+    let why = Why::OrExpired(RemovalCause::Deleted, now);
+    keys.iter().map(|key| Step::remove(Op::Delete { key: key.clone() }, why)).collect()
 }

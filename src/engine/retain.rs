@@ -4,10 +4,13 @@ use super::Engine;
 use super::events::event;
 use super::remove::deletions;
 use super::scan::{Entry, Group};
+use super::told::Why;
+use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::entry::EntryInfo;
 use crate::error::Error;
 use crate::key::Key;
+use crate::listener::RemovalCause;
 use crate::store::{Op, Store};
 use crate::time::Timestamp;
 
@@ -38,7 +41,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(Some(0));
         }
         let keys: Vec<Key> = rows.into_iter().map(|row| row.key).collect();
-        let written = self.write(deletions(&keys), self.terms).await?;
+        let written = self.write(deletions(&keys, now), self.terms).await?;
         drop(held);
         Ok(Some(self.count_live(&keys, &written, now) as u64))
     }
@@ -92,7 +95,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let removal = |Entry { info, revision }: &Entry| {
             // Whoever touches it meanwhile.
             let (key, judged) = (Key::from(info.key.as_str()), Timestamp::MAX);
-            Op::Remove { key, revision: *revision, judged }.into()
+            let op = Op::Remove { key, revision: *revision, judged };
+            Step::remove(op, Why::Is(RemovalCause::Deleted))
         };
         let written = self.write(entries.iter().map(removal).collect(), self.terms).await?;
         drop(held);

@@ -7,11 +7,14 @@ use super::Engine;
 use super::events::event;
 use super::place::{Here, Place};
 use super::put::{Birth, Unless};
+use super::told::Why;
+use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::entry::Revision;
 use crate::error::Error;
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
+use crate::listener::RemovalCause;
 use crate::store::{Expected, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -147,7 +150,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let held = self.commit_before().await?;
         // Whoever touches it meanwhile.
         let op = Op::Remove { key: Key::from(key), revision, judged: Timestamp::MAX };
-        let written = self.write(vec![op.into()], self.terms).await?;
+        let step = Step::remove(op, Why::Is(RemovalCause::Deleted));
+        let written = self.write(vec![step], self.terms).await?;
         drop(held);
         self.flights.overtake([key]);
         Ok(written.effects.iter().flatten().count() > 0)

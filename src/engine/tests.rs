@@ -87,7 +87,7 @@ impl Store for Scripted {
         })
     }
 
-    async fn clear(&self, _: &Terms) -> Result<Cleared, Error> {
+    async fn clear(&self, _: &Terms, _: bool) -> Result<Cleared, Error> {
         busy()
     }
 
@@ -205,7 +205,7 @@ fn a_row_that_was_read_once_is_not_asked_for_again() {
         drop(engine.memory.begin_write([Key::from("a")].iter()).end(Vec::new()));
     };
     let clear: Step = |engine| drop(engine.memory.begin_clear().end_clear(2));
-    let close: Step = |engine| engine.memory.evict_all();
+    let close: Step = |engine| drop(engine.memory.evict_all());
     let settings = Settings::default;
     assert_eq!(reads(settings(), &[nothing; 3]), 1);
     assert_eq!(reads(settings(), &[nothing, others, nothing]), 2, "another process committed");

@@ -4,10 +4,12 @@ use super::Engine;
 use super::events::whole;
 use super::judge::Bad;
 use super::open::interval;
+use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
 use crate::error::Error;
+use crate::listener::RemovalCause;
 use crate::memory::Touch;
 use crate::options::Limits;
 use crate::row::Meta;
@@ -104,7 +106,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let Some(last) = page.last() else { return Ok(purged) };
             after = last.id;
             let outdated = page.iter().filter(|row| self.is_outdated(row));
-            let steps: Vec<Step<T>> = outdated.map(|row| removal(row, Timestamp::MAX)).collect();
+            let steps: Vec<Step<T>> =
+                outdated.map(|row| removal(row, Timestamp::MAX, RemovalCause::Outdated)).collect();
             if !steps.is_empty() {
                 let written = self.write(steps, self.terms).await?;
                 purged += written.effects.iter().flatten().count();
@@ -208,7 +211,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let expired: Vec<_> = expired.take(most as usize).collect();
         let mut reclaimed = 0;
         for some in expired.chunks(AT_ONCE as usize) {
-            let steps = some.iter().map(|(row, judged)| removal(row, *judged)).collect();
+            let step = |(row, judged): &(&Scanned, _)| removal(row, *judged, RemovalCause::Expired);
+            let steps = some.iter().map(step).collect();
             let written = self.write(steps, self.terms).await?;
             for effect in written.effects.iter().flatten() {
                 reclaimed += 1;
@@ -240,8 +244,9 @@ fn touching(touch: &Touch) -> Op {
     Op::Touch { key: touch.key.clone(), revision: touch.revision, accessed: touch.accessed }
 }
 
-fn removal<T>(row: &Scanned, judged: Timestamp) -> Step<T> {
-    Op::Remove { key: row.key.clone(), revision: row.meta.revision, judged }.into()
+fn removal<T>(row: &Scanned, judged: Timestamp, cause: RemovalCause) -> Step<T> {
+    let op = Op::Remove { key: row.key.clone(), revision: row.meta.revision, judged };
+    Step::remove(op, Why::Is(cause))
 }
 
 /// For batches that evict nothing.

@@ -1,12 +1,14 @@
 //! The one way of every change: mark, commit, follow.
 
 use super::Engine;
+use super::told::{Removed, Why};
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::Key;
-use crate::memory::{Before, Change, Claim, Claimer, NewSlot, Removed, Touch};
+use crate::listener::RemovalCause;
+use crate::memory::{Before, Change, Claim, Claimer, Finished, NewSlot, Touch};
 use crate::options::Access;
 use crate::row::Meta;
 use crate::store::{Applied, Batch, Claims, Evicted, NewRow, Op, Outcome, Store, Terms};
@@ -18,11 +20,21 @@ use std::sync::Arc;
 pub(super) struct Step<T> {
     pub op: Op,
     pub value: Option<Arc<T>>,
+    /// Why what is there now leaves.
+    pub why: Why,
+    /// Objects of the key that were put before and never written, to be told of behind the row.
+    pub overwritten: Vec<Arc<T>>,
 }
 
-impl<T> From<Op> for Step<T> {
-    fn from(op: Op) -> Self {
-        Self { op, value: None }
+impl<T> Step<T> {
+    /// A step that writes a row.
+    pub fn write(op: Op, value: Option<Arc<T>>, why: Why) -> Self {
+        Self { op, value, why, overwritten: Vec::new() }
+    }
+
+    /// A step that removes a row.
+    pub fn remove(op: Op, why: Why) -> Self {
+        Self::write(op, None, why)
     }
 }
 
@@ -46,10 +58,10 @@ impl Effect {
 
 /// What a write did.
 #[derive(Debug)]
-pub(super) struct Written<T> {
+pub(super) struct Written<T: Send + Sync + 'static> {
     /// One for each step; `None` where it changed nothing.
     pub effects: Vec<Option<Effect>>,
-    /// What left memory. A value's `Drop` may call the cache, so who holds a lock keeps these longer.
+    /// What left. A listener, and a value's `Drop`, may call the cache, so who holds a lock keeps these longer.
     pub removed: Removed<T>,
     /// Whether rows above the limits remain, because others put them there.
     pub excess: bool,
@@ -74,8 +86,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         overtaken: Option<Overtaken>,
     ) -> Result<Written<T>, Error> {
         self.writable()?;
-        let (ops, values): (Vec<_>, Vec<_>) =
-            steps.into_iter().map(|step| (step.op, step.value)).unzip();
+        let apart = |Step { op, value, why, overwritten }| (op, (value, (why, overwritten)));
+        let (ops, mut others): (Vec<_>, Vec<_>) = steps.into_iter().map(apart).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
         let batch = Arc::new(Batch { ops, terms });
         let judge = Judge { claimer: write.claimer(), overtaken };
@@ -86,34 +98,82 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
         let mut changed = Vec::with_capacity(outcomes.len());
         let mut absent = Vec::new();
-        for ((op, value), outcome) in batch.ops.iter().zip(values).zip(outcomes) {
+        for ((op, (value, _)), outcome) in batch.ops.iter().zip(&mut others).zip(outcomes) {
             if let (Op::Delete { key }, Outcome::Unchanged) = (op, &outcome) {
                 absent.push(nothing(key.clone(), usage.revision));
             }
-            let followed = follow(op, value, outcome);
+            let followed = follow(op, value.take(), outcome);
             let (what, change) =
                 followed.map(|(change, previous)| ((change.revision, previous), change)).unzip();
             changed.push(what);
             changes.extend(change);
         }
         self.counters.disk_evictions.add(evicted.len() as u64);
+        let victims: Vec<Key> = if self.listener.is_some() {
+            evicted.iter().map(|evicted| evicted.key.clone()).collect()
+        } else {
+            Vec::new()
+        };
         changes.extend(evicted.into_iter().map(gone));
         changes.extend(absent);
         let finished = write.end(changes);
-        self.counters.memory_evictions.add(finished.evicted);
+        self.counters.memory_evictions.add(finished.evicted.len() as u64);
         self.note_usage(usage);
         self.note_corrected(corrected);
+        let reasons = others.into_iter().map(|(_, reason)| reason);
+        let steps = batch.ops.iter().zip(reasons).zip(changed);
+        let (effects, removed) = self.took_effect(steps, victims, finished);
+        Ok(Written { effects, removed, excess })
+    }
 
+    /// What the steps changed, and what left, in this order: what the steps took the place of, then the
+    /// victims of the disk tier, then those of memory.
+    fn took_effect<'o>(
+        &self,
+        steps: impl Iterator<Item = ((&'o Op, Reason<T>), Option<(i64, Option<Meta>)>)>,
+        victims: Vec<Key>,
+        finished: Finished<T>,
+    ) -> (Vec<Option<Effect>>, Removed<T>) {
+        let mut removed = self.removed();
         let mut before = finished.before.into_iter();
-        let effect = |changed: Option<(i64, Option<Meta>)>| {
+        // Of what one batch wrote twice nobody saw the first.
+        let mut first = None;
+        let mut effect = |((op, (why, overwritten)), changed): (_, Option<(i64, Option<Meta>)>)| {
             let (revision, previous) = changed?;
-            Some(Effect { revision, previous, before: before.next()? })
+            let (before, left) = before.next()?;
+            let effect = Effect { revision, previous, before };
+            if !removed.listens() {
+                removed.untold(left);
+                return Some(effect);
+            }
+            let first = *first.get_or_insert(revision);
+            let was_seen = effect.previous.as_ref().is_some_and(|row| row.revision < first);
+            match self.cause(why, &effect) {
+                Some(cause) if was_seen => {
+                    removed.gone(written_or_removed(op), left.map(|left| left.value), cause);
+                }
+                Some(_) => removed.untold(left),
+                // A copy that had expired before its row was written anew.
+                None => removed.left_memory(left, RemovalCause::Expired),
+            }
+            for value in overwritten {
+                removed.gone(written_or_removed(op), Some(value), RemovalCause::Replaced);
+            }
+            Some(effect)
         };
-        Ok(Written {
-            effects: changed.into_iter().map(effect).collect(),
-            removed: finished.removed,
-            excess,
-        })
+        let effects = steps.map(&mut effect).collect();
+        let mut victims = victims.into_iter();
+        for (_, left) in before {
+            match victims.next() {
+                Some(key) => {
+                    removed.gone(&key, left.map(|left| left.value), RemovalCause::Capacity);
+                }
+                None => removed.untold(left),
+            }
+        }
+        removed.left_memory(finished.evicted, RemovalCause::Capacity);
+        removed.untold(finished.stale);
+        (effects, removed)
     }
 
     /// Refuses to change a file that was opened read-only.
@@ -132,16 +192,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 }
 
+/// Why what a step found leaves, and what else is to be told of behind it.
+type Reason<T> = (Why, Vec<Arc<T>>);
+
+fn written_or_removed(op: &Op) -> &Key {
+    match op {
+        Op::Put(row) | Op::Fill { row, .. } | Op::Replace { row, .. } => &row.key,
+        Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
+    }
+}
+
 /// How memory follows one step, and the row that was there before; `None` if nothing changed.
 fn follow<T>(
     op: &Op,
     value: Option<Arc<T>>,
     outcome: Outcome,
 ) -> Option<(Change<T>, Option<Meta>)> {
-    let key = match op {
-        Op::Put(row) | Op::Fill { row, .. } | Op::Replace { row, .. } => &row.key,
-        Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
-    };
+    let key = written_or_removed(op);
     let (revision, previous) = match outcome {
         Outcome::Written { revision, previous } => (revision, previous),
         Outcome::Removed { revision, previous } => (revision, Some(previous)),

@@ -1,48 +1,57 @@
 //! Objects without rows: the tier by itself, with nothing beneath.
 
 use super::slot::Slot;
-use super::{Memory, NewSlot};
+use super::{Left, Memory, NewSlot};
 use crate::entry::OwnTtl;
 use crate::key::Key;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
+/// What left for an object that came.
+#[derive(Debug)]
+pub(crate) struct Displaced<V> {
+    /// What lay there before, and whether it was alive.
+    pub replaced: Option<(Left<V>, bool)>,
+    pub evicted: Vec<Left<V>>,
+}
+
 impl<V> Memory<V> {
     /// Stores an object that has no row, put `now` and with a time to live of its own perhaps, in place of an
-    /// older one, but not if by then `never_mind`. Returns how many others had to go.
+    /// older one, but not if by then `never_mind`. Returns what had to go.
     pub fn put_alone(
         &self,
         key: &str,
         value: Arc<V>,
         (now, ttl): (Timestamp, Option<OwnTtl>),
         never_mind: impl FnOnce() -> bool,
-    ) -> u64 {
+    ) -> Displaced<V> {
         let hashed = self.hashed(key);
         let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now, ttl };
         let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
         if never_mind() {
-            return 0;
+            return Displaced { replaced: None, evicted: Vec::new() };
         }
         let replaced = self.replace(&mut state, hashed, Some(slot));
         if replaced.is_none() {
             self.sums.came(1, 0);
         }
         drop(state);
-        drop(replaced);
-        let mut removed = Vec::new();
-        let evicted = self.evict(&mut removed);
-        drop(removed);
-        evicted
+        let replaced = replaced.map(|slot| {
+            let alive = slot.alive(&self.lifetimes, now);
+            (slot.leave(), alive)
+        });
+        Displaced { replaced, evicted: self.evict() }
     }
 
-    /// Removes the object of `key` and says whether it was alive; `None` if there is none.
-    pub fn remove_alone(&self, key: &str, now: Timestamp) -> Option<bool> {
+    /// Removes the object of `key`, and says whether it was alive; `None` if there is none.
+    pub fn remove_alone(&self, key: &str, now: Timestamp) -> Option<(Left<V>, bool)> {
         let hashed = self.hashed(key);
         let mut state = self.shard(hashed).lock();
         let slot = state.take_slot(hashed)?;
         self.sums.went(1, slot.size());
         drop(state);
-        Some(slot.alive(&self.lifetimes, now))
+        let alive = slot.alive(&self.lifetimes, now);
+        Some((slot.leave(), alive))
     }
 }

@@ -256,6 +256,7 @@ mod tests {
             ttl: None,
             sequence: 1,
             committing: false,
+            overwritten: None,
         });
         expect(&audit(&memory, None, false), &[]);
         memory.abandon_unwritten();

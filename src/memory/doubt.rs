@@ -60,7 +60,7 @@ impl<V> Memory<V> {
     pub fn doubt(&self) {
         if self.epoch.fetch_add(1, Ordering::AcqRel) == u32::MAX {
             // Numbers come again.
-            self.evict_all();
+            drop(self.evict_all());
         }
     }
 

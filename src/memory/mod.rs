@@ -26,13 +26,14 @@ mod sums;
 mod unwritten;
 mod write;
 
+pub(crate) use alone::Displaced;
 pub(crate) use audit::{Found, RowFacts};
 pub(crate) use doubt::{Answer, Asked, Purpose};
 pub(crate) use read::{AllSeen, AsOf, Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
-pub(crate) use slot::NewSlot;
+pub(crate) use slot::{Left, NewSlot};
 pub(crate) use unwritten::Unwritten;
-pub(crate) use write::{Before, Change, Claim, Claimer, Removed};
+pub(crate) use write::{Before, Change, Claim, Claimer, Finished};
 
 use crate::options::{Lifetimes, Limits, Options};
 use crate::sync::atomic::{AtomicU32, AtomicUsize};
@@ -215,23 +216,24 @@ impl<V> Memory<V> {
         (self.sums.entries(), self.sums.bytes())
     }
 
-    /// Empties the tier, and forgets rows. What it knew of recency stays in the pending tables.
-    pub fn evict_all(&self) {
+    /// Empties the tier, and forgets rows; hands back what was there. What it knew of recency stays in the
+    /// pending tables.
+    pub fn evict_all(&self) -> Vec<Left<V>> {
         let mut removed = Vec::new();
         for shard in &*self.shards.all {
             removed.extend(self.empty(&mut shard.lock()));
         }
-        drop(removed);
+        removed
     }
 
     /// Empties one shard but for recency, and returns its objects.
-    fn empty(&self, state: &mut State<V>) -> Vec<Arc<V>> {
+    fn empty(&self, state: &mut State<V>) -> Vec<Left<V>> {
         let slots = std::mem::take(&mut state.slots);
         state.order.clear();
         state.rows.clear();
         let leaving = slots.into_iter().map(|slot| {
             self.leave(state, &slot);
-            slot.into_value()
+            slot.leave()
         });
         leaving.collect()
     }

@@ -21,14 +21,13 @@
 //! eviction costs O(log n) amortised, and a hit nothing.
 
 use super::candidates::Place;
-use super::slot::Slot;
+use super::slot::{Left, Slot};
 use super::{Hashed, Memory, State};
 use crate::time::Timestamp;
 use hashbrown::hash_table::Entry;
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::mem;
-use std::sync::Arc;
 
 /// What those who evict know of all shards. Guarded by `Memory::order`.
 #[derive(Debug)]
@@ -111,12 +110,12 @@ impl<V> Memory<V> {
         }
     }
 
-    /// Evicts one victim after the other until the limits hold. The victims' objects are pushed to
-    /// `removed` so that the caller drops them once no lock is held. Returns their number.
-    pub(super) fn evict(&self, removed: &mut Vec<Arc<V>>) -> u64 {
-        let mut count = 0;
+    /// Evicts one victim after the other until the limits hold, and hands them back so that the caller
+    /// drops them once no lock is held.
+    pub(super) fn evict(&self) -> Vec<Left<V>> {
+        let mut evicted = Vec::new();
         if self.sums.hold(self.limits) {
-            return count;
+            return evicted;
         }
         let mut order = self.order.lock();
         let order = &mut *order;
@@ -142,10 +141,9 @@ impl<V> Memory<V> {
             let victim =
                 victim.expect("the oldest place was found to hold an object under this lock");
             self.leave(&mut state, &victim);
-            removed.push(victim.into_value());
-            count += 1;
+            evicted.push(victim.leave());
         }
-        count
+        evicted
     }
 
     /// Lowers the bounds of shards into which something came below them.

@@ -5,7 +5,7 @@
 //! if no write on the key ended meanwhile, and otherwise reads again. A row that an eviction under
 //! way has claimed cannot be touched any more; the reader waits for that write to end.
 
-use super::slot::Slot;
+use super::slot::{Left, Slot};
 use super::{EPOCHS, Hashed, Memory, NewSlot, State, Touch};
 use crate::entry::OwnTtl;
 use crate::gate::Gate;
@@ -71,11 +71,11 @@ pub(crate) struct Promotion<V> {
 
 /// How a read ended.
 #[derive(Debug)]
-pub(crate) enum ReadEnd {
+pub(crate) enum ReadEnd<V> {
     /// The row is touched, and in memory if it may lie there.
     Done {
-        /// How many objects left memory for it.
-        evicted: u64,
+        /// What left memory for it.
+        evicted: Vec<Left<V>>,
         /// Whether memory held a copy that had expired.
         expired_copy: bool,
     },
@@ -147,7 +147,7 @@ impl<V> Memory<V> {
         seen: Seen,
         mut found: Promotion<V>,
         now: Timestamp,
-    ) -> ReadEnd {
+    ) -> ReadEnd<V> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
         if !planted(Bug::PromotionWithoutLook) {
@@ -161,28 +161,26 @@ impl<V> Memory<V> {
         if let Some((row, others_commits)) = found.row.take().zip(seen.others_commits) {
             state.rows.keep(key.text, row, others_commits);
         }
-        let mut removed = Vec::new();
+        let mut stale = None;
         let expired_copy =
-            self.touch_or_insert(&mut state, key, found, (now, seen.checked), &mut removed);
+            self.touch_or_insert(&mut state, key, found, (now, seen.checked), &mut stale);
         drop(state);
-        let evicted = self.evict(&mut removed);
-        drop(removed);
+        let evicted = self.evict();
+        drop(stale);
         ReadEnd::Done { evicted, expired_copy }
     }
 
-    /// Removes the copy of `key` if it has expired; says whether it did.
-    pub fn drop_expired(&self, key: &str, now: Timestamp) -> bool {
+    /// Removes the copy of `key` if it has expired.
+    pub fn drop_expired(&self, key: &str, now: Timestamp) -> Option<Left<V>> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
         let slot = state.readable(key);
         if slot.is_none_or(|slot| slot.alive(&self.lifetimes, now)) {
-            return false;
+            return None;
         }
         let slot = state.take_slot(key).expect("it was just found under this lock");
         self.leave(&mut state, &slot);
-        drop(state);
-        drop(slot);
-        true
+        Some(slot.leave())
     }
 
     fn touch_or_insert(
@@ -191,7 +189,7 @@ impl<V> Memory<V> {
         key: Hashed<'_>,
         found: Promotion<V>,
         (now, checked): (Timestamp, u32),
-        removed: &mut Vec<Arc<V>>,
+        stale: &mut Option<Slot<V>>,
     ) -> bool {
         let free = !state.is_written(key) || planted(Bug::PromotionWithoutLook);
         let mut expired_copy = false;
@@ -207,7 +205,7 @@ impl<V> Memory<V> {
                 let slot = state.take_slot(key).expect("it was just found under this lock");
                 expired_copy = !slot.alive(&self.lifetimes, now);
                 self.sums.went(1, slot.size());
-                removed.push(slot.into_value());
+                *stale = Some(slot);
             }
         }
         let known = state.recency(key, found.revision);
@@ -268,7 +266,7 @@ mod tests {
         memory.hit("a", || Some(at(7))).unwrap();
         assert_eq!(memory.recency_since("a", 1, &seen), Some(Some(at(7))));
         memory.note_stored(&[Touch { key: Key::from("a"), revision: 1, accessed: at(7) }]);
-        memory.evict_all();
+        drop(memory.evict_all());
         assert_eq!(memory.recency_since("a", 1, &seen), None);
         assert_eq!(memory.recency_since("a", 1, &memory.begin_look_at_all()), Some(None));
     }

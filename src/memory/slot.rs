@@ -20,6 +20,15 @@ pub(crate) struct NewSlot<V> {
     pub ttl: Option<OwnTtl>,
 }
 
+/// An object that left memory, to be dropped when no lock is held.
+#[derive(Debug)]
+pub(crate) struct Left<V> {
+    pub key: Key,
+    /// Of the row it was a copy of.
+    pub revision: i64,
+    pub value: Arc<V>,
+}
+
 /// An object in memory with what a hit needs to judge it, on one line of the processor's cache.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -165,8 +174,12 @@ impl<V> Slot<V> {
     }
 
     /// The object, for those who drop it later.
-    pub fn into_value(self) -> Arc<V> {
-        self.value
+    pub fn leave(self) -> Left<V> {
+        let key = match self.name {
+            Name::Plain(key) => key,
+            Name::WithTtl(own) => own.key,
+        };
+        Left { key, revision: self.revision, value: self.value }
     }
 
     pub fn key(&self) -> &Key {

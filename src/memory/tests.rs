@@ -38,7 +38,7 @@ fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
     Promotion { revision, created: at(0), stored: at(stored), size: 1, ttl: None, value, row: None }
 }
 
-fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd {
+fn read(memory: &Memory<u64>, key: &str, found: Promotion<u64>, now: i64) -> ReadEnd<u64> {
     memory.end_read(key, memory.begin_read(key, memory.as_of(|| None)).0, found, at(now))
 }
 
@@ -431,7 +431,8 @@ fn threads_that_put_and_evict_leave_a_sound_tier() {
                     if round % 11 == 10 {
                         memory.remove_alone(&key, time);
                     }
-                    evicted + memory.put_alone(&key, Arc::new(0), (time, None), || false)
+                    let displaced = memory.put_alone(&key, Arc::new(0), (time, None), || false);
+                    evicted + displaced.evicted.len() as u64
                 })
             }
         };

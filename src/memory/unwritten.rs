@@ -25,6 +25,9 @@ pub(crate) struct Unwritten<V> {
     pub sequence: u64,
     /// Whether its row is being written, so that the row may be there already.
     pub committing: bool,
+    /// For whoever wants to be told: the objects that this one took the place of before they were written,
+    /// with the numbers of their puts.
+    pub overwritten: Option<Vec<(u64, Arc<V>)>>,
 }
 
 impl<V> Unwritten<V> {
@@ -35,7 +38,8 @@ impl<V> Unwritten<V> {
 
 impl<V> Clone for Unwritten<V> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), value: Arc::clone(&self.value), ..*self }
+        let (key, value) = (self.key.clone(), Arc::clone(&self.value));
+        Self { key, value, overwritten: self.overwritten.clone(), ..*self }
     }
 }
 
@@ -52,8 +56,18 @@ impl<V> Memory<V> {
     pub fn accept(&self, new: Unwritten<V>) -> Option<Unwritten<V>> {
         let key = self.hashed(&new.key);
         let mut state = self.shard(key).lock();
-        let (replaced, hash) = (state.take_unwritten(key), key.hash);
-        state.unwritten.insert_unique(hash, new, |other| self.hashed(&other.key).hash);
+        self.put_unwritten(&mut state, new)
+    }
+
+    fn put_unwritten(&self, state: &mut State<V>, mut new: Unwritten<V>) -> Option<Unwritten<V>> {
+        let key = new.key.clone();
+        let key = self.hashed(&key);
+        let mut replaced = state.take_unwritten(key);
+        if let (Some(overwritten), Some(old)) = (&mut new.overwritten, &mut replaced) {
+            *overwritten = old.overwritten.take().unwrap_or_default();
+            overwritten.push((old.sequence, Arc::clone(&old.value)));
+        }
+        state.unwritten.insert_unique(key.hash, new, |other| self.hashed(&other.key).hash);
         replaced
     }
 
@@ -65,9 +79,7 @@ impl<V> Memory<V> {
         if state.is_written(key) || state.epochs[key.epoch()] != seen.epoch() {
             return None;
         }
-        let (replaced, hash) = (state.take_unwritten(key), key.hash);
-        state.unwritten.insert_unique(hash, new, |other| self.hashed(&other.key).hash);
-        Some(replaced)
+        Some(self.put_unwritten(&mut state, new))
     }
 
     /// The object of `key` that is still to be written. If it is that of the put `sequence`, notes
@@ -105,8 +117,18 @@ impl<V> Memory<V> {
         stored: Timestamp,
     ) -> Option<Unwritten<V>> {
         let key = self.hashed(key);
+        // Dropped after the lock.
+        let _told: Vec<_>;
         let mut state = self.shard(key).lock();
-        state.unwritten_of(key).filter(|unwritten| unwritten.sequence == sequence)?;
+        let unwritten = state.unwritten_mut(key)?;
+        if unwritten.sequence != sequence {
+            let told = unwritten
+                .overwritten
+                .as_mut()
+                .map(|overwritten| overwritten.extract_if(.., |(of, _)| *of <= sequence).collect());
+            _told = told.unwrap_or_default();
+            return None;
+        }
         let written = state.take_unwritten(key)?;
         let accessed = written.accessed;
         match state.slot_mut(key) {
@@ -221,6 +243,7 @@ mod tests {
             ttl: None,
             sequence: 1,
             committing: true,
+            overwritten: None,
         });
         memory.hit("a", || Some(at(9))).unwrap();
         memory

@@ -10,7 +10,7 @@
 //!
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
-use super::slot::Slot;
+use super::slot::{Left, Slot};
 use super::{Hashed, Memory, NewSlot, Shards, State, Touch};
 use crate::gate::Gate;
 use crate::key::Key;
@@ -98,18 +98,12 @@ pub(crate) struct Before {
 /// What a write did to memory.
 #[derive(Debug)]
 pub(crate) struct Finished<V> {
-    /// One for each change, in their order.
-    pub before: Vec<Before>,
-    /// How many objects left memory because of its limits.
-    pub evicted: u64,
-    /// The objects that left, to be dropped when no lock is held.
-    pub removed: Removed<V>,
-}
-
-/// Objects on their way out.
-#[derive(Debug)]
-pub(crate) struct Removed<V> {
-    _values: Vec<Arc<V>>,
+    /// One for each change, in their order, with the copy of the previous row if memory held it.
+    pub before: Vec<(Before, Option<Left<V>>)>,
+    /// What left memory because of its limits.
+    pub evicted: Vec<Left<V>>,
+    /// Copies of rows that others had removed before.
+    pub stale: Vec<Left<V>>,
 }
 
 impl<V> Memory<V> {
@@ -151,15 +145,15 @@ impl<'m, V> Write<'m, V> {
 
     /// Ends the write: memory follows what the store committed, in the order of the revisions.
     pub fn end(mut self, changes: Vec<Change<V>>) -> Finished<V> {
-        let mut removed = Vec::new();
+        let mut stale = Vec::new();
         let mut before = Vec::with_capacity(changes.len());
         let (mut came, mut came_bytes) = (0, 0);
         for change in changes {
             let key = self.memory.hashed(&change.key);
             let mut state = self.memory.shard(key).lock();
             let known = state.before(key, change.previous);
-            before.push(known);
             if !state.is_news(key, change.revision) {
+                before.push((known, None));
                 continue;
             }
             // Whoever read the row between its commit and now has touched it.
@@ -185,39 +179,42 @@ impl<'m, V> Write<'m, V> {
                 came += 1;
                 came_bytes += new.size();
             }
-            if let Some(slot) = self.memory.replace(&mut state, key, new) {
+            let left = self.memory.replace(&mut state, key, new).map(|slot| {
                 self.memory.sums.went(1, slot.size());
-                removed.push(slot.into_value());
-            }
+                slot.leave()
+            });
+            let (left, other) = if known.held { (left, None) } else { (None, left) };
+            before.push((known, left));
+            stale.extend(other);
         }
         // Not before: the victims of the disk tier have made room.
         self.memory.sums.came(came, came_bytes);
         self.unmark(true);
-        let evicted = self.memory.evict(&mut removed);
-        Finished { before, evicted, removed: Removed { _values: removed } }
+        let evicted = self.memory.evict();
+        Finished { before, evicted, stale }
     }
 
-    /// Ends a write that emptied the disk tier with the change `revision`.
-    pub fn end_clear(mut self, revision: i64) -> Removed<V> {
+    /// Ends a write that emptied the disk tier with the change `revision`; hands back what memory held.
+    pub fn end_clear(mut self, revision: i64) -> Vec<Left<V>> {
         let mut removed = Vec::new();
         for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
                 self.memory.sums.went(1, slot.size());
-                removed.push(slot.into_value());
+                removed.push(slot.leave());
             }
             self.memory.drop_cleared_pending(&mut state, revision);
             state.rows.clear();
             state.unfreeze();
         }
         self.everything = false;
-        Removed { _values: removed }
+        removed
     }
 
     /// Ends a write that made the store's indexes anew with the change `revision`: memory lets go of
     /// everything but recency. Changes that were committed before and come later do nothing.
-    pub fn end_repair(mut self, revision: i64) -> Removed<V> {
+    pub fn end_repair(mut self, revision: i64) -> Vec<Left<V>> {
         let mut removed = Vec::new();
         for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
@@ -226,7 +223,7 @@ impl<'m, V> Write<'m, V> {
             state.unfreeze();
         }
         self.everything = false;
-        Removed { _values: removed }
+        removed
     }
 
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans

@@ -60,9 +60,13 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         claims: Arc<dyn Claims>,
     ) -> impl Future<Output = Result<Applied, Error>> + Send;
 
-    /// Removes all rows.
+    /// Removes all rows, and says which if that is `asked`.
     #[doc(hidden)]
-    fn clear(&self, terms: &Terms) -> impl Future<Output = Result<Cleared, Error>> + Send;
+    fn clear(
+        &self,
+        terms: &Terms,
+        asked: bool,
+    ) -> impl Future<Output = Result<Cleared, Error>> + Send;
 
     /// How much is stored.
     #[doc(hidden)]
@@ -305,9 +309,11 @@ pub struct Applied {
 }
 
 /// What a `clear` did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Cleared {
     pub revision: i64,
+    /// The rows that were there, by key and revision, if that was asked.
+    pub rows: Vec<(Key, i64)>,
 }
 
 /// How much a store holds.

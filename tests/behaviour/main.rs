@@ -14,6 +14,7 @@ mod file;
 mod groups;
 mod keys;
 mod lifecycle;
+mod listener;
 mod loading;
 mod memory_cache;
 mod operations;

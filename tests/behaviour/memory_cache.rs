@@ -1,11 +1,14 @@
 //! The memory tier with nothing beneath.
 
 use crate::support::{at, secs};
-use disk_backed_cache::{ErrorKind, LoadError, ManualClock, MemoryCache, PutOptions, Timestamp};
+use disk_backed_cache::{
+    ErrorKind, LoadError, ManualClock, MemoryCache, PutOptions, Removal, RemovalCause, Tier,
+    Timestamp,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Barrier, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -271,4 +274,60 @@ fn what_is_loaded_has_a_ttl_of_its_own() {
     let wrong = cache.with(PutOptions::new().ttl(secs(0)));
     let error = wrong.get_or_insert_with("d", || 1).unwrap_err();
     assert_eq!((error.kind(), cache.stats().loads), (ErrorKind::InvalidOptions, 2));
+}
+
+// rule: H8
+#[test]
+fn a_listener_is_told_of_every_object_that_leaves() {
+    let (sender, removals) = mpsc::channel();
+    let clock = at_zero();
+    let builder = MemoryCache::builder().entries(2).ttl(SECOND).clock(clock.clone());
+    let cache = builder.eviction_listener(move |removal| sender.send(removal).unwrap());
+    let cache = cache.build().unwrap();
+    let told = || {
+        let told = removals.try_iter().map(|Removal { key, value, cause, tier, .. }| {
+            assert_eq!(tier, Tier::Memory);
+            (key, *value.unwrap(), cause)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let one = |key: &str, value: i32, cause| vec![(key.to_owned(), value, cause)];
+    cache.put("a", 1);
+    cache.put("a", 2);
+    assert_eq!(told(), one("a", 1, RemovalCause::Replaced));
+    assert!(cache.delete("a") && !cache.delete("a"));
+    assert_eq!(told(), one("a", 2, RemovalCause::Deleted));
+    for key in ["a", "b", "c"] {
+        cache.put(key, 3);
+    }
+    assert_eq!(told(), one("a", 3, RemovalCause::Capacity));
+    clock.advance(2 * SECOND);
+    assert!(cache.get("b").is_none());
+    assert_eq!(told(), one("b", 3, RemovalCause::Expired));
+    assert_eq!(*cache.get_or_insert_with("c", || 4).unwrap(), 4);
+    assert_eq!(told(), one("c", 3, RemovalCause::Expired));
+    clock.advance(2 * SECOND);
+    cache.put("c", 5);
+    assert_eq!(told(), one("c", 4, RemovalCause::Expired));
+    cache.clear();
+    assert_eq!(told(), one("c", 5, RemovalCause::Deleted));
+}
+
+/// It would wait for the load that waits for it.
+// rule: H8
+#[test]
+fn a_listener_may_load_what_a_load_found_expired() {
+    let clock = at_zero();
+    let own = Arc::new(OnceLock::<MemoryCache<u32>>::new());
+    let asked = Arc::clone(&own);
+    let builder = MemoryCache::builder().ttl(SECOND).clock(clock.clone());
+    let cache = builder.eviction_listener(move |removal| {
+        let found = asked.get().unwrap().get_or_insert_with(&removal.key, || 3);
+        assert_eq!(*found.unwrap(), 2);
+    });
+    let cache = cache.build().unwrap();
+    assert!(own.set(cache.clone()).is_ok());
+    cache.put("a", 1);
+    clock.advance(2 * SECOND);
+    assert_eq!(*cache.get_or_insert_with("a", || 2).unwrap(), 2);
 }

@@ -14,7 +14,7 @@ mod writes;
 
 pub use schema::{Schema, Verdict, Version};
 
-use disk_backed_cache::{Stats, Timestamp};
+use disk_backed_cache::{RemovalCause, Stats, Tier, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -53,6 +53,16 @@ pub enum OwnTtl {
 pub enum Refusal {
     InvalidKey,
     TooLarge,
+}
+
+/// What a listener is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub key: String,
+    /// What memory held.
+    pub content: Option<String>,
+    pub cause: RemovalCause,
+    pub tier: Tier,
 }
 
 /// What the model knows of a live entry.
@@ -135,6 +145,7 @@ pub struct Model {
     /// The counters; `stats` adds the gauges.
     counters: Stats,
     events: BTreeSet<Event>,
+    told: Vec<Told>,
 }
 
 impl Model {
@@ -146,6 +157,7 @@ impl Model {
             memory: BTreeMap::new(),
             counters: Stats::default(),
             events: BTreeSet::new(),
+            told: Vec::new(),
         }
     }
 
@@ -175,6 +187,16 @@ impl Model {
 
     pub fn events(&self) -> &BTreeSet<Event> {
         &self.events
+    }
+
+    /// What a listener was told since this was asked last.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
+    fn tell(&mut self, key: &str, cause: RemovalCause, tier: Tier) {
+        let content = self.memory.get(key).map(|value| value.content.clone());
+        self.told.push(Told { key: key.to_owned(), content, cause, tier });
     }
 
     fn record(&mut self, event: Event) {
@@ -242,10 +264,15 @@ fn within(limit: Option<Duration>, age: Duration) -> bool {
 /// Eviction: the smallest (timestamp, key) goes, until every limit of the tier holds.
 impl Model {
     /// `fresh` are the keys that the operation under way has just written.
-    fn evict_from_disk(&mut self, fresh: &BTreeSet<String>) {
+    /// Those of them that memory is about to hold are told of as if it did.
+    fn evict_from_disk(&mut self, fresh: &BTreeSet<String>, promotes: bool) {
         while self.disk_is_over_its_limits() {
             let victim = self.oldest_of(self.rows.keys());
-            self.remove(&victim);
+            let value = &self.rows[&victim].value;
+            if promotes && fresh.contains(&victim) && self.fits_memory(value.size) {
+                self.memory.insert(victim.clone(), value.clone());
+            }
+            self.remove(&victim, RemovalCause::Capacity);
             self.counters.disk_evictions += 1;
             self.record(Event::DiskEviction);
             if fresh.contains(&victim) {
@@ -257,6 +284,7 @@ impl Model {
     fn evict_from_memory(&mut self, fresh: &BTreeSet<String>) {
         while self.memory_is_over_its_limits() {
             let victim = self.oldest_of(self.memory.keys());
+            self.tell(&victim, RemovalCause::Capacity, Tier::Memory);
             self.memory.remove(&victim);
             self.counters.memory_evictions += 1;
             self.record(Event::MemoryEviction);
@@ -284,8 +312,9 @@ impl Model {
 
 /// What several operations do.
 impl Model {
-    /// Whatever leaves the disk tier leaves memory.
-    fn remove(&mut self, key: &str) {
+    /// Whatever leaves the disk tier leaves memory, and is told of once.
+    fn remove(&mut self, key: &str, cause: RemovalCause) {
+        self.tell(key, cause, Tier::Disk);
         self.rows.remove(key);
         self.memory.remove(key);
     }
@@ -305,7 +334,7 @@ impl Model {
             self.counters.memory_expirations += 1;
             self.record(Event::MemoryExpiry);
         }
-        self.remove(key);
+        self.remove(key, RemovalCause::Expired);
     }
 
     /// Lets the values of `keys`, whose rows are there, into memory, and then makes room for them.

@@ -1,7 +1,7 @@
 //! `get`, `get_many`, and the questions that change nothing.
 
 use super::{Damage, Event, Info, Model, Refusal, Row, Value, Verdict, check_key, distinct};
-use disk_backed_cache::{Tier, Timestamp};
+use disk_backed_cache::{RemovalCause, Tier, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -29,12 +29,12 @@ impl Model {
         check_key(key)?;
         self.counters.gets += 1;
         let mut upgraded = BTreeMap::new();
-        let answer = self.answer(key, now, &mut upgraded);
+        let answer = self.answer(key, now, true, &mut upgraded);
         self.count(&answer);
         if !matches!(answer, Answer::Missed) {
             self.raise(key, now);
         }
-        self.rewrite(upgraded);
+        self.rewrite(upgraded, true);
         // An upgrade that grew may have been the victim of its own growth.
         if matches!(answer, Answer::FromDisk(_)) && self.rows.contains_key(key) {
             self.enter_memory(&BTreeSet::from([key.to_owned()]));
@@ -127,13 +127,13 @@ impl Model {
         let mut upgraded = BTreeMap::new();
         let mut found = BTreeMap::new();
         for key in distinct(keys) {
-            let answer = self.answer(&key, now, &mut upgraded);
+            let answer = self.answer(&key, now, false, &mut upgraded);
             for _ in keys.iter().filter(|given| **given == key) {
                 self.count(&answer);
             }
             found.extend(answer.value().map(|value| (key, value)));
         }
-        self.rewrite(upgraded);
+        self.rewrite(upgraded, false);
         Ok(found)
     }
 
@@ -204,6 +204,7 @@ impl Model {
         &mut self,
         key: &str,
         now: Timestamp,
+        promotes: bool,
         upgraded: &mut BTreeMap<String, Value>,
     ) -> Answer {
         let Some(row) = self.rows.get(key) else { return Answer::Missed };
@@ -212,11 +213,21 @@ impl Model {
             if self.alive_in_memory(row, now) {
                 return Answer::FromMemory(copy.clone());
             }
+            // One that is promoted again does not leave, and one whose row leaves is told of with it.
+            let stays = match judgement {
+                Judgement::Good(_) => promotes,
+                Judgement::Discarded => row.version < self.schema.own,
+                Judgement::Upgraded(_) => false,
+                Judgement::Expired | Judgement::Damaged => true,
+            };
             // An expired row counts its copy itself.
             if !matches!(judgement, Judgement::Expired) {
-                self.memory.remove(key);
                 self.counters.memory_expirations += 1;
                 self.record(Event::MemoryExpiry);
+            }
+            if !stays {
+                self.tell(key, RemovalCause::Expired, Tier::Memory);
+                self.memory.remove(key);
             }
         }
         match judgement {
@@ -238,7 +249,7 @@ impl Model {
             Judgement::Damaged => {
                 self.counters.decode_failures += 1;
                 self.record(Event::DamageMet);
-                self.remove(key);
+                self.remove(key, RemovalCause::Corrupt);
                 Answer::Missed
             }
         }
@@ -278,7 +289,7 @@ impl Model {
         self.counters.schema_mismatches += 1;
         self.record(Event::SchemaDiscard);
         if self.rows[key].version < self.schema.own {
-            self.remove(key);
+            self.remove(key, RemovalCause::Outdated);
         }
     }
 
@@ -297,14 +308,14 @@ impl Model {
     }
 
     /// Stores upgraded values under the type's own version, with the times they had.
-    fn rewrite(&mut self, upgraded: BTreeMap<String, Value>) {
+    fn rewrite(&mut self, upgraded: BTreeMap<String, Value>, promotes: bool) {
         let keys = upgraded.keys().cloned().collect();
         for (key, value) in upgraded {
             let row = self.rows.get_mut(&key).expect("only rows that were read are rewritten");
             row.value = value;
             row.version = self.schema.own;
         }
-        self.evict_from_disk(&keys);
+        self.evict_from_disk(&keys, promotes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens to the cache as a whole: maintenance, closing and opening, damage.
 
 use super::{Damage, Event, Model, Schema, Settings, Verdict};
-use disk_backed_cache::{Stats, Timestamp};
+use disk_backed_cache::{RemovalCause, Stats, Timestamp};
 use std::collections::BTreeSet;
 
 /// The most expired rows that one `run_maintenance` reclaims.
@@ -34,7 +34,7 @@ impl Model {
         });
         let keys: Vec<String> = outdated.map(|(key, _)| key.clone()).collect();
         for key in &keys {
-            self.remove(key);
+            self.remove(key, RemovalCause::Outdated);
         }
         keys.len()
     }
@@ -61,7 +61,7 @@ impl Model {
         self.schema = schema;
         self.counters = Stats::default();
         self.record(Event::Reopening);
-        self.evict_from_disk(&BTreeSet::new());
+        self.evict_from_disk(&BTreeSet::new(), false);
     }
 
     /// Somebody else changes the row of `key`, if there is one. Memory does not notice.

@@ -1,7 +1,7 @@
 //! What writes and removes: `put`, `delete`, their batches, `clear`.
 
 use super::{Model, OwnTtl, Refusal, Row, Value, check_key, distinct};
-use disk_backed_cache::Timestamp;
+use disk_backed_cache::{RemovalCause, Timestamp};
 use std::collections::BTreeSet;
 
 impl Model {
@@ -38,7 +38,7 @@ impl Model {
         let mut written: BTreeSet<String> =
             pairs.iter().map(|(key, _)| (*key).to_owned()).collect();
         for key in &written {
-            self.take_away(key, now);
+            self.take_away(key, RemovalCause::Replaced, now);
         }
         for (key, value) in pairs {
             let row = Row {
@@ -51,7 +51,7 @@ impl Model {
             };
             self.rows.insert((*key).to_owned(), row);
         }
-        self.evict_from_disk(&written);
+        self.evict_from_disk(&written, true);
         written.retain(|key| self.rows.contains_key(key));
         self.enter_memory(&written);
         Ok(())
@@ -99,7 +99,7 @@ impl Model {
         self.counters.deletes += 1;
         let found = self.see(key, now);
         if found.is_some() {
-            self.remove(key);
+            self.remove(key, RemovalCause::Deleted);
         }
         Ok(found)
     }
@@ -113,13 +113,15 @@ impl Model {
     pub fn delete_many(&mut self, keys: &[&str], now: Timestamp) -> Result<usize, Refusal> {
         keys.iter().try_for_each(|key| check_key(key))?;
         self.counters.deletes += keys.len() as u64;
-        Ok(distinct(keys).iter().filter(|key| self.take_away(key, now)).count())
+        let deleted = |key: &&String| self.take_away(key, RemovalCause::Deleted, now);
+        Ok(distinct(keys).iter().filter(deleted).count())
     }
 
     /// Every key that begins with the prefix goes, dead or alive; answers how many live entries.
     pub fn delete_prefix(&mut self, prefix: &str, now: Timestamp) -> u64 {
         let keys = self.keys_of(prefix);
-        let live = keys.iter().filter(|key| self.take_away(key, now)).count() as u64;
+        let deleted = |key: &&String| self.take_away(key, RemovalCause::Deleted, now);
+        let live = keys.iter().filter(deleted).count() as u64;
         self.counters.deletes += live;
         live
     }
@@ -128,24 +130,25 @@ impl Model {
     pub fn retain_from(&mut self, size: u64, now: Timestamp) -> u64 {
         let smaller = self.scan("", now).into_iter().filter(|(_, info)| info.size < size);
         let keys: Vec<String> = smaller.map(|(key, _)| key).collect();
-        keys.iter().for_each(|key| self.remove(key));
+        keys.iter().for_each(|key| self.remove(key, RemovalCause::Deleted));
         self.counters.deletes += keys.len() as u64;
         keys.len() as u64
     }
 
     /// Empties both tiers and leaves the statistics.
     pub fn clear(&mut self) {
-        self.rows.clear();
-        self.memory.clear();
+        for key in self.keys_of("") {
+            self.remove(&key, RemovalCause::Deleted);
+        }
     }
 
     /// Removes an entry that is deleted or replaced. Counts it if it had expired on disk; answers
     /// whether it was live.
-    fn take_away(&mut self, key: &str, now: Timestamp) -> bool {
+    fn take_away(&mut self, key: &str, cause: RemovalCause, now: Timestamp) -> bool {
         let Some(row) = self.rows.get(key) else { return false };
         let live = self.is_live(row, now);
         if self.alive_on_disk(row, now) {
-            self.remove(key);
+            self.remove(key, cause);
         } else {
             self.remove_expired(key, now);
         }

@@ -1,13 +1,13 @@
 //! Does the same to a cache and to the model, and compares everything that can be seen of them.
 
-use super::handle::{Handle, Look, Place, open};
+use super::handle::{Handle, Log, Look, Place, open};
 use super::injuries::injure;
 use super::operations::{Call, Draft, Ending, Group, Key, Operation, Sequence, Setup, Swap, When};
-use crate::model::{Event, Model, Refusal, Value};
+use crate::model::{Event, Model, Refusal, Told, Value};
 use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ pub fn run(sequence: &Sequence) -> Result<BTreeSet<Event>, TestCaseError> {
         let verify = index % VERIFY_EVERY == 0 || index + 1 == sequence.steps.len();
         pair.step(step)
             .and_then(|()| pair.compare())
+            .and_then(|()| pair.compare_told())
             .and_then(|()| if verify { pair.verify() } else { Ok(()) })
             .map_err(|error| {
                 TestCaseError::fail(format!("after step {index}, {step:?}: {error}"))
@@ -39,6 +40,7 @@ struct Pair {
     setup: Setup,
     clock: Arc<ManualClock>,
     place: Place,
+    log: Log,
     /// Removes the file when all is over.
     _folder: Option<TempDir>,
 }
@@ -51,10 +53,11 @@ impl Pair {
             Some(folder) => Place::File(folder.path().join("cache.db")),
             None => Place::Memory(CacheFile::open_in_memory().map_err(failed)?),
         };
-        let (cache, schema) = open(&place, &sequence.setup, &clock).map_err(failed)?;
+        let log = Log::default();
+        let (cache, schema) = open(&place, &sequence.setup, &clock, &log).map_err(failed)?;
         let model = Model::new(sequence.setup.settings.clone(), schema);
         let setup = sequence.setup.clone();
-        Ok(Self { cache: Some(cache), model, setup, clock, place, _folder: folder })
+        Ok(Self { cache: Some(cache), model, setup, clock, place, log, _folder: folder })
     }
 
     /// Does one thing to both and compares the answers.
@@ -236,7 +239,7 @@ impl Pair {
             _ => {}
         }
         before = before.filter(|_| ending == Ending::ClosedAndKept);
-        let (cache, schema) = open(&self.place, &setup, &self.clock).map_err(failed)?;
+        let (cache, schema) = open(&self.place, &setup, &self.clock, &self.log).map_err(failed)?;
         drop(before);
         self.cache = Some(cache);
         self.model.open(setup.settings.clone(), schema);
@@ -259,6 +262,13 @@ impl Pair {
         Ok(())
     }
 
+    /// What the listener was told of each key, in its order.
+    fn compare_told(&mut self) -> Result<(), TestCaseError> {
+        let told = std::mem::take(&mut *self.log.lock().unwrap());
+        prop_assert_eq!(by_key(told), by_key(self.model.take_told()), "told {}", SIDES);
+        Ok(())
+    }
+
     fn verify(&self) -> Result<(), TestCaseError> {
         let cache = self.cache.as_deref().expect("the cache is open");
         let report = cache.verify().map_err(failed)?;
@@ -267,6 +277,14 @@ impl Pair {
         prop_assert_eq!(damaged, self.model.damaged(), "damaged rows {}", SIDES);
         Ok(())
     }
+}
+
+fn by_key(told: Vec<Told>) -> BTreeMap<String, Vec<Told>> {
+    let mut by_key = BTreeMap::<String, Vec<Told>>::new();
+    for told in told {
+        by_key.entry(told.key.clone()).or_default().push(told);
+    }
+    by_key
 }
 
 const SIDES: &str = "(left: cache, right: model)";

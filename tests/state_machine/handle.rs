@@ -2,14 +2,14 @@
 
 use super::documents::{Document, First, Second, Third, ThirdRevised, encoded, plain};
 use super::operations::{Draft, Edition, Setup};
-use crate::model::{Info, OwnTtl, Schema, Value};
+use crate::model::{Info, OwnTtl, Schema, Told, Value};
 use disk_backed_cache::{
     CacheFile, DiskBackedCache, EntryInfo, Error, LoadError, ManualClock, PutOptions, Report,
     Stats, Tier, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Where the database lies.
 pub enum Place {
@@ -17,6 +17,9 @@ pub enum Place {
     /// A database in memory lives as long as its `CacheFile`.
     Memory(CacheFile),
 }
+
+/// What the listeners of all handles were told.
+pub type Log = Arc<Mutex<Vec<Told>>>;
 
 /// What is known of an entry without reading its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,12 +90,13 @@ pub fn open(
     place: &Place,
     setup: &Setup,
     clock: &Arc<ManualClock>,
+    log: &Log,
 ) -> Result<(Box<dyn Handle>, Schema), Error> {
     match setup.edition {
-        Edition::First => open_as::<First>(place, setup, clock),
-        Edition::Second => open_as::<Second>(place, setup, clock),
-        Edition::Third => open_as::<Third>(place, setup, clock),
-        Edition::ThirdRevised => open_as::<ThirdRevised>(place, setup, clock),
+        Edition::First => open_as::<First>(place, setup, clock, log),
+        Edition::Second => open_as::<Second>(place, setup, clock, log),
+        Edition::Third => open_as::<Third>(place, setup, clock, log),
+        Edition::ThirdRevised => open_as::<ThirdRevised>(place, setup, clock, log),
     }
 }
 
@@ -100,11 +104,18 @@ fn open_as<D: Document>(
     place: &Place,
     setup: &Setup,
     clock: &Arc<ManualClock>,
+    log: &Log,
 ) -> Result<(Box<dyn Handle>, Schema), Error> {
     let settings = &setup.settings;
+    let log = Arc::clone(log);
     let mut builder = DiskBackedCache::<D>::builder()
         .background_maintenance(false)
         .clock(clock.clone())
+        .eviction_listener(move |removal| {
+            let content = removal.value.map(|document: Arc<D>| encoded(&*document).content);
+            let (key, cause, tier) = (removal.key, removal.cause, removal.tier);
+            log.lock().unwrap().push(Told { key, content, cause, tier });
+        })
         .verify_round_trip(setup.verify_round_trip)
         .memory_entries(settings.memory_entries)
         .memory_bytes(settings.memory_bytes);

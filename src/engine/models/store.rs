@@ -119,12 +119,12 @@ impl Store for Table {
         Ok(Applied { outcomes, evicted, corrected, usage, excess: false })
     }
 
-    async fn clear(&self, _: &Terms) -> Result<Cleared, Error> {
+    async fn clear(&self, _: &Terms, _: bool) -> Result<Cleared, Error> {
         self.open()?;
         let _transaction = self.transaction.lock();
         let mut committed = self.committed.lock();
         committed.rows.clear();
-        Ok(Cleared { revision: committed.next_revision() })
+        Ok(Cleared { revision: committed.next_revision(), rows: Vec::new() })
     }
 
     async fn usage(&self) -> Result<Usage, Error> {

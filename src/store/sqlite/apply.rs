@@ -54,18 +54,31 @@ pub(super) fn correct(
 }
 
 /// Removes all rows of the collection, as one change.
-pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Cleared> {
+pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql, asked: bool) -> rusqlite::Result<Cleared> {
     let connection = writer.connection();
     let transaction = writer.begin()?;
     let before = Totals::read(connection, sql.collection)?;
     let revision = before.revision.saturating_add(1);
+    let rows = if asked { keys(connection, sql)? } else { Vec::new() };
     connection.prepare_cached(&sql.clear)?.execute([])?;
     point(Point::RowsCleared);
     let nothing = Totals { entries: 0, bytes: 0, revision };
     nothing.write(connection, sql.collection)?;
     transaction.commit()?;
     point(Point::ClearCommitted);
-    Ok(Cleared { revision })
+    Ok(Cleared { revision, rows })
+}
+
+/// The rows that have a key that is text, and a revision.
+fn keys(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<(Key, i64)>> {
+    let mut statement = connection.prepare(&sql.keys)?;
+    let mut rows = statement.query([])?;
+    let mut keys = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let key = columns.get_ref(0)?.as_str().ok().map(Key::from);
+        keys.extend(key.zip(columns.get(1).ok()));
+    }
+    Ok(keys)
 }
 
 /// A row whose stored recency was behind: key, revision, true recency.

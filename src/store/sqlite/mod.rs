@@ -135,10 +135,10 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn clear(&self, terms: &Terms) -> Result<Cleared, Error> {
+    async fn clear(&self, terms: &Terms, asked: bool) -> Result<Cleared, Error> {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
-        apply::clear(&writer, &self.sql).map_err(|error| file.error(error))
+        apply::clear(&writer, &self.sql, asked).map_err(|error| file.error(error))
     }
 
     async fn usage(&self) -> Result<Usage, Error> {

@@ -1,0 +1,188 @@
+//! What left, on its way to whoever listens.
+//!
+//! The listener is user code: it is called when no lock is held and when the write has taken effect. So
+//! whoever holds something keeps a [`Removed`] longer than that, as it must where values are dropped anyway.
+//! Where that holder is further up (a load, for whose end others wait), it has what is dropped further down
+//! kept for it, by [`keeping`].
+
+use super::Engine;
+use super::write::Effect;
+use crate::cacheable::Cacheable;
+use crate::entry::Tier;
+use crate::key::Key;
+use crate::listener::{Listener, Removal, RemovalCause};
+use crate::memory::Left;
+use crate::store::Store;
+use crate::sync;
+use crate::time::Timestamp;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// What left memory or the cache. When this is dropped the listener is told, and the objects are dropped.
+#[derive(Debug)]
+pub(super) struct Removed<T: Send + Sync + 'static> {
+    listener: Option<Listener<T>>,
+    removals: Vec<Removal<T>>,
+    /// Objects that nobody is told of.
+    untold: Vec<Left<T>>,
+}
+
+/// Why the row that a step finds leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Why {
+    /// It does not; it is only written anew.
+    Stays,
+    Is(RemovalCause),
+    /// Unless it had expired by then.
+    OrExpired(RemovalCause, Timestamp),
+}
+
+impl<T: Send + Sync + 'static> Removed<T> {
+    pub fn listens(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// The entry of `key` is gone, with the object that memory held of it.
+    pub fn gone(&mut self, key: &str, value: Option<Arc<T>>, cause: RemovalCause) {
+        self.add(key.to_owned(), value, cause, Tier::Disk);
+    }
+
+    /// Objects that left memory, whose entries stay.
+    pub fn left_memory(&mut self, left: impl IntoIterator<Item = Left<T>>, cause: RemovalCause) {
+        for left in left {
+            if self.listens() {
+                self.add(left.key.into(), Some(left.value), cause, Tier::Memory);
+            } else {
+                self.untold.push(left);
+            }
+        }
+    }
+
+    /// Objects that nobody is to be told of.
+    pub fn untold(&mut self, left: impl IntoIterator<Item = Left<T>>) {
+        self.untold.extend(left);
+    }
+
+    /// All `rows`, by key and revision, are gone with what memory held of them.
+    pub fn cleared(&mut self, rows: Vec<(Key, i64)>, left: Vec<Left<T>>) {
+        if !self.listens() {
+            return self.untold(left);
+        }
+        let mut held: HashMap<Key, Left<T>> =
+            left.into_iter().map(|left| (left.key.clone(), left)).collect();
+        for (key, revision) in rows {
+            let left = held.remove(&key).filter(|left| left.revision == revision);
+            self.gone(&key, left.map(|left| left.value), RemovalCause::Deleted);
+        }
+        self.untold(held.into_values());
+    }
+
+    fn add(&mut self, key: String, value: Option<Arc<T>>, cause: RemovalCause, tier: Tier) {
+        self.removals.push(Removal { key, value, cause, tier });
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Removed<T> {
+    fn drop(&mut self) {
+        let Some(listener) = self.listener.take() else { return };
+        let removals = mem::take(&mut self.removals);
+        if removals.is_empty() {
+            return;
+        }
+        tell(vec![Box::new(move || {
+            removals.into_iter().for_each(|removal| listener.tell(removal))
+        })]);
+    }
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// Nothing so far.
+    pub(super) fn removed(&self) -> Removed<T> {
+        Removed { listener: self.listener.clone(), removals: Vec::new(), untold: Vec::new() }
+    }
+
+    /// The cause of a removal, if it is one.
+    pub(super) fn cause(&self, why: Why, effect: &Effect) -> Option<RemovalCause> {
+        match why {
+            Why::Stays => None,
+            Why::Is(cause) => Some(cause),
+            Why::OrExpired(_, then) if self.had_expired(effect, then) => {
+                Some(RemovalCause::Expired)
+            }
+            Why::OrExpired(cause, _) => Some(cause),
+        }
+    }
+
+    /// Does `work`, and tells nobody of what left meanwhile before the answer's second half is dropped.
+    pub(super) async fn keeping<R>(&self, work: impl Future<Output = R>) -> (R, Kept) {
+        if self.listener.is_none() {
+            return (work.await, Kept::default());
+        }
+        let mut work = pin!(work);
+        let mut kept = Kept::default();
+        let done = poll_fn(|context| {
+            let scope = Scope::enter(mem::take(&mut kept));
+            let done = work.as_mut().poll(context);
+            kept = scope.leave();
+            done
+        })
+        .await;
+        (done, kept)
+    }
+}
+
+type Tell = Box<dyn FnOnce() + Send>;
+
+sync::thread_local! {
+    /// What is kept for those who want to tell later, on this thread, the innermost last.
+    static KEPT: RefCell<Vec<Vec<Tell>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is to be told when this is dropped.
+#[derive(Default)]
+#[must_use = "dropped too early it is told too early"]
+pub(super) struct Kept(Vec<Tell>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        tell(mem::take(&mut self.0));
+    }
+}
+
+/// Tells, or has it kept.
+fn tell(tells: Vec<Tell>) {
+    let mut tells = Some(tells);
+    KEPT.with(|all| {
+        if let Some(kept) = all.borrow_mut().last_mut() {
+            kept.extend(tells.take().into_iter().flatten());
+        }
+    });
+    tells.into_iter().flatten().for_each(|tell| tell());
+}
+
+/// While it lives, what is dropped on this thread is kept.
+struct Scope;
+
+impl Scope {
+    fn enter(mut kept: Kept) -> Self {
+        let kept = mem::take(&mut kept.0);
+        KEPT.with(|all| all.borrow_mut().push(kept));
+        Self
+    }
+
+    fn leave(self) -> Kept {
+        Kept(KEPT.with(|all| all.borrow_mut().last_mut().map(mem::take)).unwrap_or_default())
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // Something is left after a panic.
+        let left = KEPT.with(|all| all.borrow_mut().pop());
+        drop(left.map(Kept));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a cache tells of what leaves it.
+
+use crate::entry::Tier;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Something that left a tier; see [`Builder::eviction_listener`](crate::Builder::eviction_listener).
+#[non_exhaustive]
+pub struct Removal<T> {
+    /// Under which key it was stored.
+    pub key: String,
+    /// The object, if memory held it. None is ever decoded for this.
+    pub value: Option<Arc<T>>,
+    /// Why it left.
+    pub cause: RemovalCause,
+    /// [`Tier::Disk`]: the entry is gone, from memory too if it was there. [`Tier::Memory`]: only its object
+    /// left memory, and the entry stays on disk. (`MemoryCache` has no disk: there it is gone.)
+    pub tier: Tier,
+}
+
+/// Why something left a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RemovalCause {
+    /// The tier was above its limits.
+    Capacity,
+    /// It had lived as long as it may, by whatever operation it was found.
+    Expired,
+    /// Another object was stored under its key.
+    Replaced,
+    /// It was deleted, taken or cleared.
+    Deleted,
+    /// It was of a version that the type discards.
+    Outdated,
+    /// It could not be read.
+    Corrupt,
+}
+
+impl RemovalCause {
+    /// Whether nobody asked for it: it was in the way, too old, or of no use.
+    ///
+    /// ```
+    /// use disk_backed_cache::RemovalCause;
+    ///
+    /// assert!(RemovalCause::Capacity.was_evicted());
+    /// assert!(!RemovalCause::Deleted.was_evicted());
+    /// ```
+    #[must_use]
+    pub const fn was_evicted(self) -> bool {
+        !matches!(self, Self::Replaced | Self::Deleted)
+    }
+}
+
+impl<T> fmt::Debug for Removal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, cause, tier } = self;
+        f.debug_struct("Removal")
+            .field("key", key)
+            .field("has_value", &value.is_some())
+            .field("cause", cause)
+            .field("tier", tier)
+            .finish()
+    }
+}
+
+/// Whoever wants to be told of removals.
+pub(crate) struct Listener<T>(Arc<dyn Fn(Removal<T>) + Send + Sync>);
+
+impl<T> Listener<T> {
+    pub fn new(listener: impl Fn(Removal<T>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// A panic of the listener ends here: what was removed is removed, and others are still to be told of.
+    pub fn tell(&self, removal: Removal<T>) {
+        let (key, cause, tier) = (removal.key.clone(), removal.cause, removal.tier);
+        if catch_unwind(AssertUnwindSafe(|| (self.0)(removal))).is_err() {
+            tracing::error!(key, ?cause, ?tier, "the eviction listener panicked");
+        }
+    }
+}
+
+impl<T> Clone for Listener<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Listener<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
