@@ -217,7 +217,7 @@ impl Model {
             let stays = match judgement {
                 Judgement::Good(_) => promotes,
                 Judgement::Discarded => row.version < self.schema.own,
-                Judgement::Upgraded(_) => false,
+                Judgement::Upgraded(_) | Judgement::Stale => false,
                 Judgement::Expired | Judgement::Damaged => true,
             };
             // An expired row counts its copy itself.
