@@ -110,7 +110,7 @@ impl<V> MemoryCache<V> {
         if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
             return Ok(value);
         }
-        let lead = match block_on(flights.board(key))? {
+        let lead = match block_on(flights.board(key, &given.tags))? {
             Boarding::Lead(lead) => lead,
             Boarding::Found(value) => {
                 counters.misses.add(1);

@@ -49,7 +49,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
-        let lead = match self.flights.board(key).await? {
+        let lead = match self.flights.board(key, &storing.given.tags).await? {
             Boarding::Lead(lead) => lead,
             Boarding::Found(value) => {
                 self.counters.disk_hits.add(1);

@@ -5,6 +5,7 @@ use super::Engine;
 use super::judge::Bad;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::entry::Tags;
 use crate::key::Key;
 use crate::row::Meta;
 use crate::store::{NewRow, Op, Store, Terms};
@@ -96,6 +97,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
             ttl: rewrite.meta.ttl,
+            tags: Tags::default(),
         }
     }
 

@@ -141,6 +141,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             codec: self.options.codec,
             created: birth.time,
             accessed: birth.time,
+            tags: birth.given.tags.clone(),
         }
     }
 

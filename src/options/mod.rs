@@ -4,8 +4,8 @@ mod lifetimes;
 mod put;
 
 pub(crate) use lifetimes::Lifetimes;
-pub(crate) use put::Given;
 pub use put::PutOptions;
+pub(crate) use put::{Given, check_tag};
 
 use crate::entry::{CodecId, OwnTtl};
 use crate::error::Error;

@@ -29,6 +29,7 @@ mod shrinking;
 mod size;
 mod statistics;
 mod support;
+mod tags;
 mod threads;
 mod time;
 mod touching;
