@@ -2,7 +2,9 @@
 
 use crate::time::Timestamp;
 use semver::Version;
+use smol_str::SmolStr;
 use std::fmt;
+use std::sync::Arc;
 
 /// The tier that a `get` would be served from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +69,29 @@ pub enum OwnTtl {
     Sliding(i64),
     /// From the last put.
     Fixed(i64),
+}
+
+/// The names of the groups to which an entry belongs, whatever its key is. Mostly there are none, which
+/// costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Tags(Option<Arc<[SmolStr]>>);
+
+impl Tags {
+    pub(crate) fn new(tags: &[SmolStr]) -> Self {
+        Self((!tags.is_empty()).then(|| tags.into()))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|tags| tags.iter()).map(SmolStr::as_str)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn contains(&self, tag: &str) -> bool {
+        self.iter().any(|own| own == tag)
+    }
 }
 
 /// What a cache knows of a live entry: everything but its value.

@@ -1,5 +1,6 @@
 //! Loads under way. Whoever misses a key that another loads waits for that one's outcome.
 
+use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
@@ -27,6 +28,8 @@ struct Flight<T> {
     /// Set before it has landed, unless it was given up.
     outcome: OnceLock<Outcome<T>>,
     overtaken: Overtaken,
+    /// Of what is going to be stored.
+    tags: Tags,
 }
 
 /// Whether somebody wrote the key since the load began. Then nothing of the load is stored.
@@ -90,14 +93,15 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T> Flights<T> {
-    /// Waits for the load of `key` that is under way, or begins one. Whoever expects another type of
+    /// Waits for the load of `key` that is under way, or begins one, of an object with `tags`. Whoever expects another type of
     /// errors than the one that comes does as if that load had been given up.
     pub async fn board<E: Any + Send + Sync>(
         self: &Arc<Self>,
         key: &str,
+        tags: &Tags,
     ) -> Result<Boarding<T, E>, Error> {
         loop {
-            let flight = match self.join(key) {
+            let flight = match self.join(key, tags) {
                 Ok(lead) => return Ok(Boarding::Lead(lead)),
                 Err(flight) if flight.is_led_here() => return Err(reentrant(key)),
                 Err(flight) => flight,
@@ -118,12 +122,12 @@ impl<T> Flights<T> {
     }
 
     /// Begins the load of `key`, or says which one is under way.
-    fn join(self: &Arc<Self>, key: &str) -> Result<Lead<T>, Arc<Flight<T>>> {
+    fn join(self: &Arc<Self>, key: &str, tags: &Tags) -> Result<Lead<T>, Arc<Flight<T>>> {
         let mut under_way = self.under_way.lock();
         if let Some(flight) = under_way.get(key) {
             return Err(Arc::clone(flight));
         }
-        let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
+        let (key, flight) = (Key::from(key), Arc::new(Flight::new(tags.clone())));
         under_way.insert(key.clone(), Arc::clone(&flight));
         self.count.store(under_way.len(), Ordering::SeqCst);
         Ok(Lead { flights: Arc::clone(self), key, flight })
@@ -148,11 +152,20 @@ impl<T> Flights<T> {
 
     /// The same for all keys that begin with `prefix`.
     pub fn overtake_group(&self, prefix: &str) {
+        self.overtake_those(|key, _| key.starts_with(prefix));
+    }
+
+    /// The same for all loads of objects that are going to have `tag`.
+    pub fn overtake_tagged(&self, tag: &str) {
+        self.overtake_those(|_, flight| flight.tags.contains(tag));
+    }
+
+    fn overtake_those(&self, among: impl Fn(&Key, &Flight<T>) -> bool) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
         let mut under_way = self.under_way.lock();
-        for (_, flight) in under_way.extract_if(|key, _| key.starts_with(prefix)) {
+        for (_, flight) in under_way.extract_if(|key, flight| among(key, flight)) {
             flight.overtaken.set();
         }
         self.count.store(under_way.len(), Ordering::SeqCst);
@@ -167,8 +180,9 @@ impl<T> Flights<T> {
 }
 
 impl<T> Flight<T> {
-    fn new() -> Self {
-        Self { landed: Gate::default(), outcome: OnceLock::new(), overtaken: Overtaken::default() }
+    fn new(tags: Tags) -> Self {
+        let (landed, outcome, overtaken) = Default::default();
+        Self { landed, outcome, overtaken, tags }
     }
 
     fn address(self: &Arc<Self>) -> usize {

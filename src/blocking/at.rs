@@ -280,6 +280,14 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         block_on(self.engine.delete_prefix(prefix, self.now))
     }
 
+    /// See [`DiskBackedCache::delete_tag`](crate::DiskBackedCache::delete_tag).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delete_tag(&self, tag: &str) -> Result<u64, Error> {
+        block_on(self.engine.delete_tag(tag, self.now))
+    }
+
     /// See [`DiskBackedCache::retain`](crate::DiskBackedCache::retain).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Groups of entries: `scan`, `delete_prefix`, `retain`.
+//! Groups of entries: `scan`, `delete_prefix`, `delete_tag`, `retain`.
 
 use super::DiskBackedCache;
 use crate::cacheable::Cacheable;
@@ -67,6 +67,36 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     #[doc(alias = "invalidate_prefix")]
     pub fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
         self.present().delete_prefix(prefix)
+    }
+
+    /// Removes all entries that have `tag`, which [`PutOptions::tag`](crate::PutOptions::tag) gave them;
+    /// answers how many live ones there were.
+    ///
+    /// Entries go in transactions of at most 1,000. What had the tag before the call and is not put meanwhile
+    /// is gone when it returns; what is put meanwhile with the tag may stay, and without it stays. Loads
+    /// under way that would store something with the tag lose, as to [`delete`](Self::delete).
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, PutOptions};
+    ///
+    /// let cache = DiskBackedCache::<u32>::builder().open_in_memory()?;
+    /// let of_ada = cache.with(PutOptions::new().tag("user:ada"));
+    /// of_ada.put("page:1", 1)?;
+    /// of_ada.get_or_insert_with("page:2", || 2_u32)?;
+    /// cache.put("page:3", 3)?;
+    /// assert_eq!(cache.delete_tag("user:ada")?, 2);
+    /// assert!(cache.contains_key("page:3")?);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`delete_prefix`](Self::delete_prefix); and
+    /// [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) for a tag that is not 1 to 256
+    /// characters long.
+    #[doc(alias = "evict_tag")]
+    #[doc(alias = "invalidate_tag")]
+    pub fn delete_tag(&self, tag: &str) -> Result<u64, Error> {
+        self.present().delete_tag(tag)
     }
 
     /// Removes the live entries to which `keep` answers false; answers how many.

@@ -132,7 +132,7 @@ impl<V> MemoryCache<V> {
         }
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
         let _expired;
-        let lead = match block_on(flights.board(key))? {
+        let lead = match block_on(flights.board(key, &given.tags))? {
             Boarding::Lead(lead) => lead,
             // Nothing that has expired is kept here.
             Boarding::Found(value) | Boarding::Stale(value) => {

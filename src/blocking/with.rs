@@ -190,8 +190,8 @@ impl<V> MemoryCache<V> {
 
 /// A [`MemoryCache`] whose operations store with options; made by [`MemoryCache::with`].
 ///
-/// Options that make no sense are [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) to all
-/// operations, all that is wrong named.
+/// There are no tags. Options that make no sense are
+/// [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) to all operations, all that is wrong named.
 pub struct MemoryWith<'c, V> {
     cache: &'c MemoryCache<V>,
     options: PutOptions,
@@ -232,7 +232,7 @@ impl<V> MemoryWith<'_, V> {
     }
 
     fn given(&self, key: &str) -> Result<Given, Error> {
-        self.options.check().map_err(|error| error.with_key(key))
+        self.options.check_alone().map_err(|error| error.with_key(key))
     }
 }
 

@@ -51,7 +51,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
         let (kept, _kept_too);
-        let lead = match self.flights.board(key).await? {
+        let lead = match self.flights.board(key, &storing.given.tags).await? {
             Boarding::Lead(lead) => lead,
             Boarding::Found(value) => {
                 self.counters.disk_hits.add(1);

@@ -6,6 +6,7 @@ use super::judge::Bad;
 use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::entry::Tags;
 use crate::key::Key;
 use crate::listener::RemovalCause;
 use crate::row::Meta;
@@ -100,6 +101,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
             ttl: rewrite.meta.ttl,
+            tags: Tags::default(),
         }
     }
 

@@ -21,6 +21,7 @@ mod repair;
 mod retain;
 mod scan;
 mod swap;
+mod tags;
 mod told;
 mod touch;
 mod trust;

@@ -148,6 +148,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             codec: self.options.codec,
             created: birth.time,
             accessed: birth.time,
+            tags: birth.given.tags.clone(),
         }
     }
 

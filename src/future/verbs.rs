@@ -69,6 +69,14 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
         self.present().delete_prefix(prefix).await
     }
 
+    /// See [`DiskBackedCache::delete_tag`](crate::DiskBackedCache::delete_tag).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn delete_tag(&self, tag: &str) -> Result<u64, Error> {
+        self.present().delete_tag(tag).await
+    }
+
     /// See [`DiskBackedCache::shrink`](crate::DiskBackedCache::shrink).
     ///
     /// # Errors
@@ -146,5 +154,14 @@ impl<T: Cacheable, S: Store> AsyncAt<'_, T, S> {
             .cache
             .job(move |cache| async move { cache.engine.delete_prefix(&prefix, now).await });
         deleted.await
+    }
+
+    /// See [`DiskBackedCache::delete_tag`](crate::DiskBackedCache::delete_tag).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn delete_tag(&self, tag: &str) -> Result<u64, Error> {
+        let (tag, now) = (Key::from(tag), self.now);
+        self.cache.job(move |cache| async move { cache.engine.delete_tag(&tag, now).await }).await
     }
 }

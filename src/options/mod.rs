@@ -6,8 +6,8 @@ mod put;
 
 pub(crate) use grace::{Grace, GraceSettings};
 pub(crate) use lifetimes::Lifetimes;
-pub(crate) use put::Given;
 pub use put::PutOptions;
+pub(crate) use put::{Given, check_tag};
 
 use crate::entry::{CodecId, OwnTtl};
 use crate::error::Error;

@@ -1,7 +1,8 @@
 //! Options of what is put.
 
-use crate::entry::OwnTtl;
+use crate::entry::{OwnTtl, Tags};
 use crate::error::Error;
+use crate::key::{Key, MAX_KEY_CHARS};
 use crate::time::nanos_of;
 use std::time::Duration;
 
@@ -23,12 +24,13 @@ use std::time::Duration;
 pub struct PutOptions {
     ttl: Option<Duration>,
     fixed_ttl: Option<Duration>,
+    tags: Vec<Key>,
 }
 
 impl PutOptions {
     /// Those of a plain `put`.
     pub const fn new() -> Self {
-        Self { ttl: None, fixed_ttl: None }
+        Self { ttl: None, fixed_ttl: None, tags: Vec::new() }
     }
 
     /// The entry expires this long after it was last touched, whatever `disk_ttl` says; [`Duration::MAX`] is
@@ -45,16 +47,31 @@ impl PutOptions {
         self
     }
 
+    /// The entry has this tag, by which [`delete_tag`](crate::DiskBackedCache::delete_tag) finds it, until it
+    /// is put again. Call it several times for several tags. A tag is text of 1 to 256 characters, each of
+    /// which stands for itself.
+    pub fn tag(mut self, tag: &str) -> Self {
+        self.tags.push(Key::from(tag));
+        self
+    }
+
     /// Checks everything at once.
     pub(crate) fn check(&self) -> Result<Given, Error> {
-        let zero = |name, ttl: Option<Duration>| {
-            (ttl == Some(Duration::ZERO))
-                .then(|| format!("{name} is zero; give it a duration, or leave it unset"))
-        };
-        let both = (self.ttl.is_some() && self.fixed_ttl.is_some())
-            .then(|| "ttl and fixed_ttl contradict each other; choose one".to_owned());
-        let problems = [zero("ttl", self.ttl), zero("fixed_ttl", self.fixed_ttl), both];
-        let problems: Vec<_> = problems.into_iter().flatten().collect();
+        self.given(self.problems())
+    }
+
+    /// The same for a cache without a disk tier, which knows no tags.
+    pub(crate) fn check_alone(&self) -> Result<Given, Error> {
+        let mut problems = self.problems();
+        if !self.tags.is_empty() {
+            let problem =
+                "tag is set, and a cache in memory alone has no tags; use keys, or a cache on disk";
+            problems.push(problem.to_owned());
+        }
+        self.given(problems)
+    }
+
+    fn given(&self, problems: Vec<String>) -> Result<Given, Error> {
         if !problems.is_empty() {
             return Err(Error::invalid_options(
                 "the entry cannot be put with these options",
@@ -63,12 +80,42 @@ impl PutOptions {
         }
         let sliding = self.ttl.map(|ttl| OwnTtl::Sliding(nanos_of(ttl)));
         let ttl = sliding.or(self.fixed_ttl.map(|ttl| OwnTtl::Fixed(nanos_of(ttl))));
-        Ok(Given { ttl })
+        Ok(Given { ttl, tags: Tags::new(&self.tags) })
     }
+
+    fn problems(&self) -> Vec<String> {
+        let zero = |name, ttl: Option<Duration>| {
+            (ttl == Some(Duration::ZERO))
+                .then(|| format!("{name} is zero; give it a duration, or leave it unset"))
+        };
+        let both = (self.ttl.is_some() && self.fixed_ttl.is_some())
+            .then(|| "ttl and fixed_ttl contradict each other; choose one".to_owned());
+        let ttls = [zero("ttl", self.ttl), zero("fixed_ttl", self.fixed_ttl), both];
+        let tags = self.tags.iter().map(|tag| problem_of_tag(tag));
+        ttls.into_iter().chain(tags).flatten().collect()
+    }
+}
+
+/// Refuses what no entry can have as its tag.
+pub(crate) fn check_tag(tag: &str) -> Result<(), Error> {
+    problem_of_tag(tag).map_or(Ok(()), |problem| {
+        Err(Error::invalid_options("no entry has such a tag", vec![problem]))
+    })
+}
+
+fn problem_of_tag(tag: &str) -> Option<String> {
+    if tag.is_empty() {
+        return Some("tag is empty; give it 1 to 256 characters".to_owned());
+    }
+    let characters = tag.chars().count();
+    (characters > MAX_KEY_CHARS).then(|| {
+        format!("tag has {characters} characters, and at most {MAX_KEY_CHARS} are allowed; shorten or hash it")
+    })
 }
 
 /// Valid options, in the form the tiers use them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
     pub ttl: Option<OwnTtl>,
+    pub tags: Tags,
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod sqlite;
 
-use crate::entry::{CodecId, OwnTtl};
+use crate::entry::{CodecId, OwnTtl, Tags};
 use crate::error::Error;
 use crate::key::Key;
 use crate::options::{Durability, Limits};
@@ -106,6 +106,15 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
 
+    /// Rows that have `tag`, without their values, in the order of their ids, beginning after `after`.
+    #[doc(hidden)]
+    fn tagged(
+        &self,
+        tag: &str,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Scanned>, Error>> + Send;
+
     /// Checks the store itself, then lets the engine inspect all rows while nothing can change them.
     #[doc(hidden)]
     fn audit(
@@ -186,6 +195,8 @@ pub struct NewRow {
     pub created: Timestamp,
     pub accessed: Timestamp,
     pub ttl: Option<OwnTtl>,
+    /// A replacing row keeps those of the old one.
+    pub tags: Tags,
 }
 
 impl NewRow {

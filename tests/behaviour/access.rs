@@ -125,6 +125,7 @@ fn a_file_that_is_opened_read_only_is_read_and_not_changed() {
             cache.put_many([("a", text(5))]).unwrap_err(),
             cache.delete("a").unwrap_err(),
             cache.delete_prefix("").unwrap_err(),
+            cache.delete_tag("a").unwrap_err(),
             cache.retain(|_, _| true).unwrap_err(),
             cache.clear().unwrap_err(),
             cache.purge_outdated().unwrap_err(),

@@ -43,12 +43,13 @@ fn every_reader_sees_a_put_that_waits() {
 #[test]
 fn whoever_needs_the_rows_has_them_committed_first() {
     type Ask = fn(&DiskBackedCache<String>);
-    let asks: [Ask; 10] = [
+    let asks: [Ask; 11] = [
         |cache| cache.flush().unwrap(),
         |cache| assert_eq!(cache.len().unwrap(), 2),
         |cache| assert_eq!(cache.total_size().unwrap(), 12),
         |cache| assert!(cache.delete("a").unwrap()),
         |cache| assert_eq!(cache.delete_prefix("a").unwrap(), 1),
+        |cache| assert_eq!(cache.delete_tag("red").unwrap(), 0),
         |cache| assert_eq!(cache.retain(|key, _| key != "b").unwrap(), 1),
         |cache| assert_eq!(cache.scan("").count(), 2),
         |cache| assert_eq!(cache.purge_outdated().unwrap(), 0),

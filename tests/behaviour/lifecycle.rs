@@ -78,7 +78,7 @@ fn close_writes_recency_back_and_leaves_nothing_beside_the_file() {
 
 type Call = (&'static str, fn(&DiskBackedCache<String>) -> Result<(), Error>);
 
-const CALLS: [Call; 21] = [
+const CALLS: [Call; 22] = [
     ("get", |cache| cache.get("a").map(drop)),
     ("get_many", |cache| cache.get_many(["a"]).map(drop)),
     ("put", |cache| cache.put("a", text(6))),
@@ -86,6 +86,7 @@ const CALLS: [Call; 21] = [
     ("delete", |cache| cache.delete("a").map(drop)),
     ("delete_many", |cache| cache.delete_many(["a"]).map(drop)),
     ("delete_prefix", |cache| cache.delete_prefix("a").map(drop)),
+    ("delete_tag", |cache| cache.delete_tag("a").map(drop)),
     ("retain", |cache| cache.retain(|_, _| true).map(drop)),
     ("scan", |cache| cache.scan("a").next().unwrap().map(drop)),
     ("values", |cache| cache.scan("a").values().next().unwrap().map(drop)),

@@ -31,6 +31,7 @@ mod size;
 mod stale;
 mod statistics;
 mod support;
+mod tags;
 mod threads;
 mod time;
 mod touching;

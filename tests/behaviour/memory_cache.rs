@@ -272,6 +272,8 @@ fn what_is_loaded_has_a_ttl_of_its_own() {
     clock.set(at(4));
     assert!(!["a", "b", "c"].iter().any(|key| cache.contains_key(key)));
     let wrong = cache.with(PutOptions::new().ttl(secs(0)));
+    let error = cache.put_with("d", 1, PutOptions::new().ttl(secs(0)).tag("a")).unwrap_err();
+    assert_eq!(error.problems().len(), 2, "it has no tags: {error}");
     let error = wrong.get_or_insert_with("d", || 1).unwrap_err();
     assert_eq!((error.kind(), cache.stats().loads), (ErrorKind::InvalidOptions, 2));
 }

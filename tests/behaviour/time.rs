@@ -66,6 +66,7 @@ fn an_operation_reads_the_clock_exactly_once() {
         once("values", &|| assert_eq!(cache.scan("").values().count(), 3));
         once("retain", &|| assert_eq!(cache.retain(|_, _| true).unwrap(), 0));
         once("delete_prefix", &|| assert_eq!(cache.delete_prefix("x").unwrap(), 0));
+        once("delete_tag", &|| assert_eq!(cache.delete_tag("x").unwrap(), 0));
         once("delete", &|| assert!(cache.delete("b").unwrap()));
         once("delete_many", &|| assert_eq!(cache.delete_many(["c", "d", "e"]).unwrap(), 2));
     });
@@ -88,6 +89,7 @@ fn an_operation_at_a_given_time_does_not_read_the_clock() {
             assert_eq!(then.tier_of("a").unwrap(), Some(Tier::Memory));
             assert_eq!((then.scan("").count(), then.scan("").values().count()), (3, 3));
             assert_eq!(then.retain(|_, info| info.created == at(100)).unwrap(), 0);
+            assert_eq!(then.delete_tag("x").unwrap(), 0);
             assert_eq!(then.delete_prefix("b").unwrap(), 1);
             assert!(then.delete("a").unwrap());
             assert_eq!(then.delete_many(["b", "c", "x"]).unwrap(), 1);

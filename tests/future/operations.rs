@@ -162,6 +162,11 @@ async fn use_single_entries(twins: &Twins) {
     both!(twins, put_if_revision("a", text(4), revision));
     both!(twins, with(sliding()).put_if_revision("a", text(4), revision));
     both!(twins, at(at(9)).put_if_revision("a", text(4), revision));
+    both!(twins, put_with("t", text(2), PutOptions::new().tag("red")));
+    both!(twins, put_with("ta", text(2), PutOptions::new().tag("red")));
+    both!(twins, at(at(9)).delete_tag("blue"));
+    both!(twins, delete_tag("red"));
+    both!(twins, delete_tag(""));
     both!(twins, at(at(9)).delete_prefix("ab"));
     both!(twins, delete_prefix("a"));
     both!(twins, delete_prefix("a"));

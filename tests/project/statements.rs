@@ -10,7 +10,7 @@ const FOLDER: &str = "src/store/sqlite";
 const TEXTS: &str = "src/store/sqlite/sql.rs";
 
 /// What it puts into them: a table's name, which is made of a number, and names of columns.
-const PARTS: [&str; 3] = ["table", "meta", "end"];
+const PARTS: [&str; 4] = ["table", "tags", "meta", "end"];
 
 /// What a statement begins with.
 const VERBS: [&str; 16] = [
@@ -107,10 +107,11 @@ fn statements_are_put_together_in_one_place_and_of_nothing_that_a_user_gave() {
             // The seed of the seals is kept beside the statements, and is a number too.
             assert_eq!(
                 made.given,
-                ["i64", "Seed", "i64", "i64"],
+                ["i64", "Seed", "i64", "i64", "i64"],
                 "all that they are made of is numbers"
             );
             assert!(source.text.contains("let table = format!(\"entries_{id}\");"));
+            assert!(source.text.contains("let tags = format!(\"tags_{id}\");"));
             assert!(source.text.contains("let meta = meta_columns!();"));
         }
     }

@@ -193,6 +193,10 @@ impl Store for Table {
         false
     }
 
+    async fn tagged(&self, _: &str, _: i64, _: usize) -> Result<Vec<Scanned>, Error> {
+        unimplemented!("no model has tags")
+    }
+
     async fn close(&self) -> Result<(), Error> {
         *self.closed.lock() = true;
         Ok(())

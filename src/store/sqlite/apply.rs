@@ -1,11 +1,11 @@
 //! Applying a batch: the rows, the totals and the evictions it causes, in one transaction.
 
 use super::ledger::{Ledger, Totals};
-use super::row;
 use super::sql::Sql;
 use super::writer::{Done, Exclusive};
+use super::{row, tags};
 use crate::crash::{Point, point};
-use crate::entry::OwnTtl;
+use crate::entry::{OwnTtl, Tags};
 use crate::key::Key;
 use crate::planted::{Bug, planted};
 use crate::row::Meta;
@@ -32,7 +32,8 @@ pub(super) fn apply(
     let totals = ledger.totals(connection, sql.collection)?;
     let before = *totals;
     let (evicted, corrected) = (Vec::new(), Vec::new());
-    let mut run = Run { connection, sql, before, totals, evicted, corrected, insert: None };
+    let mut run =
+        Run { connection, sql, before, totals, evicted, corrected, insert: None, has_tags: false };
     let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
     let ended = run.evict(batch, claims)?;
     let Run { evicted, corrected, totals, .. } = run;
@@ -60,7 +61,11 @@ pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql, asked: bool) -> rusqlite:
     let before = Totals::read(connection, sql.collection)?;
     let revision = before.revision.saturating_add(1);
     let rows = if asked { keys(connection, sql)? } else { Vec::new() };
-    connection.prepare_cached(&sql.clear)?.execute([])?;
+    if tags::are_there(connection, &sql.tags)? {
+        tags::clear(connection, &sql.tags)?;
+    } else {
+        connection.prepare_cached(&sql.clear)?.execute([])?;
+    }
     point(Point::RowsCleared);
     let nothing = Totals { entries: 0, bytes: 0, revision };
     nothing.write(connection, sql.collection)?;
@@ -94,6 +99,8 @@ struct Run<'c> {
     corrected: Vec<Correction>,
     /// Kept from put to put.
     insert: Option<CachedStatement<'c>>,
+    /// Whether the table of tags is there.
+    has_tags: bool,
 }
 
 impl Run<'_> {
@@ -106,7 +113,7 @@ impl Run<'_> {
                 let there = previous.as_ref().map(|(_, meta)| meta.revision);
                 match previous {
                     _ if !expected.is(there) => Ok(Outcome::Unchanged),
-                    Some(previous) => self.update(row, row.accessed, previous),
+                    Some(previous) => self.update(row, previous),
                     None => self.put(row),
                 }
             }
@@ -115,8 +122,7 @@ impl Run<'_> {
                     if previous.1.revision == *revision
                         || planted(Bug::WriteBackWithoutCondition) =>
                 {
-                    let accessed = row.accessed.max(previous.1.accessed);
-                    self.update(row, accessed, previous)
+                    self.rewrite(row, previous)
                 }
                 _ => Ok(Outcome::Unchanged),
             },
@@ -161,21 +167,48 @@ impl Run<'_> {
             == 0
         {
             let previous = self.find(&row.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-            return self.update(row, row.accessed, previous);
+            return self.update(row, previous);
+        }
+        if !row.tags.is_empty() {
+            self.tag(self.connection.last_insert_rowid(), &row.tags)?;
         }
         self.totals.added(row.size());
         point(Point::RowWritten);
         Ok(Outcome::Written { revision: self.totals.next_revision(), previous: None })
     }
 
-    fn update(
+    fn update(&mut self, row: &NewRow, (id, previous): (i64, Meta)) -> rusqlite::Result<Outcome> {
+        let (accessed, update) = (row.accessed, &self.sql.update);
+        let outcome = self.write_over(row, accessed, update, (id, previous))?;
+        if !row.tags.is_empty() {
+            self.tag(id, &row.tags)?;
+        }
+        Ok(outcome)
+    }
+
+    /// It is the same entry still.
+    fn rewrite(&mut self, row: &NewRow, previous: (i64, Meta)) -> rusqlite::Result<Outcome> {
+        let (accessed, rewrite) = (row.accessed.max(previous.1.accessed), &self.sql.rewrite);
+        self.write_over(row, accessed, rewrite, previous)
+    }
+
+    fn tag(&mut self, id: i64, tags: &Tags) -> rusqlite::Result<()> {
+        if !self.has_tags {
+            tags::make(self.connection, &self.sql.tags)?;
+            self.has_tags = true;
+        }
+        tags::add(self.connection, &self.sql.tags, id, tags)
+    }
+
+    fn write_over(
         &mut self,
         row: &NewRow,
         accessed: Timestamp,
+        statement: &str,
         (id, previous): (i64, Meta),
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision();
-        let mut update = self.connection.prepare_cached(&self.sql.update)?;
+        let mut update = self.connection.prepare_cached(statement)?;
         update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());

@@ -3,7 +3,7 @@
 use super::ledger::Totals;
 use super::transaction::Transaction;
 use super::writer::Exclusive;
-use super::{SqliteStore, row};
+use super::{SqliteStore, row, tags};
 use crate::store::{Audit, Inspect, Scanned};
 use rusqlite::Connection;
 
@@ -22,6 +22,7 @@ pub(super) fn audit(
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;
     check_totals(connection, store, &mut audit)?;
+    check_tags(connection, store, &mut audit)?;
     let rows = read_all(connection, store, &mut audit)?;
     audit.problems.extend(inspect(rows, writer.is_shared()?));
     transaction.commit()?;
@@ -60,6 +61,18 @@ fn check_totals(
     }
     if newest > said.revision {
         audit.problems.push(format!("disk: a row has revision {newest}, beyond {}", said.revision));
+    }
+    Ok(())
+}
+
+fn check_tags(
+    connection: &Connection,
+    store: &SqliteStore,
+    audit: &mut Audit,
+) -> rusqlite::Result<()> {
+    let orphans = tags::orphans(connection, &store.sql.tags)?;
+    if orphans > 0 {
+        audit.problems.push(format!("disk: {orphans} tags belong to no entry"));
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ mod session;
 mod settings;
 mod shrink;
 mod sql;
+mod tags;
 mod transaction;
 mod writer;
 
@@ -171,6 +172,15 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached(&self.sql.ended)?;
             statement.query_map((before.as_nanos(), limit), row::scanned)?.collect()
         })
+    }
+
+    async fn tagged(&self, tag: &str, after: i64, limit: usize) -> Result<Vec<Scanned>, Error> {
+        let file = self.file.read();
+        let file = file.as_ref().ok_or_else(Error::closed)?;
+        // Of a snapshot of its own, as a page of keys.
+        let page =
+            |connection: &Connection| tags::page(connection, &self.sql.tags, tag, after, limit);
+        file.read(Duration::ZERO, true, page)
     }
 
     async fn audit(&self, terms: &Terms, inspect: &Inspect<'_>) -> Result<Audit, Error> {

@@ -1,10 +1,10 @@
 //! Making a collection's totals and indexes again from its rows.
 
-use super::fault;
 use super::ledger::Totals;
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::writer::Exclusive;
+use super::{fault, tags};
 use crate::key::{self, Key};
 use crate::store::Mended;
 use rusqlite::config::DbConfig;
@@ -22,6 +22,7 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     let transaction = writer.begin()?;
     let stored = totals_as_they_are(connection, sql.collection)?;
     connection.execute_batch(&sql.drop_indexes)?;
+    tags::begin_repair(connection, &sql.tags)?;
     let survey = survey(connection, sql)?;
 
     let mut remove = connection.prepare(&sql.delete)?;
@@ -38,6 +39,7 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     }
     connection.execute_batch(&sql.reindex)?;
     connection.execute_batch(&sql.create_indexes)?;
+    tags::end_repair(connection, &sql.tags)?;
     expect_sound(connection, sql, mended)?;
 
     mended.revision = survey.found.revision.max(believed(stored.revision).unwrap_or(0));

@@ -35,12 +35,15 @@ pub(super) struct Sql {
     /// The collection's number in the catalogue.
     pub collection: i64,
     pub seed: Seed,
+    pub tags: TagSql,
     pub create: String,
     pub read: String,
     pub read_meta: String,
     pub find: String,
     pub insert: String,
     pub update: String,
+    /// The same for an upgraded row: its creation stays, so that its tags do.
+    pub rewrite: String,
     pub delete: String,
     pub touch: String,
     pub victim: String,
@@ -73,6 +76,7 @@ impl Sql {
         Self {
             collection: id,
             seed,
+            tags: TagSql::new(id),
             create: Self::create_table(id) + &create_indexes,
             read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
@@ -84,6 +88,10 @@ impl Sql {
             ),
             update: format!(
                 "UPDATE {table} SET revision = ?2, size = ?3, created = ?4, accessed = ?5,
+                 schema_version = ?6, codec = ?7, seal = ?8, value = ?9, ttl = ?10, fixed = ?11 WHERE id = ?1"
+            ),
+            rewrite: format!(
+                "UPDATE {table} SET revision = ?2, size = ?3, accessed = ?5,
                  schema_version = ?6, codec = ?7, seal = ?8, value = ?9, ttl = ?10, fixed = ?11 WHERE id = ?1"
             ),
             delete: format!("DELETE FROM {table} WHERE id = ?1"),
@@ -144,6 +152,67 @@ impl Sql {
             ) STRICT;
             "
         )
+    }
+}
+
+/// Statements about the tags of a collection's entries.
+#[derive(Debug)]
+pub(super) struct TagSql {
+    pub has_table: String,
+    /// What there is already stays.
+    pub create: String,
+    pub insert: String,
+    pub page: String,
+    /// The triggers go too.
+    pub clear: String,
+    pub drop_parts: String,
+    pub remove_orphans: String,
+    pub count_orphans: String,
+}
+
+impl TagSql {
+    fn new(id: i64) -> Self {
+        let meta = meta_columns!();
+        let table = format!("entries_{id}");
+        let tags = format!("tags_{id}");
+        Self {
+            has_table: format!(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '{tags}'"
+            ),
+            create: format!(
+                "CREATE TABLE IF NOT EXISTS {tags} (
+                    tag   TEXT    NOT NULL,
+                    entry INTEGER NOT NULL,
+                    PRIMARY KEY (tag, entry)
+                 ) STRICT, WITHOUT ROWID;
+                 CREATE INDEX IF NOT EXISTS {tags}_entry ON {tags} (entry);
+                 CREATE TRIGGER IF NOT EXISTS {tags}_gone AFTER DELETE ON {table} BEGIN
+                    DELETE FROM {tags} WHERE entry = OLD.id;
+                 END;
+                 CREATE TRIGGER IF NOT EXISTS {tags}_replaced AFTER UPDATE OF created ON {table} BEGIN
+                    DELETE FROM {tags} WHERE entry = OLD.id;
+                 END;"
+            ),
+            insert: format!("INSERT OR IGNORE INTO {tags} (tag, entry) VALUES (?1, ?2)"),
+            page: format!(
+                "SELECT {meta}, id, key FROM {tags} CROSS JOIN {table} ON id = entry
+                 WHERE tag = ?1 AND entry > ?2 ORDER BY entry LIMIT ?3"
+            ),
+            clear: format!(
+                "DROP TRIGGER IF EXISTS {tags}_gone; DROP TRIGGER IF EXISTS {tags}_replaced;
+                 DELETE FROM {tags}; DELETE FROM {table};"
+            ),
+            drop_parts: format!(
+                "DROP TRIGGER IF EXISTS {tags}_gone; DROP TRIGGER IF EXISTS {tags}_replaced;
+                 DROP INDEX IF EXISTS {tags}_entry;"
+            ),
+            remove_orphans: format!(
+                "DELETE FROM {tags} WHERE entry NOT IN (SELECT id FROM {table} NOT INDEXED)"
+            ),
+            count_orphans: format!(
+                "SELECT count(*) FROM {tags} WHERE entry NOT IN (SELECT id FROM {table} NOT INDEXED)"
+            ),
+        }
     }
 }
 
