@@ -16,6 +16,7 @@ mod mend;
 mod open;
 mod place;
 mod put;
+mod refresh;
 mod remove;
 mod repair;
 mod retain;
@@ -49,6 +50,7 @@ use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
+use refresh::Reloads;
 use semver::Version;
 use smol_str::SmolStr;
 use std::fmt;
@@ -74,6 +76,7 @@ pub(crate) struct Engine<T, S> {
     usage: Mutex<Usage>,
     lifecycle: Lifecycle,
     flights: Arc<Flights<T>>,
+    reloads: Reloads,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,
@@ -135,6 +138,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             load_failures: counters.load_failures.get(),
             shared_loads: counters.shared_loads.get(),
             stale_answers: counters.stale_answers.get(),
+            refreshes: counters.refreshes.get(),
+            refresh_failures: counters.refresh_failures.get(),
             memory_entries,
             memory_bytes,
             disk_entries: usage.entries,
