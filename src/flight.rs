@@ -25,6 +25,8 @@ pub(crate) struct Flights<T> {
 #[derive(Debug)]
 struct Flight<T> {
     landed: Gate,
+    /// Whether it is to replace what may be answered with meanwhile.
+    reloads: bool,
     /// Set before it has landed, unless it was given up.
     outcome: OnceLock<Outcome<T>>,
     overtaken: Overtaken,
@@ -103,22 +105,42 @@ impl<T> Flights<T> {
         loop {
             let flight = match self.join(key, tags) {
                 Ok(lead) => return Ok(Boarding::Lead(lead)),
-                Err(flight) if flight.is_led_here() => return Err(reentrant(key)),
                 Err(flight) => flight,
             };
-            flight.landed.opened().await;
-            match flight.outcome.get() {
-                Some(Outcome::Found(value)) => return Ok(Boarding::Found(Arc::clone(value))),
-                Some(Outcome::Loaded(value)) => return Ok(Boarding::Loaded(Arc::clone(value))),
-                Some(Outcome::Stale(value)) => return Ok(Boarding::Stale(Arc::clone(value))),
-                Some(Outcome::Failed(error)) => {
-                    if let Ok(error) = Arc::clone(error).downcast() {
-                        return Ok(Boarding::Failed(error));
-                    }
-                }
-                None => {}
+            if let Some(boarding) = flight.wait(key).await? {
+                return Ok(boarding);
             }
         }
+    }
+
+    /// The same, but does not wait for a reload: `None` if one is under way.
+    pub async fn board_unless_reloading<E: Any + Send + Sync>(
+        self: &Arc<Self>,
+        key: &str,
+        tags: &Tags,
+    ) -> Result<Option<Boarding<T, E>>, Error> {
+        loop {
+            let flight = match self.join(key, tags) {
+                Ok(lead) => return Ok(Some(Boarding::Lead(lead))),
+                Err(flight) if flight.reloads && !flight.is_led_here() => return Ok(None),
+                Err(flight) => flight,
+            };
+            if let Some(boarding) = flight.wait(key).await? {
+                return Ok(Some(boarding));
+            }
+        }
+    }
+
+    /// Begins a reload of `key`, unless a load of it is under way.
+    pub fn begin_reload(self: &Arc<Self>, key: &str, tags: &Tags) -> Option<Lead<T>> {
+        let mut under_way = self.under_way.lock();
+        if under_way.contains_key(key) {
+            return None;
+        }
+        let (key, flight) = (Key::from(key), Arc::new(Flight::new(tags.clone(), true)));
+        under_way.insert(key.clone(), Arc::clone(&flight));
+        self.count.store(under_way.len(), Ordering::SeqCst);
+        Some(Lead { flights: Arc::clone(self), key, flight })
     }
 
     /// Begins the load of `key`, or says which one is under way.
@@ -127,7 +149,7 @@ impl<T> Flights<T> {
         if let Some(flight) = under_way.get(key) {
             return Err(Arc::clone(flight));
         }
-        let (key, flight) = (Key::from(key), Arc::new(Flight::new(tags.clone())));
+        let (key, flight) = (Key::from(key), Arc::new(Flight::new(tags.clone(), false)));
         under_way.insert(key.clone(), Arc::clone(&flight));
         self.count.store(under_way.len(), Ordering::SeqCst);
         Ok(Lead { flights: Arc::clone(self), key, flight })
@@ -180,9 +202,27 @@ impl<T> Flights<T> {
 }
 
 impl<T> Flight<T> {
-    fn new(tags: Tags) -> Self {
+    fn new(tags: Tags, reloads: bool) -> Self {
         let (landed, outcome, overtaken) = Default::default();
-        Self { landed, outcome, overtaken, tags }
+        Self { landed, reloads, outcome, overtaken, tags }
+    }
+
+    /// Waits for its end. `None` if it has come to nothing for whoever expects such errors.
+    async fn wait<E: Any + Send + Sync>(
+        self: &Arc<Self>,
+        key: &str,
+    ) -> Result<Option<Boarding<T, E>>, Error> {
+        if self.is_led_here() {
+            return Err(reentrant(key));
+        }
+        self.landed.opened().await;
+        Ok(match self.outcome.get() {
+            Some(Outcome::Found(value)) => Some(Boarding::Found(Arc::clone(value))),
+            Some(Outcome::Loaded(value)) => Some(Boarding::Loaded(Arc::clone(value))),
+            Some(Outcome::Stale(value)) => Some(Boarding::Stale(Arc::clone(value))),
+            Some(Outcome::Failed(error)) => Arc::clone(error).downcast().ok().map(Boarding::Failed),
+            None => None,
+        })
     }
 
     fn address(self: &Arc<Self>) -> usize {
@@ -212,6 +252,16 @@ impl<T> Lead<T> {
             loader.as_mut().poll(context)
         })
         .await
+    }
+
+    /// Begins a reload in the place of this load, which ends. Nobody can board in between; `None` if a
+    /// write has overtaken it.
+    pub fn relay(&self) -> Option<Self> {
+        let mut under_way = self.flights.under_way.lock();
+        let present = under_way.get_mut(&self.key).filter(|it| Arc::ptr_eq(it, &self.flight))?;
+        let flight = Arc::new(Flight::new(self.flight.tags.clone(), true));
+        *present = Arc::clone(&flight);
+        Some(Self { flights: Arc::clone(&self.flights), key: self.key.clone(), flight })
     }
 
     /// Ends the load.

@@ -41,6 +41,10 @@ pub struct Stats {
     pub shared_loads: u64,
     /// Callers that were answered with an expired object.
     pub stale_answers: u64,
+    /// Loaders that made an object in the background. They are not among `loads`.
+    pub refreshes: u64,
+    /// Loaders that failed in the background. They are not among `load_failures`.
+    pub refresh_failures: u64,
     /// Entries in memory now.
     pub memory_entries: u64,
     /// Encoded bytes of the entries in memory now.
@@ -90,6 +94,8 @@ pub(crate) struct Counters {
     pub load_failures: Counter,
     pub shared_loads: Counter,
     pub stale_answers: Counter,
+    pub refreshes: Counter,
+    pub refresh_failures: Counter,
 }
 
 /// A number that many threads move and none waits for.

@@ -10,6 +10,8 @@ mod loading;
 mod log;
 #[path = "future/operations.rs"]
 mod operations;
+#[path = "future/refreshing.rs"]
+mod refreshing;
 #[path = "future/threads.rs"]
 mod threads;
 #[path = "future/user_code.rs"]

@@ -29,6 +29,8 @@ struct Settings {
     row_cache_bytes: Option<u64>,
     max_age: Option<Duration>,
     fail_safe: Option<Duration>,
+    stale_while_revalidate: Option<Duration>,
+    refresh_ahead: Option<f64>,
     busy_timeout: Option<Duration>,
     recency_lag: Option<Duration>,
     staleness: Option<Duration>,
@@ -48,7 +50,7 @@ impl Settings {
         }
         set!(memory_entries, memory_bytes, memory_ttl, disk_entries, disk_bytes, disk_ttl);
         set!(max_item_size, row_cache_bytes, max_age, busy_timeout, recency_lag, staleness);
-        set!(fail_safe);
+        set!(fail_safe, stale_while_revalidate, refresh_ahead);
         if let Some((max_delay, max_bytes)) = self.buffered {
             builder = builder.durability(Durability::Buffered { max_delay, max_bytes });
         }
@@ -58,17 +60,24 @@ impl Settings {
         builder.verify_round_trip(self.verify_round_trip)
     }
 
-    /// The rules B2, B5 and Z1: how many settings are wrong.
+    /// The rules B2, B5, Z1, Y1 and Y8: how many settings are wrong.
     fn mistakes(&self) -> usize {
-        let times =
-            [self.memory_ttl, self.disk_ttl, self.max_age, self.recency_lag, self.fail_safe];
+        let times = [
+            self.memory_ttl,
+            self.disk_ttl,
+            self.max_age,
+            self.recency_lag,
+            self.fail_safe,
+            self.stale_while_revalidate,
+        ];
+        let no_part = self.refresh_ahead.is_some_and(|part| !(part > 0.0 && part < 1.0));
         let zero_times = times.iter().filter(|time| **time == Some(Duration::ZERO)).count();
         let limits = [self.disk_entries, self.disk_bytes];
         let zero_limits = limits.iter().filter(|limit| **limit == Some(0)).count();
         let outlives =
             self.memory_ttl.zip(self.disk_ttl).is_some_and(|(memory, disk)| memory > disk);
         let nothing = self.buffered.is_some_and(|(delay, bytes)| delay.is_zero() || bytes == 0);
-        zero_times + zero_limits + usize::from(outlives) + usize::from(nothing)
+        zero_times + zero_limits + [outlives, nothing, no_part].into_iter().filter(|wrong| *wrong).count()
     }
 }
 

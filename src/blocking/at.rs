@@ -34,8 +34,8 @@ use std::time::Duration;
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
 pub struct At<'c, T, S> {
-    engine: &'c Arc<Engine<T, S>>,
-    now: Timestamp,
+    pub(super) engine: &'c Arc<Engine<T, S>>,
+    pub(super) now: Timestamp,
 }
 
 impl<'c, T: Cacheable, S: Store> At<'c, T, S> {

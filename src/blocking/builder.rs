@@ -138,6 +138,24 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Reloads an entry in the background when [`get_or_refresh_with`](DiskBackedCache::get_or_refresh_with)
+    /// finds it later than this part of its TTL after it was put: with 0.8 and a TTL of an hour, from 48
+    /// minutes on. The earlier of its ends counts, and touches do not, so that an entry which is always in use is
+    /// reloaded, too. Above 0 and below 1. Default: never.
+    pub fn refresh_ahead(mut self, part: f64) -> Self {
+        self.settings.grace.refresh_ahead = Some(part);
+        self
+    }
+
+    /// For so long after an entry has expired,
+    /// [`get_or_refresh_with`](DiskBackedCache::get_or_refresh_with) answers with it and reloads it in the
+    /// background. Its row is kept as with [`fail_safe`](Self::fail_safe), and the answer is counted as there.
+    /// Default: not at all.
+    pub fn stale_while_revalidate(mut self, max_stale: Duration) -> Self {
+        self.settings.grace.revalidate = Some(max_stale);
+        self
+    }
+
     /// How long a write waits while another process writes to the file. Default: 5 s.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.settings.busy_timeout = timeout;

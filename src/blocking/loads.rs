@@ -128,6 +128,10 @@ impl Place for Later {
         }));
         poll_fn(move |_| answer.lock().take().map_or(Poll::Pending, Poll::Ready))
     }
+
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.borrow_mut().push_back(Box::pin(work));
+    }
 }
 
 /// What was loaded is stored, though nobody waits for it any more; and it still knows what overtakes it.

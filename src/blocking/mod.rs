@@ -7,6 +7,7 @@ mod at;
 mod builder;
 mod groups;
 mod memory_cache;
+mod refresh;
 mod upkeep;
 mod with;
 

@@ -42,7 +42,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
 /// Each operation does what the one of the same name does there. Options that make no sense are
 /// [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) to all of them, all that is wrong named.
 pub struct With<'c, T, S> {
-    engine: &'c Arc<Engine<T, S>>,
+    pub(super) engine: &'c Arc<Engine<T, S>>,
     /// `None` is the clock's.
     now: Option<Timestamp>,
     options: PutOptions,
@@ -138,15 +138,20 @@ impl<'c, T: Cacheable, S: Store> With<'c, T, S> {
         key: &str,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
-        let given = self.given(key)?;
-        let when = self.now.map_or_else(|| self.engine.when_of_get(), When::known);
+        let (storing, when) = (self.storing(key)?, self.when());
         match self.engine.hit(key, &when) {
             Some(value) => Ok(value),
-            None => {
-                let storing = Storing { at: self.now, given };
-                At::new(self.engine, when.timestamp()).try_load(key, storing, load)
-            }
+            None => At::new(self.engine, when.timestamp()).try_load(key, storing, load),
         }
+    }
+
+    /// The time of a get.
+    pub(super) fn when(&self) -> When {
+        self.now.map_or_else(|| self.engine.when_of_get(), When::known)
+    }
+
+    pub(super) fn storing(&self, key: &str) -> Result<Storing, Error> {
+        Ok(Storing { at: self.now, given: self.given(key)? })
     }
 
     fn time(&self) -> Timestamp {

@@ -61,10 +61,16 @@ enum Attempt<T> {
 /// There is no live entry.
 #[derive(Debug)]
 pub(super) struct Missing {
+    /// What was found instead, for events.
+    outcome: &'static str,
     /// The row that was of no use, perhaps still there.
     pub left: Option<i64>,
     /// That row, if it has expired and is kept.
     pub stale: Option<Stale>,
+}
+
+impl Missing {
+    const NOTHING: Self = Self { outcome: "miss", left: None, stale: None };
 }
 
 /// A row that has expired and is kept for loaders.
@@ -78,10 +84,11 @@ pub(super) struct Stale {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        self.find(key, now).await.map(Result::ok)
+        let found = self.find(key, now).await?;
+        Ok(self.answered(key, found))
     }
 
-    /// The same, and says what was in the way.
+    /// The same, and says what was in the way. A miss is not counted yet.
     pub(super) async fn find(
         &self,
         key: &str,
@@ -105,7 +112,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Some(found) => self.answer_from(key, seen, found, now).await,
                 None => {
                     self.drop_expired_copy(key, now);
-                    Attempt::Answer(Err(self.miss(key, "miss", None)))
+                    Attempt::Answer(Err(Missing::NOTHING))
                 }
             };
             if let Attempt::Answer(answer) = attempt {
@@ -129,7 +136,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 event!(key, Memory, "hit");
                 return Ok(Disk::Answer(Ok(value)));
             }
-            Settled::Hidden => return Ok(Disk::Answer(Err(self.miss(key, "expired", None)))),
+            Settled::Hidden => {
+                return Ok(Disk::Answer(Err(Missing { outcome: "expired", ..Missing::NOTHING })));
+            }
         }
         let keeps_rows = self.options.row_cache_bytes > 0;
         let others = || if keeps_rows { self.store.others_commits() } else { None };
@@ -161,7 +170,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         let as_of = match self.ask_memory(key, now).await? {
-            Disk::Answer(answer) => return Ok(Begun::Ended(answer.ok())),
+            Disk::Answer(answer) => return Ok(Begun::Ended(self.answered(key, answer))),
             Disk::Ask(as_of) => as_of,
         };
         self.relieve().await;
@@ -175,12 +184,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Ok(Begun::Row(Undecoded { seen, found }))
             }
             Some(found) => match self.answer_from(key, seen, found, now).await {
-                Attempt::Answer(answer) => Ok(Begun::Ended(answer.ok())),
+                Attempt::Answer(answer) => Ok(Begun::Ended(self.answered(key, answer))),
                 Attempt::Again => self.get(key, now).await.map(Begun::Ended),
             },
             None => {
                 self.drop_expired_copy(key, now);
-                self.miss(key, "miss", None);
+                self.count_miss(key, &Missing::NOTHING);
                 Ok(Begun::Ended(None))
             }
         }
@@ -200,10 +209,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Some(value)
     }
 
-    fn miss(&self, key: &str, outcome: &str, left: Option<i64>) -> Missing {
+    /// The answer of a get. Hits were counted.
+    fn answered(&self, key: &str, found: Result<Arc<T>, Missing>) -> Option<Arc<T>> {
+        found.inspect_err(|missing| self.count_miss(key, missing)).ok()
+    }
+
+    pub(super) fn count_miss(&self, key: &str, missing: &Missing) {
         self.counters.misses.add(1);
-        event!(key, Disk, outcome);
-        Missing { left, stale: None }
+        event!(key, Disk, missing.outcome);
     }
 
     async fn answer_from(&self, key: &str, seen: Seen, found: Found, now: Timestamp) -> Attempt<T> {
@@ -233,15 +246,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             Err(bad @ Bad::Stale { overdue }) => {
                 self.drop_expired_copy(key, now);
-                let missing = self.miss(key, bad.name(), Some(meta.revision));
-                Attempt::Answer(Err(Missing { stale: Some(Stale { row, overdue }), ..missing }))
+                let (outcome, left) = (bad.name(), Some(meta.revision));
+                let stale = Some(Stale { row, overdue });
+                Attempt::Answer(Err(Missing { outcome, left, stale }))
             }
             Err(bad) => {
                 let dropped = self.drop_bad(&[Met { key, meta, bad }], now).await;
                 if dropped != [true] {
                     return Attempt::Again;
                 }
-                Attempt::Answer(Err(self.miss(key, bad.name(), Some(meta.revision))))
+                let (outcome, left) = (bad.name(), Some(meta.revision));
+                Attempt::Answer(Err(Missing { outcome, left, stale: None }))
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) enum Bad {
 
 impl Bad {
     /// For messages and events.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Expired { .. } => "expired",
             Self::Stale { .. } => "stale",

@@ -1,15 +1,17 @@
 //! `get_or_insert_with`: a get that makes what it does not find, once for all who ask meanwhile.
+//! (What is made in the background is told in `refresh`.)
 
 use super::Engine;
 use super::events::event;
 use super::get::{Missing, Stale};
 use super::place::Place;
 use super::put::{Birth, Unless};
+use super::told::Kept;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Outcome};
 use crate::key::{self, Key};
-use crate::memory::Seen;
+use crate::memory::{Born, Seen};
 use crate::options::Given;
 use crate::store::{Expected, Store};
 use crate::time::Timestamp;
@@ -31,10 +33,40 @@ impl Storing {
 }
 
 /// What was looked for and not found.
-struct Gap {
-    missing: Missing,
+pub(super) struct Gap {
+    pub missing: Missing,
     /// For puts that wait.
     seen: Option<Seen>,
+}
+
+/// What may be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Live,
+    /// Also what is to be reloaded, and has expired for at most so many nanoseconds.
+    Stale(i64),
+}
+
+impl Use {
+    fn allows(self, stale: &Stale) -> bool {
+        matches!(self, Self::Stale(longest) if stale.overdue <= longest)
+    }
+}
+
+/// What there is of a key.
+pub(super) enum Looked<T> {
+    /// A live object. Where entries are reloaded, when its row was put.
+    Found(Arc<T>, Option<Born>),
+    /// One that may be answered with while it is reloaded.
+    Stale(Arc<T>, Born),
+    Missing(Gap),
+}
+
+/// What is to be done where a load was asked for.
+pub(super) enum Begun<T, E> {
+    Answer(Result<Arc<T>, LoadError<E>>),
+    /// To look at the disk tier, and to load if nothing is there.
+    Lead(Lead<T>),
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
@@ -50,39 +82,78 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
-        let (kept, _kept_too);
-        let lead = match self.flights.board(key, &storing.given.tags).await? {
-            Boarding::Lead(lead) => lead,
+        let kept;
+        let lead = match self.board(place, key, now, &storing, Use::Live).await? {
+            Begun::Answer(answer) => return answer,
+            Begun::Lead(lead) => lead,
+        };
+        let looked;
+        (looked, kept) = self.look_for(place, lead.key(), now, Use::Live).await;
+        match looked? {
+            // Nothing stale was asked for.
+            Looked::Found(value, _) | Looked::Stale(value, _) => {
+                lead.land(Outcome::Found(Arc::clone(&value)));
+                Ok(value)
+            }
+            Looked::Missing(gap) => self.make(place, kept, (lead, gap), storing, loader).await,
+        }
+    }
+
+    /// Boards the flight of `key`. While it is being reloaded, what is there is the answer.
+    pub(super) async fn board<E: Any + Send + Sync>(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &str,
+        now: Timestamp,
+        storing: &Storing,
+        uses: Use,
+    ) -> Result<Begun<T, E>, Error> {
+        let tags = &storing.given.tags;
+        let boarding = match self.flights.board_unless_reloading(key, tags).await? {
+            Some(boarding) => boarding,
+            None => match self.look_for(place, &Key::from(key), now, uses).await.0? {
+                Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),
+                Looked::Stale(value, _) => {
+                    self.count_stale();
+                    return Ok(Begun::Answer(Ok(value)));
+                }
+                Looked::Missing(_) => self.flights.board(key, tags).await?,
+            },
+        };
+        let answer = match boarding {
+            Boarding::Lead(lead) => return Ok(Begun::Lead(lead)),
             Boarding::Found(value) => {
                 self.counters.disk_hits.add(1);
-                return Ok(value);
+                Ok(value)
             }
             Boarding::Loaded(value) => {
                 self.counters.misses.add(1);
                 self.counters.shared_loads.add(1);
-                return Ok(value);
+                Ok(value)
             }
             Boarding::Stale(value) => {
-                self.counters.misses.add(1);
-                self.counters.stale_answers.add(1);
-                return Ok(value);
+                self.count_stale();
+                Ok(value)
             }
             Boarding::Failed(error) => {
                 self.counters.misses.add(1);
-                return Err(LoadError::Load(error));
+                Err(LoadError::Load(error))
             }
         };
-        let (engine, asked) = (Arc::clone(self), lead.key().clone());
-        let look = async move { engine.keeping(engine.look_for(&asked, now)).await };
-        let gap;
-        (gap, kept) = place.run(look).await;
-        let gap = match gap? {
-            Ok(value) => {
-                lead.land(Outcome::Found(Arc::clone(&value)));
-                return Ok(value);
-            }
-            Err(gap) => gap,
-        };
+        Ok(Begun::Answer(answer))
+    }
+
+    /// Loads what was not found, and stores it. What was kept when it was looked for is told before what
+    /// leaves for it, and both when the load has ended.
+    pub(super) async fn make<V: Into<Arc<T>>, E: Any + Send + Sync>(
+        self: &Arc<Self>,
+        place: &impl Place,
+        kept: Kept,
+        (lead, gap): (Lead<T>, Gap),
+        storing: Storing,
+        loader: impl AsyncFnOnce() -> Result<V, E>,
+    ) -> Result<Arc<T>, LoadError<E>> {
+        self.count_miss(lead.key(), &gap.missing);
         match lead.run(async { loader().await }).await {
             Ok(value) => {
                 let value = value.into();
@@ -92,14 +163,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
                 let land =
                     async move { engine.keeping(engine.land(lead, gap, loaded, birth)).await };
-                ((), _kept_too) = place.run(land).await;
+                let ((), kept_too) = place.run(land).await;
                 drop(kept);
+                drop(kept_too);
                 Ok(value)
             }
             Err(error) => {
                 self.counters.load_failures.add(1);
-                event!(key, Disk, "load failed");
-                if let Some(value) = self.fall_back(place, key, gap).await {
+                event!(lead.key().as_str(), Disk, "load failed");
+                if let Some(value) = self.fall_back(place, lead.key(), gap).await {
+                    self.counters.stale_answers.add(1);
                     lead.land(Outcome::Stale(Arc::clone(&value)));
                     return Ok(value);
                 }
@@ -110,15 +183,37 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    /// A get, and what must be known to store something where it finds nothing.
-    async fn look_for(&self, key: &str, now: Timestamp) -> Result<Result<Arc<T>, Gap>, Error> {
-        match self.find(key, now).await? {
-            Ok(value) => Ok(Ok(value)),
-            Err(missing) => {
-                let seen = self.still_missing(key, missing.left).await?;
-                Ok(Err(Gap { missing, seen }))
-            }
+    /// A get, and what must be known to store something where it finds nothing. A miss is not counted. What
+    /// left is told when the second half is dropped.
+    pub(super) async fn look_for(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &Key,
+        now: Timestamp,
+        uses: Use,
+    ) -> (Result<Looked<T>, Error>, Kept) {
+        let (engine, key) = (Arc::clone(self), key.clone());
+        place.run(async move { engine.keeping(engine.look_at(&key, now, uses)).await }).await
+    }
+
+    async fn look_at(&self, key: &str, now: Timestamp, uses: Use) -> Result<Looked<T>, Error> {
+        let missing = match self.find(key, now).await? {
+            Ok(value) if uses == Use::Live => return Ok(Looked::Found(value, None)),
+            Ok(value) => return Ok(Looked::Found(value, self.born(key).await?)),
+            Err(missing) => missing,
+        };
+        if let Some(stale) = missing.stale.as_ref().filter(|stale| uses.allows(stale))
+            && let Some(value) = self.read_stale(key, &stale.row)
+        {
+            return Ok(Looked::Stale(value, Born::from(&stale.row.meta)));
         }
+        let seen = self.still_missing(key, missing.left).await?;
+        Ok(Looked::Missing(Gap { missing, seen }))
+    }
+
+    pub(super) fn count_stale(&self) {
+        self.counters.misses.add(1);
+        self.counters.stale_answers.add(1);
     }
 
     /// For puts that wait: when nothing was there, if that was still so after it was noted. (A write may
@@ -137,17 +232,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn fall_back(
         self: &Arc<Self>,
         place: &impl Place,
-        key: &str,
+        key: &Key,
         gap: Gap,
     ) -> Option<Arc<T>> {
         let Stale { row, overdue } = gap.missing.stale?;
         if overdue > self.options.grace.fail_safe {
             return None;
         }
-        let (engine, key) = (Arc::clone(self), Key::from(key));
-        let value = place.run(async move { engine.read_stale(&key, &row) }).await?;
-        self.counters.stale_answers.add(1);
-        Some(value)
+        let (engine, key) = (Arc::clone(self), key.clone());
+        place.run(async move { engine.read_stale(&key, &row) }).await
     }
 
     /// Stores what was loaded, if it can be, and tells those who wait.

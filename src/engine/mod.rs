@@ -16,6 +16,7 @@ mod mend;
 mod open;
 mod place;
 mod put;
+mod refresh;
 mod remove;
 mod repair;
 mod retain;
@@ -54,6 +55,7 @@ use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
+use refresh::Reloads;
 use semver::Version;
 use smol_str::SmolStr;
 use std::fmt;
@@ -80,6 +82,7 @@ pub(crate) struct Engine<T, S> {
     lifecycle: Lifecycle,
     flights: Arc<Flights<T>>,
     listener: Option<Listener<T>>,
+    reloads: Reloads,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,
@@ -141,6 +144,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             load_failures: counters.load_failures.get(),
             shared_loads: counters.shared_loads.get(),
             stale_answers: counters.stale_answers.get(),
+            refreshes: counters.refreshes.get(),
+            refresh_failures: counters.refresh_failures.get(),
             memory_entries,
             memory_bytes,
             disk_entries: usage.entries,

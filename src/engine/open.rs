@@ -3,6 +3,7 @@
 use super::Engine;
 use super::buffer::Buffer;
 use super::close::Lifecycle;
+use super::refresh::Reloads;
 use super::trust::Trust;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind};
@@ -232,6 +233,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             lifecycle: Lifecycle::default(),
             flights: Arc::default(),
             listener: None,
+            reloads: Reloads::default(),
             trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),

@@ -1,5 +1,6 @@
 //! Where an operation does what may block.
 
+use crate::sync::{block_on, thread};
 use std::future::Future;
 
 /// Runs the parts of an operation that ask the disk tier, where user code runs between them.
@@ -9,6 +10,9 @@ pub(crate) trait Place {
         &self,
         part: impl Future<Output = R> + Send + 'static,
     ) -> impl Future<Output = R> + Send;
+
+    /// Has `work` done that nobody waits for.
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static);
 }
 
 /// Where the caller is, who polls the operation to its end.
@@ -20,5 +24,13 @@ impl Place for Here {
         part: impl Future<Output = R> + Send + 'static,
     ) -> impl Future<Output = R> + Send {
         part
+    }
+
+    /// A thread of its own does it, because it may be a loader that takes long.
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let named = thread::Builder::new().name("disk-backed-cache reload".to_owned());
+        if let Err(error) = named.spawn(move || block_on(work)) {
+            tracing::warn!(%error, "there is no thread for a reload");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! operation ends as if somebody waited for it.
 
 mod at;
+mod refresh;
 mod verbs;
 mod with;
 
@@ -406,6 +407,11 @@ impl<T: Cacheable, S: Store> Place for AsyncDiskBackedCache<T, S> {
             let _stays_open = cache;
             part.await
         })
+    }
+
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // It does not keep the cache open.
+        drop(self.blocking.guard.pool().run(move || work));
     }
 }
 

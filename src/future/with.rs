@@ -46,7 +46,7 @@ impl<'c, T: Cacheable, S: Store> AsyncAt<'c, T, S> {
 /// An asynchronous cache whose operations store with options, as [`With`](crate::With) is a blocking one;
 /// made by [`AsyncDiskBackedCache::with`] and [`AsyncAt::with`].
 pub struct AsyncWith<'c, T: Cacheable, S: Store> {
-    cache: &'c AsyncDiskBackedCache<T, S>,
+    pub(super) cache: &'c AsyncDiskBackedCache<T, S>,
     /// `None` is the clock's.
     now: Option<Timestamp>,
     options: PutOptions,
@@ -139,16 +139,20 @@ impl<T: Cacheable, S: Store> AsyncWith<'_, T, S> {
         key: &str,
         load: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
-        let given = self.given(key)?;
-        let engine = &self.cache.blocking.engine;
-        let when = self.now.map_or_else(|| engine.when_of_get(), When::known);
-        match engine.hit(key, &when) {
+        let (storing, when) = (self.storing(key)?, self.when());
+        match self.cache.blocking.engine.hit(key, &when) {
             Some(value) => Ok(value),
-            None => {
-                let storing = Storing { at: self.now, given };
-                self.cache.at(when.timestamp()).try_load(key, storing, load).await
-            }
+            None => self.cache.at(when.timestamp()).try_load(key, storing, load).await,
         }
+    }
+
+    /// The time of a get.
+    pub(super) fn when(&self) -> When {
+        self.now.map_or_else(|| self.cache.blocking.engine.when_of_get(), When::known)
+    }
+
+    pub(super) fn storing(&self, key: &str) -> Result<Storing, Error> {
+        Ok(Storing { at: self.now, given: self.given(key)? })
     }
 
     fn time(&self) -> Timestamp {

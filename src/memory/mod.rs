@@ -15,6 +15,7 @@
 
 mod alone;
 mod audit;
+mod born;
 mod candidates;
 mod doubt;
 mod order;
@@ -28,6 +29,7 @@ mod write;
 
 pub(crate) use alone::Displaced;
 pub(crate) use audit::{Found, RowFacts};
+pub(crate) use born::Born;
 pub(crate) use doubt::{Answer, Asked, Purpose};
 pub(crate) use read::{AllSeen, AsOf, Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;

@@ -58,6 +58,11 @@ impl Lifetimes {
         idle.max(now.age_of(created).saturating_sub(self.max_age))
     }
 
+    /// How long an entry lives that nobody touches.
+    pub fn shortest(&self) -> i64 {
+        self.disk.min(self.max_age)
+    }
+
     /// The same with rows that end so much later.
     pub const fn longer_by(self, nanos: i64) -> Self {
         Self {

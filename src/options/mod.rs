@@ -331,6 +331,8 @@ impl Settings {
             zero("max_age", self.max_age),
             self.no_fraction(),
             zero("fail_safe", self.grace.fail_safe),
+            self.grace.no_part_of_a_life(),
+            zero("stale_while_revalidate", self.grace.revalidate),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
             self.misnamed_collection(),

@@ -24,6 +24,7 @@ mod questions;
 mod recency;
 mod recency_exact;
 mod reentry;
+mod refreshing;
 mod repair;
 mod scans;
 mod shrinking;

@@ -7,6 +7,7 @@
 //! the disk tier does not.
 
 mod reads;
+mod refresh;
 mod scenarios;
 mod schema;
 mod upkeep;
@@ -37,6 +38,9 @@ pub struct Settings {
     pub max_item_size: Option<u64>,
     pub max_age: Option<Duration>,
     pub fail_safe: Option<Duration>,
+    pub stale_while_revalidate: Option<Duration>,
+    /// Quarters of a life.
+    pub refresh_ahead: Option<u8>,
 }
 
 /// An entry's own time to live.
@@ -100,11 +104,12 @@ pub enum Event {
     DamageMet,
     Load,
     StaleAnswer,
+    Refresh,
     Reopening,
 }
 
 impl Event {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -118,6 +123,7 @@ impl Event {
         Self::DamageMet,
         Self::Load,
         Self::StaleAnswer,
+        Self::Refresh,
         Self::Reopening,
     ];
 }
@@ -142,6 +148,8 @@ pub struct Model {
     rows: BTreeMap<String, Row>,
     /// Its keys are always among those of `rows`.
     memory: BTreeMap<String, Value>,
+    /// Until when keys are left alone whose reload has failed.
+    rests: BTreeMap<String, Timestamp>,
     /// The counters; `stats` adds the gauges.
     counters: Stats,
     events: BTreeSet<Event>,
@@ -155,6 +163,7 @@ impl Model {
             schema,
             rows: BTreeMap::new(),
             memory: BTreeMap::new(),
+            rests: BTreeMap::new(),
             counters: Stats::default(),
             events: BTreeSet::new(),
             told: Vec::new(),
@@ -212,10 +221,15 @@ impl Model {
 
     /// Whether a row that may have expired stays for loaders.
     fn is_kept(&self, row: &Row, now: Timestamp) -> bool {
-        let grace = self.settings.fail_safe.unwrap_or_default();
-        let longer = |ttl: Option<Duration>| ttl.map(|ttl| ttl.saturating_add(grace));
-        within(longer(self.idle_ttl(row)), age(row.accessed, now))
-            && within(longer(self.greatest_age(row)), age(row.created, now))
+        let Settings { fail_safe, stale_while_revalidate, .. } = self.settings;
+        self.ended_within(fail_safe.max(stale_while_revalidate), row, now)
+    }
+
+    /// Whether a row is alive, or was `grace` ago.
+    fn ended_within(&self, grace: Option<Duration>, row: &Row, now: Timestamp) -> bool {
+        let longer = |ttl: Duration| ttl.saturating_add(grace.unwrap_or_default());
+        within(self.idle_ttl(row).map(longer), age(row.accessed, now))
+            && within(self.greatest_age(row).map(longer), age(row.created, now))
     }
 
     /// Memory outlives no row.

@@ -44,35 +44,49 @@ impl Model {
 
     /// A `get`, and where that finds nothing a `put` of what was made, which counts as none.
     pub fn load(&mut self, key: &str, made: Value, now: Timestamp) -> Result<Value, Refusal> {
-        if let Some(found) = self.get(key, now)? {
-            return Ok(found);
+        match self.get(key, now)? {
+            Some(found) => Ok(found),
+            None => Ok(self.make(key, made, now)),
         }
+    }
+
+    pub(super) fn make(&mut self, key: &str, made: Value, now: Timestamp) -> Value {
         self.counters.loads += 1;
         self.record(Event::Load);
         // What is too large is the answer all the same.
         if self.put(key, made.clone(), now).is_ok() {
             self.counters.puts -= 1;
         }
-        Ok(made)
+        made
     }
 
     /// A `get`, and where that finds nothing the expired object that is kept, or nothing but the error.
     pub fn load_in_vain(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
-        let stale = self.rows.get(key).and_then(|row| self.stale(row, now));
-        if let Some(found) = self.get(key, now)? {
-            return Ok(Some(found));
+        let stale = self.stale(key, self.settings.fail_safe, now);
+        match self.get(key, now)? {
+            Some(found) => Ok(Some(found)),
+            None => Ok(self.fail(stale)),
         }
+    }
+
+    pub(super) fn fail(&mut self, stale: Option<Value>) -> Option<Value> {
         self.counters.load_failures += 1;
         if stale.is_some() {
             self.counters.stale_answers += 1;
             self.record(Event::StaleAnswer);
         }
-        Ok(stale)
+        stale
     }
 
     /// The object of a row that has expired and is kept, if it can be read.
-    fn stale(&self, row: &Row, now: Timestamp) -> Option<Value> {
-        if self.alive_on_disk(row, now) || !self.is_kept(row, now) {
+    pub(super) fn stale(
+        &self,
+        key: &str,
+        grace: Option<Duration>,
+        now: Timestamp,
+    ) -> Option<Value> {
+        let row = self.rows.get(key)?;
+        if self.alive_on_disk(row, now) || !self.ended_within(grace, row, now) {
             return None;
         }
         match self.judge_content(row) {
@@ -320,7 +334,7 @@ impl Model {
 }
 
 /// Sums saturate. (Worked out here, so that the crate's own arithmetic is not its own judge.)
-fn later(then: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn later(then: Timestamp, by: Duration) -> Timestamp {
     let nanos = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
     Timestamp::from_nanos(then.as_nanos().saturating_add(nanos))
 }

@@ -14,6 +14,8 @@ const ROOMY: Settings = Settings {
     max_item_size: None,
     max_age: None,
     fail_safe: None,
+    stale_while_revalidate: None,
+    refresh_ahead: None,
 };
 
 const SECOND_EDITION: Schema = Schema {

@@ -60,6 +60,7 @@ impl Model {
         self.settings = settings;
         self.schema = schema;
         self.counters = Stats::default();
+        self.rests.clear();
         self.record(Event::Reopening);
         self.evict_from_disk(&BTreeSet::new(), false);
     }

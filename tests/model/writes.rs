@@ -24,7 +24,7 @@ impl Model {
         self.store(pairs, None, now)
     }
 
-    fn store(
+    pub(super) fn store(
         &mut self,
         pairs: &[(&str, Value)],
         ttl: Option<OwnTtl>,

@@ -4,7 +4,7 @@ use super::handle::{Handle, Log, Look, Place, open};
 use super::injuries::injure;
 use super::operations::{Call, Draft, Ending, Group, Key, Operation, Sequence, Setup, Swap, When};
 use crate::model::{Event, Model, Refusal, Told, Value};
-use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Timestamp};
+use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Stats, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +139,15 @@ impl Pair {
                 let expected = model.load_in_vain(key.text(), now);
                 let expected = expected.map(|found| found.map(|value| value.content));
                 agree(cache.load_in_vain(key.text(), explicit), expected)
+            }
+            Call::Refresh(key, draft) => {
+                let made = draft.map(|draft| cache.value_of(draft));
+                let expected = model.refresh(key.text(), made, now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                let Stats { refreshes, refresh_failures, .. } = model.stats();
+                let actual = cache.refresh(key.text(), *draft, explicit);
+                cache.wait_for_refreshes(refreshes + refresh_failures);
+                agree(actual, expected)
             }
             Call::Swap(swap) => self.swap(*swap, explicit, now),
             Call::Delete(key) => {

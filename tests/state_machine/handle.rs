@@ -10,6 +10,8 @@ use disk_backed_cache::{
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Where the database lies.
 pub enum Place {
@@ -53,6 +55,15 @@ pub trait Handle {
     fn load(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<String, Error>;
     /// What is found where the loader fails.
     fn load_in_vain(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
+    /// With a loader that makes that, or fails.
+    fn refresh(
+        &self,
+        key: &str,
+        draft: Option<Draft>,
+        at: Option<Timestamp>,
+    ) -> Result<Option<String>, Error>;
+    /// Until so many have ended.
+    fn wait_for_refreshes(&self, ended: u64);
     fn put_if_absent(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
     fn replace(&self, key: &str, draft: Draft, at: Option<Timestamp>) -> Result<bool, Error>;
     fn take(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
@@ -139,6 +150,12 @@ fn open_as<D: Document>(
     }
     if let Some(max_stale) = settings.fail_safe {
         builder = builder.fail_safe(max_stale);
+    }
+    if let Some(max_stale) = settings.stale_while_revalidate {
+        builder = builder.stale_while_revalidate(max_stale);
+    }
+    if let Some(quarters) = settings.refresh_ahead {
+        builder = builder.refresh_ahead(f64::from(quarters) / 4.0);
     }
     if let Some(lag) = setup.recency_lag {
         builder = builder.recency_lag(lag);
@@ -233,10 +250,27 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             Some(at) => self.at(at).try_get_or_insert_with(key, load),
             None => self.try_get_or_insert_with(key, load),
         };
-        match loaded {
-            Ok(document) => Ok(Some(encoded(&*document).content)),
-            Err(LoadError::Cache(error)) => Err(error),
-            Err(_) => Ok(None),
+        answer(loaded)
+    }
+
+    fn refresh(
+        &self,
+        key: &str,
+        draft: Option<Draft>,
+        at: Option<Timestamp>,
+    ) -> Result<Option<String>, Error> {
+        let load = move || draft.map(document::<D>).ok_or(());
+        answer(match at {
+            Some(at) => self.at(at).try_get_or_refresh_with(key, load),
+            None => self.try_get_or_refresh_with(key, load),
+        })
+    }
+
+    fn wait_for_refreshes(&self, ended: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.stats().refreshes + self.stats().refresh_failures < ended {
+            assert!(Instant::now() < deadline, "the cache does not reload what the model does");
+            thread::yield_now();
         }
     }
 
@@ -392,6 +426,15 @@ impl<D: Document> Handle for DiskBackedCache<D> {
 
 fn document<D: Document>(draft: Draft) -> D {
     D::new(draft.id, draft.padding)
+}
+
+/// What a loader that may fail was answered with.
+fn answer<D: Document>(loaded: Result<Arc<D>, LoadError<()>>) -> Result<Option<String>, Error> {
+    match loaded {
+        Ok(document) => Ok(Some(encoded(&*document).content)),
+        Err(LoadError::Cache(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn plain_info(info: &EntryInfo) -> Info {

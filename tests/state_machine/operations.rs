@@ -43,6 +43,8 @@ pub enum Call {
     Load(Key, Draft),
     /// `try_get_or_insert_with`, with a loader that fails.
     LoadInVain(Key),
+    /// `try_get_or_refresh_with`, with a loader that makes that or fails.
+    Refresh(Key, Option<Draft>),
     Swap(Swap),
     Delete(Key),
     GetMany(Vec<Key>),

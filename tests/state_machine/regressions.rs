@@ -18,6 +18,8 @@ fn roomy(edition: Edition) -> Setup {
         max_item_size: None,
         max_age: None,
         fail_safe: None,
+        stale_while_revalidate: None,
+        refresh_ahead: None,
     };
     Setup { edition, settings, recency_lag: None, verify_round_trip: false }
 }

@@ -68,6 +68,8 @@ fn calls() -> impl Strategy<Value = Call> {
         3 => keys().prop_map(Call::Peek),
         12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
         24 => keys().prop_map(Call::LoadInVain),
+        15 => (keys(), option::weighted(0.7, drafts()))
+            .prop_map(|(key, draft)| Call::Refresh(key, draft)),
         10 => swaps().prop_map(Call::Swap),
         4 => keys().prop_map(Call::Delete),
         9 => vec(keys(), 0..8).prop_map(Call::GetMany),
@@ -167,8 +169,9 @@ fn settings() -> impl Strategy<Value = Settings> {
     );
     let disk_bytes = prop_oneof![60..160_u64, 60..600_u64];
     let disk = (option::of(1..=10_u64), option::of(disk_bytes), seconds(4..50));
-    let both = (option::weighted(0.4, 20..80_u64), seconds(4..40), graces());
-    (memory, disk, both).prop_map(|(memory, disk, both)| Settings {
+    let both = (option::weighted(0.4, 20..80_u64), seconds(4..40));
+    let grace = (graces(), graces(), option::of(1..=3_u8));
+    (memory, disk, both, grace).prop_map(|(memory, disk, both, grace)| Settings {
         memory_entries: memory.0,
         memory_bytes: memory.1,
         // A copy cannot outlive its row.
@@ -178,7 +181,9 @@ fn settings() -> impl Strategy<Value = Settings> {
         disk_ttl: disk.2,
         max_item_size: both.0,
         max_age: both.1,
-        fail_safe: both.2,
+        fail_safe: grace.0,
+        stale_while_revalidate: grace.1,
+        refresh_ahead: grace.2,
     })
 }
 
@@ -188,5 +193,5 @@ fn seconds(range: std::ops::Range<u64>) -> impl Strategy<Value = Option<Duration
 
 /// Mostly so long that a load meets what was kept.
 fn graces() -> impl Strategy<Value = Option<Duration>> {
-    option::weighted(0.8, (1..200_u64).prop_map(Duration::from_secs))
+    option::weighted(0.7, (1..200_u64).prop_map(Duration::from_secs))
 }

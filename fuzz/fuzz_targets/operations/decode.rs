@@ -55,6 +55,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         26..=28 => Call::Group(group(bytes)?),
         15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
         17 => Call::LoadInVain(key(bytes)?),
+        29 => Call::Refresh(key(bytes)?, perhaps(bytes, draft)?),
         _ => Call::Look(key(bytes)?),
     })
 }
@@ -100,6 +101,8 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
         max_item_size: perhaps(bytes, |bytes| bytes.int_in_range(20..=80))?,
         max_age: perhaps(bytes, |bytes| seconds(bytes, 4..=40))?,
         fail_safe: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
+        stale_while_revalidate: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
+        refresh_ahead: perhaps(bytes, |bytes| bytes.int_in_range(1..=3))?,
     };
     let recency_lag =
         perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;

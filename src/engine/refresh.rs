@@ -1,0 +1,318 @@
+//! `get_or_refresh_with`: a load that is answered with what is there while it goes on in the background.
+//!
+//! A reload is a flight as any load is, so there is one at a time, a write overtakes it, and who misses the
+//! key waits for it. Whoever finds something does not. What it has made takes the place of the row that it
+//! was begun for, and of no other.
+
+use super::Engine;
+use super::events::event;
+use super::load::{Begun, Looked, Storing, Use};
+use super::place::Place;
+use super::put::Birth;
+use super::told::Why;
+use super::write::Step;
+use crate::cacheable::Cacheable;
+use crate::error::{Error, LoadError};
+use crate::flight::{Lead, Outcome};
+use crate::key::{self, Key};
+use crate::listener::RemovalCause;
+use crate::memory::Born;
+use crate::options::Access;
+use crate::stats::Counter;
+use crate::store::{Expected, Op, Store};
+use crate::sync::Mutex;
+use crate::time::Timestamp;
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+/// How many loaders run in the background at the same time. A hit that finds more to do leaves it to a
+/// later one: a reload that waited for its turn would have others wait for it, its own loader perhaps.
+const MOST: usize = 32;
+
+/// How many keys are known whose reload has failed.
+const MOST_FAILED: usize = 1_024;
+
+/// After a reload that failed the next one waits for this part of the entry's life.
+const PAUSE: i64 = 10;
+
+/// The reloads of one collection.
+#[derive(Debug, Default)]
+pub(super) struct Reloads(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: usize,
+    /// Until when keys are left alone.
+    failed: HashMap<Key, Timestamp>,
+}
+
+/// One of the loaders that run at the same time.
+#[derive(Debug)]
+struct Turn(Arc<Mutex<State>>);
+
+impl Reloads {
+    /// The right to reload `key` now.
+    fn begin(&self, key: &str, now: Timestamp) -> Option<Turn> {
+        let mut state = self.0.lock();
+        let rests = state.failed.get(key).is_some_and(|until| now < *until);
+        if rests || state.under_way >= MOST {
+            return None;
+        }
+        state.under_way += 1;
+        Some(Turn(Arc::clone(&self.0)))
+    }
+
+    /// Has `key` left alone until then.
+    fn note_failure(&self, key: &Key, now: Timestamp, until: Timestamp) {
+        let mut state = self.0.lock();
+        if state.failed.len() >= MOST_FAILED {
+            state.failed.retain(|_, until| now < *until);
+        }
+        if state.failed.len() >= MOST_FAILED
+            && let Some(any) = state.failed.keys().next().cloned()
+        {
+            state.failed.remove(&any);
+        }
+        state.failed.insert(key.clone(), until);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.lock().under_way -= 1;
+    }
+}
+
+/// A reload that is to begin.
+#[derive(Debug)]
+pub(crate) struct Reload<T> {
+    lead: Lead<T>,
+    turn: Turn,
+    expected: Expected,
+    born: Born,
+    now: Timestamp,
+}
+
+/// Counts a loader when it has ended and nothing of it is under way any more.
+struct Ended<'a>(&'a Counter);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.add(1);
+    }
+}
+
+/// A loader that runs in the background. It has failed unless it says otherwise, also if it panics.
+struct Attempt<'a> {
+    reloads: &'a Reloads,
+    key: Key,
+    now: Timestamp,
+    /// When the next one may begin.
+    until: Timestamp,
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    fn rest(&self) {
+        self.reloads.note_failure(&self.key, self.now, self.until);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.failed {
+            self.rest();
+            tracing::warn!(key = self.key.as_str(), "a reload failed; the entry stays as it is");
+        }
+    }
+}
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// The reload of an entry that memory has answered with, if it is late in its life.
+    pub fn due(&self, key: &str, now: Timestamp, storing: &Storing) -> Option<Reload<T>> {
+        self.options.grace.refresh_ahead?;
+        let born = self.memory.born(key).filter(|born| self.is_late(born, now))?;
+        let lead = self.flights.begin_reload(key, &storing.given.tags)?;
+        // Who was faster may have ended just before.
+        self.memory.born(key).filter(|again| again.revision == born.revision)?;
+        let turn = self.reloads.begin(key, now)?;
+        Some(Reload { lead, turn, expected: Expected::Row(born.revision), born, now })
+    }
+
+    /// Answers what [`hit`](Self::hit) did not, as [`load`](Self::load) does, or with what is there while
+    /// it is reloaded.
+    pub async fn load_or_refresh<V, E, F>(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &str,
+        now: Timestamp,
+        storing: Storing,
+        load: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, LoadError<E>>
+    where
+        V: Into<Arc<T>> + 'static,
+        E: Any + Send + Sync,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        key::check(key)?;
+        if !self.reloads_anything() {
+            return self.load(place, key, now, storing, async move || load().await).await;
+        }
+        let uses = Use::Stale(self.options.grace.revalidate);
+        // As for a load.
+        let kept;
+        let lead = match self.board(place, key, now, &storing, uses).await? {
+            Begun::Answer(answer) => return answer,
+            Begun::Lead(lead) => lead,
+        };
+        let looked;
+        (looked, kept) = self.look_for(place, lead.key(), now, uses).await;
+        let (value, reload) = match looked? {
+            Looked::Missing(gap) => {
+                let load = async move || load().await;
+                return self.make(place, kept, (lead, gap), storing, load).await;
+            }
+            Looked::Found(value, born) => {
+                let born = born.filter(|born| self.is_late(born, now));
+                let reload = born
+                    .and_then(|born| self.relayed(&lead, now, born, Expected::Row(born.revision)));
+                lead.land(Outcome::Found(Arc::clone(&value)));
+                (value, reload)
+            }
+            Looked::Stale(value, born) => {
+                self.count_stale();
+                event!(key, Disk, "stale");
+                // It may be evicted meanwhile.
+                let expected = Expected::RowOrNothing(born.revision);
+                (value, self.relayed(&lead, now, born, expected))
+            }
+        };
+        if let Some(reload) = reload {
+            self.begin_reload(place, reload, storing, load).await;
+        }
+        Ok(value)
+    }
+
+    /// Calls `load` here, and has what that returns done in the background.
+    pub async fn begin_reload<V, E, F>(
+        self: &Arc<Self>,
+        place: &impl Place,
+        reload: Reload<T>,
+        storing: Storing,
+        load: impl FnOnce() -> F,
+    ) where
+        V: Into<Arc<T>> + 'static,
+        E: Any + Send + Sync,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let loader = reload.lead.run(async { load() }).await;
+        let engine = Arc::clone(self);
+        place.begin(async move {
+            let loader = async move { loader.await.map(Into::into) };
+            engine.reload(reload, storing, loader).await;
+        });
+    }
+
+    /// It holds no operation open while the loader runs: `close` does not wait for that.
+    async fn reload<E>(
+        &self,
+        reload: Reload<T>,
+        storing: Storing,
+        loader: impl Future<Output = Result<Arc<T>, E>> + Send,
+    ) {
+        // Dropped last.
+        let kept;
+        let mut ended = Ended(&self.counters.refresh_failures);
+        let Reload { lead, turn, expected, born, now } = reload;
+        let pause = self.options.lifetimes.of(born.ttl).shortest() / PAUSE;
+        let (key, until) = (lead.key().clone(), now.plus_nanos(pause));
+        let mut attempt = Attempt { reloads: &self.reloads, key, now, until, failed: true };
+        // If it fails, those who wait for it load by themselves.
+        let Ok(value) = lead.run(loader).await else { return };
+        attempt.failed = false;
+        ended.0 = &self.counters.refreshes;
+        let time = storing.at.unwrap_or_else(|| self.now());
+        let birth = Birth { time, given: storing.given };
+        let stored;
+        (stored, kept) = self.keeping(self.put_reloaded(&lead, &value, &birth, expected)).await;
+        match stored {
+            Ok(true) => event!(lead.key().as_str(), Disk, "reloaded"),
+            Ok(false) => event!(lead.key().as_str(), Disk, "reloaded in vain"),
+            Err(error) if error.is_closed() => {}
+            Err(error) => {
+                attempt.rest();
+                let key = lead.key().as_str();
+                tracing::warn!(key, %error, "a reloaded object could not be stored");
+            }
+        }
+        lead.land(Outcome::Loaded(value));
+        drop(turn);
+        drop(kept);
+    }
+
+    /// Stores what was reloaded in the place of the row it is for. Says whether it did. Puts that wait are
+    /// committed before.
+    async fn put_reloaded(
+        &self,
+        lead: &Lead<T>,
+        value: &Arc<T>,
+        birth: &Birth,
+        expected: Expected,
+    ) -> Result<bool, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let encoded = self.encode(lead.key(), value)?;
+        let held = self.commit_before().await?;
+        let fits = self.options.fits_memory(encoded.len() as u64);
+        let row = self.row(lead.key().clone(), encoded, birth);
+        let value = fits.then(|| Arc::clone(value));
+        let why = Why::OrExpired(RemovalCause::Replaced, birth.time);
+        let step = Step::write(Op::Fill { row, expected }, value, why);
+        let overtaken = Some(lead.overtaken().clone());
+        let written = self.write_loaded(vec![step], self.terms, overtaken).await?;
+        let effects = || written.effects.iter().flatten();
+        effects().for_each(|effect| self.count_expired(effect, birth.time));
+        let stored = effects().count() > 0;
+        drop(held);
+        drop(written);
+        self.relieve().await;
+        Ok(stored)
+    }
+
+    /// Has the flight of `lead` go on as a reload, if there may be one now.
+    fn relayed(
+        &self,
+        lead: &Lead<T>,
+        now: Timestamp,
+        born: Born,
+        expected: Expected,
+    ) -> Option<Reload<T>> {
+        let turn = self.reloads.begin(lead.key(), now)?;
+        Some(Reload { lead: lead.relay()?, turn, expected, born, now })
+    }
+
+    /// When the entry that was found was put.
+    pub(super) async fn born(&self, key: &str) -> Result<Option<Born>, Error> {
+        let _operation = self.lifecycle.enter()?;
+        let born = self.memory.born(key);
+        if born.is_some() || self.options.grace.refresh_ahead.is_none() {
+            return Ok(born);
+        }
+        // A put that waits has no row to be replaced.
+        if self.memory.unwritten(key).is_some() {
+            return Ok(None);
+        }
+        Ok(self.store.read_meta(key).await?.as_ref().map(Born::from))
+    }
+
+    fn is_late(&self, born: &Born, now: Timestamp) -> bool {
+        let lifetimes = self.options.lifetimes.of(born.ttl);
+        self.reloads_anything() && self.options.grace.is_late(&lifetimes, now, born.created)
+    }
+
+    /// What is not to be changed is not reloaded: nothing could be kept.
+    fn reloads_anything(&self) -> bool {
+        self.options.grace.reloads() && self.options.access != Access::ReadOnly
+    }
+}
