@@ -88,11 +88,12 @@ pub enum Event {
     SchemaDiscard,
     DamageMet,
     Load,
+    TagDeleted,
     Reopening,
 }
 
 impl Event {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -105,6 +106,7 @@ impl Event {
         Self::SchemaDiscard,
         Self::DamageMet,
         Self::Load,
+        Self::TagDeleted,
         Self::Reopening,
     ];
 }
@@ -118,6 +120,7 @@ struct Row {
     /// The entry's recency, true at every moment.
     accessed: Timestamp,
     ttl: Option<OwnTtl>,
+    tags: BTreeSet<String>,
     damage: Option<Damage>,
 }
 
@@ -330,7 +333,7 @@ fn check_key(key: &str) -> Result<(), Refusal> {
     if (1..=256).contains(&key.chars().count()) { Ok(()) } else { Err(Refusal::InvalidKey) }
 }
 
-/// The keys of a batch, each once.
-fn distinct(keys: &[&str]) -> BTreeSet<String> {
-    keys.iter().map(|key| (*key).to_owned()).collect()
+/// The keys of a batch, or tags, each once.
+fn distinct(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
