@@ -16,6 +16,7 @@ mod ratios;
 mod reading;
 mod resident;
 mod storing;
+mod tagged;
 #[cfg(feature = "future")]
 mod tasks;
 
@@ -79,6 +80,21 @@ const FIGURES: &[Figure] = &[
         operations: 1,
         rounds: 301,
         prepare: opening::first_get,
+    },
+    Figure {
+        name: "put of a new key with a tag",
+        asked: Asked::AtMost(1.5),
+        operations: 500,
+        rounds: 101,
+        prepare: tagged::puts,
+    },
+    // 30 µs for each make 0.3 s.
+    Figure {
+        name: "delete_tag of 10,000 entries among 1,000,000",
+        asked: Asked::AtMost(1.5),
+        operations: 10_000,
+        rounds: 11,
+        prepare: |folder| tagged::deletions(folder, 1_000_000),
     },
     #[cfg(feature = "future")]
     Figure {

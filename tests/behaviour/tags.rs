@@ -3,6 +3,8 @@
 use crate::support::{Bench, Child, Doc, Upgraded, at, locked, on_both, on_file, raw, secs, text};
 use disk_backed_cache::{Builder, CacheFile, DiskBackedCache, Durability, ErrorKind, PutOptions};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// The most entries that leave in one transaction.
@@ -245,6 +247,41 @@ fn loads_under_way_lose_to_the_deletion_of_their_tag() {
             assert_eq!(cache.delete_tag("red").unwrap(), 1);
             assert_eq!(cache.delete_tag("blue").unwrap(), 1);
             assert_eq!(keys(&cache), ["c"]);
+            cache.clear().unwrap();
+            cache.close().unwrap();
+        }
+    });
+}
+
+/// A deletion that looked at the old entry must not take the new one.
+// rule: J2
+#[test]
+fn what_is_put_meanwhile_without_the_tag_stays() {
+    on_both(|bench| {
+        for open in OPEN {
+            let cache = open(bench);
+            let done = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let deletes = scope.spawn(|| {
+                    let mut deleted = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        deleted += cache.delete_tag("red").unwrap();
+                    }
+                    deleted + cache.delete_tag("red").unwrap()
+                });
+                let (mut stayed, mut tagged) = (0, 0);
+                for _ in 0..300 {
+                    put(&cache, "a", &["red"]);
+                    tagged += 1;
+                    cache.put("a", text(6)).unwrap();
+                    stayed += u32::from(cache.contains_key("a").unwrap());
+                }
+                done.store(true, Ordering::Relaxed);
+                assert_eq!(stayed, 300);
+                assert!(deletes.join().unwrap() <= tagged);
+            });
+            assert_eq!(cache.get("a").unwrap().as_deref(), Some(&text(6)));
+            assert!(cache.verify().unwrap().is_ok());
             cache.clear().unwrap();
             cache.close().unwrap();
         }

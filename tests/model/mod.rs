@@ -105,11 +105,12 @@ pub enum Event {
     Load,
     StaleAnswer,
     Refresh,
+    TagDeleted,
     Reopening,
 }
 
 impl Event {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
         Self::DiskEviction,
@@ -124,6 +125,7 @@ impl Event {
         Self::Load,
         Self::StaleAnswer,
         Self::Refresh,
+        Self::TagDeleted,
         Self::Reopening,
     ];
 }
@@ -137,6 +139,7 @@ struct Row {
     /// The entry's recency, true at every moment.
     accessed: Timestamp,
     ttl: Option<OwnTtl>,
+    tags: BTreeSet<String>,
     damage: Option<Damage>,
 }
 
@@ -384,7 +387,7 @@ fn check_key(key: &str) -> Result<(), Refusal> {
     if (1..=256).contains(&key.chars().count()) { Ok(()) } else { Err(Refusal::InvalidKey) }
 }
 
-/// The keys of a batch, each once.
-fn distinct(keys: &[&str]) -> BTreeSet<String> {
-    keys.iter().map(|key| (*key).to_owned()).collect()
+/// The keys of a batch, or tags, each once.
+fn distinct(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }

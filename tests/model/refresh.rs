@@ -47,7 +47,7 @@ impl Model {
         }
         let row = &self.rows[key];
         let life = self.life(row);
-        let stored = made.is_some_and(|made| self.store(&[(key, made)], None, now).is_ok());
+        let stored = made.is_some_and(|made| self.store(&[(key, made)], None, &[], now).is_ok());
         if stored {
             self.counters.puts -= 1;
         } else {

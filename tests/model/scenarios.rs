@@ -263,6 +263,20 @@ fn a_group_is_what_begins_with_its_prefix() {
 }
 
 #[test]
+fn tags_are_an_entrys_until_it_is_put_again() {
+    let mut model = open(Settings { disk_ttl: seconds(5), ..ROOMY });
+    for (second, key) in [(0, "expired"), (3, "tagged"), (3, "put again")] {
+        model.put_tagged(key, value("x"), &["red", "round"], at(second)).unwrap();
+    }
+    model.put_tagged("other", value("x"), &["Red"], at(3)).unwrap();
+    model.put("put again", value("x"), at(4)).unwrap();
+    assert_eq!((model.delete_tag("red", at(6)), model.len()), (1, 2));
+    assert_eq!(model.delete_tag("round", at(6)), 0);
+    let stats = model.stats();
+    assert_eq!((stats.deletes, stats.disk_expirations), (1, 1));
+}
+
+#[test]
 fn maintenance_reclaims_rows_and_leaves_copies_expired_in_memory() {
     let mut model = open(Settings { memory_ttl: seconds(2), disk_ttl: seconds(9), ..ROOMY });
     model.put("a", value("x"), at(0)).unwrap();

@@ -1,6 +1,6 @@
 //! What writes and removes: `put`, `delete`, their batches, `clear`.
 
-use super::{Model, OwnTtl, Refusal, Row, Value, check_key, distinct};
+use super::{Event, Model, OwnTtl, Refusal, Row, Value, check_key, distinct};
 use disk_backed_cache::{RemovalCause, Timestamp};
 use std::collections::BTreeSet;
 
@@ -16,18 +16,30 @@ impl Model {
         ttl: OwnTtl,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        self.store(&[(key, value)], Some(ttl), now)
+        self.store(&[(key, value)], Some(ttl), &[], now)
+    }
+
+    /// The tags are the entry's until it is put again.
+    pub fn put_tagged(
+        &mut self,
+        key: &str,
+        value: Value,
+        tags: &[&str],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.store(&[(key, value)], None, tags, now)
     }
 
     /// All or nothing; room is made after all are in; a key given twice keeps the last value.
     pub fn put_many(&mut self, pairs: &[(&str, Value)], now: Timestamp) -> Result<(), Refusal> {
-        self.store(pairs, None, now)
+        self.store(pairs, None, &[], now)
     }
 
     pub(super) fn store(
         &mut self,
         pairs: &[(&str, Value)],
         ttl: Option<OwnTtl>,
+        tags: &[&str],
         now: Timestamp,
     ) -> Result<(), Refusal> {
         pairs.iter().try_for_each(|(key, _)| check_key(key))?;
@@ -47,6 +59,7 @@ impl Model {
                 created: now,
                 accessed: now,
                 ttl,
+                tags: distinct(tags),
                 damage: None,
             };
             self.rows.insert((*key).to_owned(), row);
@@ -120,6 +133,19 @@ impl Model {
     /// Every key that begins with the prefix goes, dead or alive; answers how many live entries.
     pub fn delete_prefix(&mut self, prefix: &str, now: Timestamp) -> u64 {
         let keys = self.keys_of(prefix);
+        let deleted = |key: &&String| self.take_away(key, RemovalCause::Deleted, now);
+        let live = keys.iter().filter(deleted).count() as u64;
+        self.counters.deletes += live;
+        live
+    }
+
+    /// Every entry that has the tag goes, dead or alive; answers how many live ones.
+    pub fn delete_tag(&mut self, tag: &str, now: Timestamp) -> u64 {
+        let tagged = self.rows.iter().filter(|(_, row)| row.tags.contains(tag));
+        let keys: Vec<String> = tagged.map(|(key, _)| key.clone()).collect();
+        if !keys.is_empty() {
+            self.record(Event::TagDeleted);
+        }
         let deleted = |key: &&String| self.take_away(key, RemovalCause::Deleted, now);
         let live = keys.iter().filter(deleted).count() as u64;
         self.counters.deletes += live;

@@ -122,6 +122,11 @@ impl Pair {
                 let expected = model.put_with(key.text(), cache.value_of(*draft), *ttl, now);
                 agree(cache.put_with(key.text(), *draft, *ttl, explicit), expected)
             }
+            Call::PutTagged(key, draft, tags) => {
+                let (tags, value) = (tags.texts(), cache.value_of(*draft));
+                let expected = model.put_tagged(key.text(), value, &tags, now);
+                agree(cache.put_tagged(key.text(), *draft, &tags, explicit), expected)
+            }
             Call::Touch(key) => {
                 agree(cache.touch(key.text(), explicit), model.touch(key.text(), now))
             }
@@ -198,6 +203,10 @@ impl Pair {
             Group::Delete(prefix) => {
                 let expected = model.delete_prefix(prefix.text(), now);
                 agree(cache.delete_prefix(prefix.text(), explicit), Ok(expected))
+            }
+            Group::DeleteTag(tag) => {
+                let expected = model.delete_tag(tag.text(), now);
+                agree(cache.delete_tag(tag.text(), explicit), Ok(expected))
             }
             Group::Retain(size) => {
                 agree(cache.retain_from(size, explicit), Ok(model.retain_from(size, now)))

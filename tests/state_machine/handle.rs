@@ -43,6 +43,13 @@ pub trait Handle {
         ttl: OwnTtl,
         at: Option<Timestamp>,
     ) -> Result<(), Error>;
+    fn put_tagged(
+        &self,
+        key: &str,
+        draft: Draft,
+        tags: &[&str],
+        at: Option<Timestamp>,
+    ) -> Result<(), Error>;
     fn touch(&self, key: &str, at: Option<Timestamp>) -> Result<bool, Error>;
     fn peek(&self, key: &str, at: Option<Timestamp>) -> Result<Option<String>, Error>;
     /// With the revision that `info` has, if it has one.
@@ -79,6 +86,7 @@ pub trait Handle {
     fn scan(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, Info)>, Error>;
     fn values(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, String)>, Error>;
     fn delete_prefix(&self, prefix: &str, at: Option<Timestamp>) -> Result<u64, Error>;
+    fn delete_tag(&self, tag: &str, at: Option<Timestamp>) -> Result<u64, Error>;
     /// Keeps what has so many bytes.
     fn retain_from(&self, size: u64, at: Option<Timestamp>) -> Result<u64, Error>;
     fn clear(&self) -> Result<(), Error>;
@@ -196,6 +204,21 @@ impl<D: Document> Handle for DiskBackedCache<D> {
             OwnTtl::Sliding(ttl) => PutOptions::new().ttl(ttl),
             OwnTtl::Fixed(ttl) => PutOptions::new().fixed_ttl(ttl),
         };
+        match at {
+            Some(at) => self.at(at).put_with(key, document, options),
+            None => self.put_with(key, document, options),
+        }
+    }
+
+    fn put_tagged(
+        &self,
+        key: &str,
+        draft: Draft,
+        tags: &[&str],
+        at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let document = document::<D>(draft);
+        let options = tags.iter().fold(PutOptions::new(), |options, tag| options.tag(tag));
         match at {
             Some(at) => self.at(at).put_with(key, document, options),
             None => self.put_with(key, document, options),
@@ -356,6 +379,13 @@ impl<D: Document> Handle for DiskBackedCache<D> {
         let scan = at.map_or_else(|| self.scan(prefix), |at| self.at(at).scan(prefix));
         let content = |document: &D| encoded(document).content;
         scan.values().map(|entry| entry.map(|(key, value)| (key, content(&value)))).collect()
+    }
+
+    fn delete_tag(&self, tag: &str, at: Option<Timestamp>) -> Result<u64, Error> {
+        match at {
+            Some(at) => self.at(at).delete_tag(tag),
+            None => self.delete_tag(tag),
+        }
     }
 
     fn delete_prefix(&self, prefix: &str, at: Option<Timestamp>) -> Result<u64, Error> {

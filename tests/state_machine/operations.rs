@@ -37,6 +37,8 @@ pub enum Call {
     Get(Key),
     Put(Key, Draft),
     PutWith(Key, Draft, OwnTtl),
+    /// `put_with` tags.
+    PutTagged(Key, Draft, Tags),
     Touch(Key),
     Peek(Key),
     /// `get_or_insert_with`.
@@ -62,6 +64,8 @@ pub enum Group {
     /// `scan` of values.
     Values(Prefix),
     Delete(Prefix),
+    /// `delete_tag`.
+    DeleteTag(Tag),
     /// `retain` of what has so many bytes.
     Retain(u64),
 }
@@ -184,6 +188,53 @@ impl Prefix {
 impl fmt::Debug for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.text())
+    }
+}
+
+/// One of a few tags, which differ in case, and in what patterns and C strings make of them.
+#[derive(Clone, Copy)]
+pub struct Tag(usize);
+
+static TAGS: [&str; Tag::ALL] = ["a", "A", "%", "a\0"];
+
+impl Tag {
+    pub const ALL: usize = 4;
+
+    pub fn text(self) -> &'static str {
+        TAGS[self.0]
+    }
+
+    pub fn nth(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.text())
+    }
+}
+
+/// Some of them: those whose bits are set.
+#[derive(Clone, Copy)]
+pub struct Tags(u8);
+
+impl Tags {
+    /// How many sets there are.
+    pub const ALL: u8 = 1 << Tag::ALL;
+
+    pub fn nth(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub fn texts(self) -> Vec<&'static str> {
+        (0..Tag::ALL).filter(|tag| self.0 >> tag & 1 == 1).map(|tag| TAGS[tag]).collect()
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.texts())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
-    When,
+    Tag, Tags, When,
 };
 use crate::model::{OwnTtl, Settings};
 use proptest::collection::vec;
@@ -64,6 +64,8 @@ fn calls() -> impl Strategy<Value = Call> {
         33 => (keys(), drafts()).prop_map(|(key, draft)| Call::Put(key, draft)),
         8 => (keys(), drafts(), own_ttls())
             .prop_map(|(key, draft, ttl)| Call::PutWith(key, draft, ttl)),
+        9 => (keys(), drafts(), (0..Tags::ALL).prop_map(Tags::nth))
+            .prop_map(|(key, draft, tags)| Call::PutTagged(key, draft, tags)),
         4 => keys().prop_map(Call::Touch),
         3 => keys().prop_map(Call::Peek),
         12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
@@ -94,6 +96,7 @@ fn groups() -> impl Strategy<Value = Group> {
         3 => prefixes().prop_map(Group::Scan),
         2 => prefixes().prop_map(Group::Values),
         1 => prefixes().prop_map(Group::Delete),
+        3 => (0..Tag::ALL).prop_map(|tag| Group::DeleteTag(Tag::nth(tag))),
         1 => (0..60_u64).prop_map(Group::Retain),
     ]
 }

@@ -5,7 +5,7 @@
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
-    When,
+    Tag, Tags, When,
 };
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
@@ -41,7 +41,7 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
 }
 
 fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
-    Ok(match bytes.int_in_range(0..=29_u8)? {
+    Ok(match bytes.int_in_range(0..=31_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
         11 => Call::Delete(key(bytes)?),
@@ -50,6 +50,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         14 => Call::DeleteMany(several(bytes, key)?),
         18..=20 | 25 => Call::Swap(swap(bytes)?),
         21..=22 => Call::PutWith(key(bytes)?, draft(bytes)?, own_ttl(bytes)?),
+        30..=31 => Call::PutTagged(key(bytes)?, draft(bytes)?, tags(bytes)?),
         23 => Call::Touch(key(bytes)?),
         24 => Call::Peek(key(bytes)?),
         26..=28 => Call::Group(group(bytes)?),
@@ -114,7 +115,8 @@ fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {
 }
 
 fn group(bytes: &mut Unstructured<'_>) -> Result<Group> {
-    Ok(match bytes.int_in_range(0..=3_u8)? {
+    Ok(match bytes.int_in_range(0..=4_u8)? {
+        4 => Group::DeleteTag(Tag::nth(bytes.int_in_range(0..=Tag::ALL - 1)?)),
         0 => Group::Scan(prefix(bytes)?),
         1 => Group::Values(prefix(bytes)?),
         2 => Group::Delete(prefix(bytes)?),
@@ -124,6 +126,10 @@ fn group(bytes: &mut Unstructured<'_>) -> Result<Group> {
 
 fn prefix(bytes: &mut Unstructured<'_>) -> Result<Prefix> {
     Ok(Prefix::nth(bytes.int_in_range(0..=Prefix::ALL - 1)?))
+}
+
+fn tags(bytes: &mut Unstructured<'_>) -> Result<Tags> {
+    Ok(Tags::nth(bytes.int_in_range(0..=Tags::ALL - 1)?))
 }
 
 fn draft(bytes: &mut Unstructured<'_>) -> Result<Draft> {
