@@ -4,6 +4,7 @@ use super::Engine;
 use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Bad, Live, Upgrade};
+use super::measure::Timed;
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument;
 #[cfg(feature = "future")]
 use {
     super::upkeep::PENDING,
@@ -68,7 +70,8 @@ pub(super) struct Missing {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        self.find(key, now).await.map(Result::ok)
+        let span = self.span("get", Some(key));
+        self.find(key, now).instrument(span).await.map(Result::ok)
     }
 
     /// The same, and says what was in the way.
@@ -79,6 +82,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Result<Arc<T>, Missing>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
+        let _timer = self.timer(Timed::Get);
         let as_of = match self.ask_memory(key, now).await? {
             Disk::Answer(answer) => return Ok(answer),
             Disk::Ask(as_of) => as_of,
@@ -148,8 +152,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The first part of a get: all but the decoding of a small row, which the caller does.
     #[cfg(feature = "future")]
     pub async fn begin_get(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
+        self.begin_find(key, now).instrument(self.span("get", Some(key))).await
+    }
+
+    #[cfg(feature = "future")]
+    async fn begin_find(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
+        let timer = self.timer(Timed::Get);
         let as_of = match self.ask_memory(key, now).await? {
             Disk::Answer(answer) => return Ok(Begun::Ended(answer.ok())),
             Disk::Ask(as_of) => as_of,
@@ -166,7 +176,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             Some(found) => match self.answer_from(key, seen, found, now).await {
                 Attempt::Answer(answer) => Ok(Begun::Ended(answer.ok())),
-                Attempt::Again => self.get(key, now).await.map(Begun::Ended),
+                Attempt::Again => {
+                    drop(timer);
+                    self.find(key, now).await.map(|found| Begun::Ended(found.ok()))
+                }
             },
             None => {
                 self.drop_expired_copy(key, now);

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::events::event;
 use super::get::Missing;
+use super::measure::Timed;
 use super::place::Place;
 use super::put::Unless;
 use crate::cacheable::Cacheable;
@@ -14,6 +15,7 @@ use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What was looked for and not found.
 struct Gap {
@@ -63,7 +65,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             Err(gap) => gap,
         };
-        match lead.run(async { loader().await }).await {
+        let timer = self.timer(Timed::Load);
+        let loaded = lead.run(async { loader().await }).await;
+        drop(timer);
+        match loaded {
             Ok(value) => {
                 let value = value.into();
                 self.counters.loads.add(1);
@@ -87,7 +92,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// A get, and what must be known to store something where it finds nothing.
     async fn look_for(&self, key: &str, now: Timestamp) -> Result<Result<Arc<T>, Gap>, Error> {
-        match self.find(key, now).await? {
+        match self.find(key, now).instrument(self.span("get", Some(key))).await? {
             Ok(value) => Ok(Ok(value)),
             Err(missing) => {
                 let seen = self.still_missing(key, missing).await?;
@@ -113,7 +118,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let Gap { missing, seen } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
-        match self.fill(lead.key(), &value, stored_at, unless).await {
+        let span = self.span("store_loaded", Some(lead.key()));
+        match self.fill(lead.key(), &value, stored_at, unless).instrument(span).await {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }

@@ -12,6 +12,7 @@ mod get_many;
 mod judge;
 mod load;
 mod look;
+mod measure;
 mod mend;
 mod open;
 mod place;
@@ -51,6 +52,7 @@ use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
+use measure::Measures;
 use semver::Version;
 use smol_str::SmolStr;
 use std::fmt;
@@ -77,6 +79,7 @@ pub(crate) struct Engine<T, S> {
     lifecycle: Lifecycle,
     flights: Arc<Flights<T>>,
     listener: Option<Listener<T>>,
+    measures: Measures,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,

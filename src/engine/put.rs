@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::event;
+use super::measure::{Timed, only};
 use super::told::{Removed, Why};
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
@@ -16,6 +17,7 @@ use crate::options::{Access, PutOptions};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What is not to be written over.
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ const LARGEST_VALUE: u64 = 999_000_000;
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Stores one object.
     pub async fn put(&self, key: &str, value: Arc<T>, now: Timestamp) -> Result<(), Error> {
-        self.put_born(&[(key, value)], now.into()).await
+        let span = self.span("put", Some(key));
+        self.put_born(&[(key, value)], now.into()).instrument(span).await
     }
 
     /// The same with options.
@@ -58,18 +61,21 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         now: Timestamp,
     ) -> Result<(), Error> {
         let ttl = options.own_ttl().map_err(|error| error.with_key(key))?;
-        self.put_born(&[(key, value)], Birth { time: now, ttl }).await
+        let span = self.span("put", Some(key));
+        self.put_born(&[(key, value)], Birth { time: now, ttl }).instrument(span).await
     }
 
     /// Stores all objects, or none.
     pub async fn put_many(&self, pairs: &[(&str, Arc<T>)], now: Timestamp) -> Result<(), Error> {
-        self.put_born(pairs, now.into()).await
+        let span = self.span("put_many", only(pairs.iter().map(|(key, _)| *key)));
+        self.put_born(pairs, now.into()).instrument(span).await
     }
 
     async fn put_born(&self, pairs: &[(&str, Arc<T>)], birth: Birth) -> Result<(), Error> {
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
+        let _timer = self.timer(Timed::Put);
         let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
         let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         if pairs.is_empty() {
