@@ -25,6 +25,42 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         block_on(self.engine.run_maintenance(self.engine.now()))
     }
 
+    /// Gives the recorder of the crate `metrics` (feature `metrics`) what happened since it was given something
+    /// last: call it before the recorder is asked, or from time to time. The background thread does so in each of
+    /// its rounds, at least every 10 s, where one runs, and `close` at the end. Takes microseconds.
+    ///
+    /// Counters are given as differences, so nothing counts twice, whoever calls and however often, nor when a
+    /// cache is opened again. What happened before there was a recorder is not told if it was published to none.
+    /// Each process has counters of its own. All have the labels `path`, which is `:memory:` in memory, and
+    /// `collection`.
+    ///
+    /// | name | kind | other labels | |
+    /// |---|---|---|---|
+    /// | `disk_backed_cache_hits_total` | counter | `tier` | keys found |
+    /// | `disk_backed_cache_misses_total` | counter | | keys not found |
+    /// | `disk_backed_cache_evictions_total` | counter | `tier` | entries that left because of limits |
+    /// | `disk_backed_cache_expirations_total` | counter | `tier` | entries found expired |
+    /// | `disk_backed_cache_schema_mismatches_total` | counter | | rows that the type discards |
+    /// | `disk_backed_cache_decode_failures_total` | counter | | rows that could not be read |
+    /// | `disk_backed_cache_puts_total` | counter | | pairs put |
+    /// | `disk_backed_cache_deletes_total` | counter | | keys deleted |
+    /// | `disk_backed_cache_loads_total` | counter | | objects made by loaders |
+    /// | `disk_backed_cache_load_failures_total` | counter | | loaders that failed |
+    /// | `disk_backed_cache_shared_loads_total` | counter | | callers answered by another one's load |
+    /// | `disk_backed_cache_entries` | gauge | `tier` | entries there |
+    /// | `disk_backed_cache_size_bytes` | gauge | `tier` | their encoded bytes |
+    /// | `disk_backed_cache_operation_duration_seconds` | histogram | `operation` | how long things take |
+    ///
+    /// `tier` is `memory` or `disk`. `operation` is `get` (that memory did not answer), `get_many` (the part of
+    /// it), `put`, `delete`, `load` (a loader) or `commit` (a transaction, with the wait for others). Durations
+    /// are given at once, hits in memory and calls that are refused have none.
+    ///
+    /// The example `prometheus` shows it with an exporter.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.engine.publish_metrics();
+    }
+
     /// Removes the entries of schema versions that `T` discards and that are lower than its own;
     /// answers how many. Those of higher versions stay, for the newer program that wrote them.
     ///

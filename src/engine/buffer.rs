@@ -22,6 +22,7 @@ use crate::sync::{Mutex, block_on};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The puts that wait to be committed.
 #[derive(Debug)]
@@ -316,7 +317,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         point(Point::BufferDue);
         buffer.queue.lock().scheduled = false;
-        if let Err(error) = block_on(self.commit_accepted(buffer)) {
+        let span = self.span("commit_buffered", None);
+        if let Err(error) = block_on(self.commit_accepted(buffer).instrument(span)) {
             tracing::warn!(%error, "buffered writes could not be committed; they are kept");
             buffer.failing.store(true, Ordering::Release);
             if !std::mem::replace(&mut buffer.queue.lock().scheduled, true) {

@@ -87,6 +87,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         drop(released);
         drop(self.memory.evict_all());
         self.memory.abandon_unwritten();
+        self.publish_metrics();
         whole!(Disk, "closed");
         written.and(closed)
     }

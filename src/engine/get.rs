@@ -4,6 +4,7 @@ use super::Engine;
 use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Bad, Live, Upgrade};
+use super::measure::Timed;
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument;
 #[cfg(feature = "future")]
 use {
     super::upkeep::PENDING,
@@ -84,7 +86,7 @@ pub(super) struct Stale {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        let found = self.find(key, now).await?;
+        let found = self.find(key, now).instrument(self.span("get", Some(key))).await?;
         Ok(self.answered(key, found))
     }
 
@@ -100,6 +102,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Disk::Answer(answer) => return Ok(answer),
             Disk::Ask(as_of) => as_of,
         };
+        let _timer = self.timer(Timed::Get);
         let mut asks_rows = true;
         let answer = loop {
             let (seen, kept) = self.memory.begin_read(key, as_of);
@@ -167,12 +170,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The first part of a get: all but the decoding of a small row, which the caller does.
     #[cfg(feature = "future")]
     pub async fn begin_get(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
+        self.begin_find(key, now).instrument(self.span("get", Some(key))).await
+    }
+
+    #[cfg(feature = "future")]
+    async fn begin_find(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         let as_of = match self.ask_memory(key, now).await? {
             Disk::Answer(answer) => return Ok(Begun::Ended(self.answered(key, answer))),
             Disk::Ask(as_of) => as_of,
         };
+        let timer = self.timer(Timed::Get);
         self.relieve().await;
         let (seen, kept) = self.memory.begin_read(key, as_of);
         let found = match kept {
@@ -185,7 +194,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             Some(found) => match self.answer_from(key, seen, found, now).await {
                 Attempt::Answer(answer) => Ok(Begun::Ended(self.answered(key, answer))),
-                Attempt::Again => self.get(key, now).await.map(Begun::Ended),
+                Attempt::Again => {
+                    drop(timer);
+                    let found = self.find(key, now).await?;
+                    Ok(Begun::Ended(self.answered(key, found)))
+                }
             },
             None => {
                 self.drop_expired_copy(key, now);

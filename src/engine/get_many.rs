@@ -4,6 +4,7 @@ use super::Engine;
 use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Live, Upgrade};
+use super::measure::{Timed, only};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -14,10 +15,20 @@ use crate::store::Store;
 use crate::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The objects of those keys that have one: from memory, and from one snapshot of the disk tier.
     pub async fn get_many(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Result<HashMap<String, Arc<T>>, Error> {
+        let span = self.span("get_many", only(keys.iter().copied()));
+        self.find_many(keys, now).instrument(span).await
+    }
+
+    async fn find_many(
         &self,
         keys: &[&str],
         now: Timestamp,
@@ -41,6 +52,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 wanted.push(key);
             }
         }
+        let _timer = (!wanted.is_empty()).then(|| self.timer(Timed::GetMany));
         let wanted = self.unsettled(wanted, &absent, &mut found, now).await;
         let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_look(key)).collect();
         let rows = match wanted.as_slice() {

@@ -4,6 +4,7 @@
 use super::Engine;
 use super::events::event;
 use super::get::{Missing, Stale};
+use super::measure::Timed;
 use super::place::Place;
 use super::put::{Birth, Unless};
 use super::told::Kept;
@@ -17,6 +18,7 @@ use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// How what is loaded is stored.
 #[derive(Debug, Default)]
@@ -154,7 +156,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         self.count_miss(lead.key(), &gap.missing);
-        match lead.run(async { loader().await }).await {
+        let timer = self.timer(Timed::Load);
+        let loaded = lead.run(async { loader().await }).await;
+        drop(timer);
+        match loaded {
             Ok(value) => {
                 let value = value.into();
                 self.counters.loads.add(1);
@@ -197,7 +202,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn look_at(&self, key: &str, now: Timestamp, uses: Use) -> Result<Looked<T>, Error> {
-        let missing = match self.find(key, now).await? {
+        let span = self.span("get", Some(key));
+        let missing = match self.find(key, now).instrument(span).await? {
             Ok(value) if uses == Use::Live => return Ok(Looked::Found(value, None)),
             Ok(value) => return Ok(Looked::Found(value, self.born(key).await?)),
             Err(missing) => missing,
@@ -248,7 +254,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let Gap { missing, seen } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
-        match self.fill(lead.key(), &value, &birth, unless).await {
+        let span = self.span("store_loaded", Some(lead.key()));
+        match self.fill(lead.key(), &value, &birth, unless).instrument(span).await {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }

@@ -12,6 +12,7 @@ mod get_many;
 mod judge;
 mod load;
 mod look;
+mod measure;
 mod mend;
 mod open;
 mod place;
@@ -55,6 +56,7 @@ use crate::time::{Timestamp, When};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;
+use measure::Measures;
 use refresh::Reloads;
 use semver::Version;
 use smol_str::SmolStr;
@@ -83,6 +85,7 @@ pub(crate) struct Engine<T, S> {
     flights: Arc<Flights<T>>,
     listener: Option<Listener<T>>,
     reloads: Reloads,
+    measures: Measures,
     trust: Trust,
     /// When all recency was last written back, or the collection opened.
     written_back: Mutex<Instant>,

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::buffer::Buffer;
 use super::close::Lifecycle;
+use super::measure::Measures;
 use super::refresh::Reloads;
 use super::trust::Trust;
 use crate::cacheable::Cacheable;
@@ -138,8 +139,10 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let claimant =
             Claimant { collection: &options.collection, type_name: &type_name, version: &version };
         let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
+        let measures = Measures::new(file.path(), &options.collection);
         let engine = Arc::new_cyclic(|this| Engine {
             listener,
+            measures,
             ..Engine::new(store, options, terms, version, this.clone())
         });
         engine.renew_trust();
@@ -234,6 +237,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             flights: Arc::default(),
             listener: None,
             reloads: Reloads::default(),
+            measures: Measures::new(None, &options.collection),
             trust: Trust::default(),
             written_back: Mutex::new(Instant::now()),
             cursor: AtomicI64::new(i64::MIN),

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::event;
+use super::measure::{Timed, only};
 use super::told::{Removed, Why};
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
@@ -15,6 +16,7 @@ use crate::options::{Access, Given};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What is not to be written over.
 #[derive(Clone, Debug)]
@@ -50,7 +52,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         value: Arc<T>,
         birth: impl Into<Birth>,
     ) -> Result<(), Error> {
-        self.put_many(&[(key, value)], birth).await
+        let span = self.span("put", Some(key));
+        self.put_born(&[(key, value)], &birth.into()).instrument(span).await
     }
 
     /// Stores all objects, or none.
@@ -59,17 +62,22 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         pairs: &[(&str, Arc<T>)],
         birth: impl Into<Birth>,
     ) -> Result<(), Error> {
-        let birth = birth.into();
+        let span = self.span("put_many", only(pairs.iter().map(|(key, _)| *key)));
+        self.put_born(pairs, &birth.into()).instrument(span).await
+    }
+
+    async fn put_born(&self, pairs: &[(&str, Arc<T>)], birth: &Birth) -> Result<(), Error> {
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
+        let _timer = self.timer(Timed::Put);
         let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
         let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         if pairs.is_empty() {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        let removed = self.store_pairs(pairs, encoded, &birth, None).await?;
+        let removed = self.store_pairs(pairs, encoded, birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         drop(removed);
         self.counters.puts.add(pairs.len() as u64);

@@ -7,6 +7,7 @@
 use super::Engine;
 use super::events::event;
 use super::load::{Begun, Looked, Storing, Use};
+use super::measure::Timed;
 use super::place::Place;
 use super::put::Birth;
 use super::told::Why;
@@ -26,6 +27,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// How many loaders run in the background at the same time. A hit that finds more to do leaves it to a
 /// later one: a reload that waited for its turn would have others wait for it, its own loader perhaps.
@@ -230,13 +232,17 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let (key, until) = (lead.key().clone(), now.plus_nanos(pause));
         let mut attempt = Attempt { reloads: &self.reloads, key, now, until, failed: true };
         // If it fails, those who wait for it load by themselves.
+        let timer = self.timer(Timed::Load);
         let Ok(value) = lead.run(loader).await else { return };
+        drop(timer);
         attempt.failed = false;
         ended.0 = &self.counters.refreshes;
         let time = storing.at.unwrap_or_else(|| self.now());
         let birth = Birth { time, given: storing.given };
         let stored;
-        (stored, kept) = self.keeping(self.put_reloaded(&lead, &value, &birth, expected)).await;
+        let span = self.span("store_loaded", Some(lead.key()));
+        let store = self.put_reloaded(&lead, &value, &birth, expected).instrument(span);
+        (stored, kept) = self.keeping(store).await;
         match stored {
             Ok(true) => event!(lead.key().as_str(), Disk, "reloaded"),
             Ok(false) => event!(lead.key().as_str(), Disk, "reloaded in vain"),

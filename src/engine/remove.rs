@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::{event, whole};
+use super::measure::{Timed, only};
 use super::told::Why;
 use super::write::{Step, Written};
 use crate::cacheable::Cacheable;
@@ -10,16 +11,23 @@ use crate::key::{self, Key};
 use crate::listener::RemovalCause;
 use crate::store::{Op, Store, Usage};
 use crate::time::Timestamp;
+use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of `keys` and answers how many of them were alive.
     pub async fn delete_many(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
+        let span = self.span("delete", only(keys.iter().copied()));
+        self.delete_rows(keys, now).instrument(span).await
+    }
+
+    async fn delete_rows(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
         keys.iter().try_for_each(|key| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         if keys.is_empty() {
             return Ok(0);
         }
+        let _timer = self.timer(Timed::Delete);
         self.flights.overtake(keys.iter().copied());
         let held = self.commit_before().await?;
         let owned: Vec<_> = keys.iter().map(|&key| Key::from(key)).collect();
@@ -46,6 +54,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Empties both tiers.
     pub async fn clear(&self) -> Result<(), Error> {
+        self.clear_rows().instrument(self.span("clear", None)).await
+    }
+
+    async fn clear_rows(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         self.flights.overtake_all();

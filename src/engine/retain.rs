@@ -13,10 +13,15 @@ use crate::key::Key;
 use crate::listener::RemovalCause;
 use crate::store::{Op, Store};
 use crate::time::Timestamp;
+use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of all keys that begin with `prefix`, and answers how many of them were alive.
     pub async fn delete_prefix(&self, prefix: &str, now: Timestamp) -> Result<u64, Error> {
+        self.delete_group(prefix, now).instrument(self.span("delete_prefix", None)).await
+    }
+
+    async fn delete_group(&self, prefix: &str, now: Timestamp) -> Result<u64, Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         self.flights.overtake_group(prefix);

@@ -5,6 +5,7 @@
 
 use super::Engine;
 use super::events::event;
+use super::measure::Timed;
 use super::place::{Here, Place};
 use super::put::{Birth, Unless};
 use super::told::Why;
@@ -18,6 +19,7 @@ use crate::listener::RemovalCause;
 use crate::store::{Expected, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What a look found.
 struct Seen<T> {
@@ -89,7 +91,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Removes the entry and answers with it.
     pub async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+        self.take_row(key, now).instrument(self.span("take", Some(key))).await
+    }
+
+    async fn take_row(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
         key::check(key)?;
+        let _timer = self.timer(Timed::Delete);
         loop {
             let Seen { value: Some(value), revision: Some(revision) } = self.see(key, now).await?
             else {
@@ -129,6 +136,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         birth: &Birth,
         unless: Unless,
     ) -> Result<bool, Error> {
+        let span = self.span("put_if", Some(key));
+        self.put_row_unless(key, value, birth, unless).instrument(span).await
+    }
+
+    async fn put_row_unless(
+        &self,
+        key: &str,
+        value: &Arc<T>,
+        birth: &Birth,
+        unless: Unless,
+    ) -> Result<bool, Error> {
+        let _timer = self.timer(Timed::Put);
         let _operation = self.lifecycle.enter()?;
         let encoded = [self.encode(key, value)?];
         self.flights.overtake([key]);

@@ -10,6 +10,7 @@ use crate::listener::RemovalCause;
 use crate::options::check_tag;
 use crate::store::{Op, Scanned, Store};
 use crate::time::Timestamp;
+use tracing::Instrument;
 
 /// The most rows of a page.
 const ROWS: usize = 1_000;
@@ -26,6 +27,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows that have `tag`, and answers how many of them were alive.
     pub async fn delete_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
         check_tag(tag)?;
+        self.delete_all_tagged(tag, now).instrument(self.span("delete_tag", None)).await
+    }
+
+    async fn delete_all_tagged(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         self.flights.overtake_tagged(tag);

@@ -10,10 +10,15 @@ use crate::key;
 use crate::memory::{Asked, Purpose, ReadEnd};
 use crate::store::Store;
 use crate::time::Timestamp;
+use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Raises the recency of a live entry; says whether there is one.
     pub async fn touch(&self, key: &str, now: Timestamp) -> Result<bool, Error> {
+        self.touch_entry(key, now).instrument(self.span("touch", Some(key))).await
+    }
+
+    async fn touch_entry(&self, key: &str, now: Timestamp) -> Result<bool, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
         let asked = Asked { now, purpose: Purpose::Touch, fresh: true };

@@ -20,6 +20,7 @@ use crate::sync::block_on;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
+use tracing::Instrument;
 
 /// The most rows one round reclaims, and the most that a caller touches in passing.
 const BATCH: u32 = 1_000;
@@ -42,6 +43,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes back all recency that the disk tier does not know. A file that is not to be changed is told
     /// nothing, here and below.
     pub async fn flush(&self) -> Result<(), Error> {
+        self.write_all().instrument(self.span("flush", None)).await
+    }
+
+    async fn write_all(&self) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
         self.commit_buffered().await?;
         self.write_back_all(WHOLE_BATCH).await
@@ -75,6 +80,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn reclaim_expired(&self, now: Timestamp) -> Result<(), Error> {
+        self.reclaim_some(now).instrument(self.span("reclaim", None)).await
+    }
+
+    async fn reclaim_some(&self, now: Timestamp) -> Result<(), Error> {
         if self.writable().is_err() {
             return Ok(());
         }
@@ -265,6 +274,7 @@ impl Claims for NothingKnown {
 impl<T: Cacheable, S: Store> Upkeep for Engine<T, S> {
     fn run(&self) {
         let maintained = block_on(self.run_round(self.now(), Instant::now()));
+        self.publish_metrics();
         match maintained {
             Err(error) if !error.is_closed() => {
                 tracing::warn!(%error, "maintenance failed; it will be tried again");

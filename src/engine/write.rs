@@ -1,6 +1,7 @@
 //! The one way of every change: mark, commit, follow.
 
 use super::Engine;
+use super::measure::Timed;
 use super::told::{Removed, Why};
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
@@ -91,7 +92,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
         let batch = Arc::new(Batch { ops, terms });
         let judge = Judge { claimer: write.claimer(), overtaken };
+        let timer = self.timer(Timed::Commit);
         let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
+        drop(timer);
         point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 

@@ -360,6 +360,12 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
         self.job(|cache| async move { cache.engine.repair().await }).await
     }
 
+    /// See [`DiskBackedCache::publish_metrics`].
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.blocking.publish_metrics();
+    }
+
     /// Statistics since the cache was opened. Still answers after [`close`](Self::close).
     #[must_use]
     pub fn stats(&self) -> Stats {
