@@ -132,7 +132,8 @@ pub mod memo;
 mod models;
 
 pub use blocking::{
-    At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder, Scan, ScanKeys, ScanValues,
+    At, Builder, DiskBackedCache, MemoryCache, MemoryCacheBuilder, MemoryWith, Scan, ScanKeys,
+    ScanValues, With,
 };
 pub use cacheable::{Cacheable, Compatibility, Outdated};
 #[cfg(feature = "msgpack")]
@@ -149,7 +150,7 @@ pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};
 #[cfg(feature = "future")]
-pub use future::{AsyncAt, AsyncDiskBackedCache};
+pub use future::{AsyncAt, AsyncDiskBackedCache, AsyncWith};
 pub use key::MAX_KEY_CHARS;
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;

@@ -1,8 +1,9 @@
 //! Operations at a given time. The plain methods are these at the clock's time.
 
 use super::groups::Scan;
+use super::with::With;
 use crate::cacheable::Cacheable;
-use crate::engine::{Engine, Here};
+use crate::engine::{Birth, Engine, Here, Storing};
 use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::{Error, LoadError};
 use crate::options::PutOptions;
@@ -42,6 +43,12 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         Self { engine, now }
     }
 
+    /// See [`DiskBackedCache::with`](crate::DiskBackedCache::with).
+    #[must_use]
+    pub fn with(&self, options: PutOptions) -> With<'c, T, S> {
+        With::new(self.engine, Some(self.now), options)
+    }
+
     /// See [`DiskBackedCache::get`](crate::DiskBackedCache::get).
     ///
     /// # Errors
@@ -73,7 +80,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     ) -> Result<Arc<T>, Error> {
         match self.engine.hit(key, &When::known(self.now)) {
             Some(value) => Ok(value),
-            None => self.load(key, Some(self.now), load),
+            None => self.load(key, Storing::at(self.now), load),
         }
     }
 
@@ -90,7 +97,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     ) -> Result<Arc<T>, LoadError<E>> {
         match self.engine.hit(key, &When::known(self.now)) {
             Some(value) => Ok(value),
-            None => self.try_load(key, Some(self.now), load),
+            None => self.try_load(key, Storing::at(self.now), load),
         }
     }
 
@@ -98,20 +105,20 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
     pub(super) fn load<V: Into<Arc<T>>>(
         &self,
         key: &str,
-        stored_at: Option<Timestamp>,
+        storing: Storing,
         load: impl FnOnce() -> V,
     ) -> Result<Arc<T>, Error> {
-        infallibly(self.try_load(key, stored_at, || Ok(load())))
+        infallibly(self.try_load(key, storing, || Ok(load())))
     }
 
     #[inline(never)]
     pub(super) fn try_load<V: Into<Arc<T>>, E: Any + Send + Sync>(
         &self,
         key: &str,
-        stored_at: Option<Timestamp>,
+        storing: Storing,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
-        block_on(self.engine.load(&Here, key, self.now, stored_at, async || load()))
+        block_on(self.engine.load(&Here, key, self.now, storing, async || load()))
     }
 
     /// See [`DiskBackedCache::get_many`](crate::DiskBackedCache::get_many).
@@ -147,7 +154,7 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         value: impl Into<Arc<T>>,
         options: PutOptions,
     ) -> Result<(), Error> {
-        block_on(self.engine.put_with(key, value.into(), &options, self.now))
+        self.with(options).put(key, value)
     }
 
     /// See [`DiskBackedCache::put_many`](crate::DiskBackedCache::put_many).
@@ -159,11 +166,23 @@ impl<'c, T: Cacheable, S: Store> At<'c, T, S> {
         K: AsRef<str>,
         V: Into<Arc<T>>,
     {
+        self.put_born(pairs, self.now.into())
+    }
+
+    pub(super) fn put_born<K, V>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+        birth: Birth,
+    ) -> Result<(), Error>
+    where
+        K: AsRef<str>,
+        V: Into<Arc<T>>,
+    {
         let pairs: Vec<(K, Arc<T>)> =
             pairs.into_iter().map(|(key, value)| (key, value.into())).collect();
         let pairs: Vec<(&str, Arc<T>)> =
             pairs.iter().map(|(key, value)| (key.as_ref(), Arc::clone(value))).collect();
-        block_on(self.engine.put_many(&pairs, self.now))
+        block_on(self.engine.put_many(&pairs, birth))
     }
 
     /// See [`DiskBackedCache::put_if_absent`](crate::DiskBackedCache::put_if_absent).

@@ -1,7 +1,7 @@
 //! Loads at moments that no thread could choose: polled by hand.
 
 use super::DiskBackedCache;
-use crate::engine::{Here, Place};
+use crate::engine::{Here, Place, Storing};
 use crate::error::{Error, LoadError};
 use crate::sync::Mutex;
 use crate::time::Timestamp;
@@ -34,7 +34,7 @@ impl Source {
 }
 
 fn load<'a>(cache: &'a Cache, source: &'a Source) -> impl Future<Output = Answer> + 'a {
-    cache.engine.load(&Here, "a", Timestamp::default(), None, || source.load())
+    cache.engine.load(&Here, "a", Timestamp::default(), Storing::default(), || source.load())
 }
 
 fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -70,7 +70,8 @@ fn who_waits_shares_the_error_and_who_comes_later_loads() {
     let (cache, source) = (cache(), Source::default());
     let (mut leads, mut waits) = (pin!(load(&cache, &source)), pin!(load(&cache, &source)));
     let own = || async { "8".parse::<u32>() };
-    let mut other = pin!(cache.engine.load(&Here, "a", Timestamp::default(), None, own));
+    let mut other =
+        pin!(cache.engine.load(&Here, "a", Timestamp::default(), Storing::default(), own));
     assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
     assert!(poll(other.as_mut()).is_pending());
     source.answer.set(Some(Err("gone")));
@@ -138,7 +139,11 @@ fn a_write_wins_over_a_load_whose_caller_has_gone() {
     let nothing: fn(&Cache) -> Result<(), Error> = |_| Ok(());
     for (write, left) in [(put, Some(1)), (delete, None), (nothing, Some(7))] {
         let (cache, source, later) = (cache(), Source::default(), Later::default());
-        let ask = || cache.engine.load(&later, "a", Timestamp::default(), None, || source.load());
+        let ask = || {
+            cache
+                .engine
+                .load(&later, "a", Timestamp::default(), Storing::default(), || source.load())
+        };
         let (mut leads, mut waits) = (Box::pin(ask()), pin!(ask()));
         assert!(poll(leads.as_mut()).is_pending());
         later.go_on();

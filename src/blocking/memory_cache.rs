@@ -1,11 +1,10 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
 use super::at::infallibly;
-use crate::entry::OwnTtl;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Flights, Outcome};
 use crate::memory::{Asked, Memory, Purpose};
-use crate::options::{Options, PutOptions, Settings};
+use crate::options::{Given, Options, PutOptions, Settings};
 use crate::stats::{Counters, Stats};
 use crate::sync::block_on;
 use crate::time::Clock;
@@ -83,7 +82,7 @@ impl<V> MemoryCache<V> {
         key: &str,
         load: impl FnOnce() -> T,
     ) -> Result<Arc<V>, Error> {
-        infallibly(self.try_get_or_insert_with(key, || Ok(load())))
+        infallibly(self.load(key, &Given::default(), || Ok(load())))
     }
 
     /// The same with a `load` that may fail; see
@@ -95,6 +94,15 @@ impl<V> MemoryCache<V> {
     pub fn try_get_or_insert_with<T: Into<Arc<V>>, E: Any + Send + Sync>(
         &self,
         key: &str,
+        load: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<V>, LoadError<E>> {
+        self.load(key, &Given::default(), load)
+    }
+
+    pub(super) fn load<T: Into<Arc<V>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        given: &Given,
         load: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<V>, LoadError<E>> {
         let Shared { memory, options, counters, flights } = &*self.shared;
@@ -127,7 +135,7 @@ impl<V> MemoryCache<V> {
             Ok(value) => {
                 let value = value.into();
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
-                let born = (options.now(), None);
+                let born = (options.now(), given.ttl);
                 let evicted = memory.put_alone(key, stored, born, || overtaken.is_set());
                 counters.loads.add(1);
                 counters.memory_evictions.add(evicted);
@@ -148,7 +156,7 @@ impl<V> MemoryCache<V> {
     #[doc(alias = "insert")]
     #[doc(alias = "set")]
     pub fn put(&self, key: &str, value: impl Into<Arc<V>>) {
-        self.put_born(key, value.into(), None);
+        self.put_born(key, value.into(), &Given::default());
     }
 
     /// Stores `value` as [`put`](Self::put) does, with a time to live of its own in the place of `ttl`: see
@@ -162,15 +170,13 @@ impl<V> MemoryCache<V> {
         value: impl Into<Arc<V>>,
         options: PutOptions,
     ) -> Result<(), Error> {
-        let ttl = options.own_ttl().map_err(|error| error.with_key(key))?;
-        self.put_born(key, value.into(), ttl);
-        Ok(())
+        self.with(options).put(key, value)
     }
 
-    fn put_born(&self, key: &str, value: Arc<V>, ttl: Option<OwnTtl>) {
+    pub(super) fn put_born(&self, key: &str, value: Arc<V>, given: &Given) {
         let Shared { memory, options, counters, flights } = &*self.shared;
         flights.overtake([key]);
-        let evicted = memory.put_alone(key, value, (options.now(), ttl), || false);
+        let evicted = memory.put_alone(key, value, (options.now(), given.ttl), || false);
         flights.overtake([key]);
         counters.puts.add(1);
         counters.memory_evictions.add(evicted);

@@ -8,6 +8,7 @@ mod builder;
 mod groups;
 mod memory_cache;
 mod upkeep;
+mod with;
 
 #[cfg(test)]
 mod loads;
@@ -18,9 +19,10 @@ pub(crate) use at::infallibly;
 pub use builder::Builder;
 pub use groups::{Scan, ScanKeys, ScanValues};
 pub use memory_cache::{MemoryCache, MemoryCacheBuilder};
+pub use with::{MemoryWith, With};
 
 use crate::cacheable::Cacheable;
-use crate::engine::{Engine, Guard};
+use crate::engine::{Engine, Guard, Storing};
 use crate::entry::{EntryInfo, Revision, Tier};
 use crate::error::{Error, LoadError};
 use crate::options::PutOptions;
@@ -125,7 +127,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         let when = self.engine.when_of_get();
         match self.engine.hit(key, &when) {
             Some(value) => Ok(value),
-            None => self.at(when.timestamp()).load(key, None, load),
+            None => self.at(when.timestamp()).load(key, Storing::default(), load),
         }
     }
 
@@ -155,7 +157,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         let when = self.engine.when_of_get();
         match self.engine.hit(key, &when) {
             Some(value) => Ok(value),
-            None => self.at(when.timestamp()).try_load(key, None, load),
+            None => self.at(when.timestamp()).try_load(key, Storing::default(), load),
         }
     }
 
@@ -191,7 +193,8 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
 
     /// Stores `value` as [`put`](Self::put) does, with a time to live of its own: see [`PutOptions`].
     ///
-    /// The entry keeps that until it is put again, by `put_with` or any other operation that stores. Another
+    /// The entry keeps that until it is put again, by `put_with` or any other operation that stores;
+    /// [`with`](Self::with) gives options to those. Another
     /// process, or one that opens the file after a crash, may take it for up to `recency_lag` older than it
     /// is, which is much where its TTL is short; with `fixed_ttl` there is no such difference.
     ///

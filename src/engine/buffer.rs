@@ -101,7 +101,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
-        birth: Birth,
+        birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<(), Error> {
         if buffer.failing.load(Ordering::Acquire) {
@@ -137,7 +137,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
         bytes: u64,
-        birth: Birth,
+        birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<bool, Vec<Arc<[u8]>>> {
         // Dropped after the lock: a value's `Drop` may call the cache.
@@ -157,7 +157,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let kept = each.filter(|(index, ((key, _), _))| last.get(key).is_none_or(|at| at == index));
         let rows = kept.map(|(_, ((key, value), encoded))| {
             queue.sequence += 1;
-            let ttl = self.options.own_ttl(birth.ttl, key, birth.time);
+            let ttl = self.options.own_ttl(birth.given.ttl, key, birth.time);
             let (key, sequence) = (Key::from(*key), queue.sequence);
             let new = Unwritten {
                 key: key.clone(),
@@ -173,7 +173,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 None => self.memory.accept(new),
                 Some(Unless { seen, .. }) => self.memory.accept_loaded(new, seen.as_ref()?)?,
             });
-            Some(Queued { key, encoded, birth, sequence })
+            Some(Queued { key, encoded, birth: birth.clone(), sequence })
         });
         let Some(rows) = rows.collect() else { return Ok(false) };
         if unless.is_none() {
@@ -280,7 +280,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
-        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), row.birth);
+        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), &row.birth);
         if unwritten.sequence != row.sequence {
             // What hides it already is newer.
             return Step { op: Op::Put(new), value: None };

@@ -4,16 +4,31 @@ use super::Engine;
 use super::events::event;
 use super::get::Missing;
 use super::place::Place;
-use super::put::Unless;
+use super::put::{Birth, Unless};
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Outcome};
 use crate::key;
 use crate::memory::Seen;
+use crate::options::Given;
 use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
+
+/// How what is loaded is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Storing {
+    /// As of this time, or of the time when the load has ended.
+    pub at: Option<Timestamp>,
+    pub given: Given,
+}
+
+impl Storing {
+    pub fn at(time: Timestamp) -> Self {
+        Self { at: Some(time), given: Given::default() }
+    }
+}
 
 /// What was looked for and not found.
 struct Gap {
@@ -24,13 +39,13 @@ struct Gap {
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers what [`hit`](Self::hit) did not: from disk, from a load that is under way, or from a load
-    /// of its own, which is stored as of `stored_at`, or of the time when it has ended.
+    /// of its own.
     pub async fn load<V: Into<Arc<T>>, E: Any + Send + Sync>(
         self: &Arc<Self>,
         place: &impl Place,
         key: &str,
         now: Timestamp,
-        stored_at: Option<Timestamp>,
+        storing: Storing,
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         key::check(key)?;
@@ -62,9 +77,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(value) => {
                 let value = value.into();
                 self.counters.loads.add(1);
-                let stored_at = stored_at.unwrap_or_else(|| self.now());
+                let time = storing.at.unwrap_or_else(|| self.now());
+                let birth = Birth { time, given: storing.given };
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
-                place.run(async move { engine.land(lead, gap, loaded, stored_at).await }).await;
+                place.run(async move { engine.land(lead, gap, loaded, birth).await }).await;
                 Ok(value)
             }
             Err(error) => {
@@ -101,11 +117,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// Stores what was loaded, if it can be, and tells those who wait.
-    async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, stored_at: Timestamp) {
+    async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, birth: Birth) {
         let Gap { missing, seen } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
-        match self.fill(lead.key(), &value, stored_at, unless).await {
+        match self.fill(lead.key(), &value, &birth, unless).await {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }

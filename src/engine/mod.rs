@@ -29,10 +29,12 @@ mod write;
 
 #[cfg(feature = "future")]
 pub(crate) use get::Begun;
+pub(crate) use load::Storing;
 pub(crate) use open::Guard;
 pub(crate) use place::Here;
 #[cfg(any(test, feature = "future"))]
 pub(crate) use place::Place;
+pub(crate) use put::Birth;
 pub use repair::Repaired;
 pub(crate) use scan::Scanning;
 pub use verify::Report;

@@ -5,12 +5,11 @@ use super::events::event;
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
 use crate::codec::{self, CodecError};
-use crate::entry::OwnTtl;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
 use crate::memory::Seen;
-use crate::options::{Access, PutOptions};
+use crate::options::{Access, Given};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -25,16 +24,16 @@ pub(super) struct Unless {
     pub seen: Option<Seen>,
 }
 
-/// When entries are put, and how long they are to live.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Birth {
+/// When entries are put, and what they are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth {
     pub time: Timestamp,
-    pub ttl: Option<OwnTtl>,
+    pub given: Given,
 }
 
 impl From<Timestamp> for Birth {
     fn from(time: Timestamp) -> Self {
-        Self { time, ttl: None }
+        Self { time, given: Given::default() }
     }
 }
 
@@ -43,28 +42,22 @@ const LARGEST_VALUE: u64 = 999_000_000;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Stores one object.
-    pub async fn put(&self, key: &str, value: Arc<T>, now: Timestamp) -> Result<(), Error> {
-        self.put_born(&[(key, value)], now.into()).await
-    }
-
-    /// The same with options.
-    pub async fn put_with(
+    pub async fn put(
         &self,
         key: &str,
         value: Arc<T>,
-        options: &PutOptions,
-        now: Timestamp,
+        birth: impl Into<Birth>,
     ) -> Result<(), Error> {
-        let ttl = options.own_ttl().map_err(|error| error.with_key(key))?;
-        self.put_born(&[(key, value)], Birth { time: now, ttl }).await
+        self.put_many(&[(key, value)], birth).await
     }
 
     /// Stores all objects, or none.
-    pub async fn put_many(&self, pairs: &[(&str, Arc<T>)], now: Timestamp) -> Result<(), Error> {
-        self.put_born(pairs, now.into()).await
-    }
-
-    async fn put_born(&self, pairs: &[(&str, Arc<T>)], birth: Birth) -> Result<(), Error> {
+    pub async fn put_many(
+        &self,
+        pairs: &[(&str, Arc<T>)],
+        birth: impl Into<Birth>,
+    ) -> Result<(), Error> {
+        let birth = birth.into();
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
@@ -74,7 +67,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        self.store_pairs(pairs, encoded, birth, None).await?;
+        self.store_pairs(pairs, encoded, &birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
@@ -89,7 +82,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         key: &str,
         value: &Arc<T>,
-        now: Timestamp,
+        birth: &Birth,
         unless: Unless,
     ) -> Result<(), Error> {
         if self.options.access == Access::ReadOnly {
@@ -98,7 +91,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         let encoded = vec![self.encode(key, value)?];
         let pairs = [(key, Arc::clone(value))];
-        self.store_pairs(&pairs, encoded, now.into(), Some(&unless)).await?;
+        self.store_pairs(&pairs, encoded, birth, Some(&unless)).await?;
         self.relieve().await;
         Ok(())
     }
@@ -107,7 +100,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: Vec<Arc<[u8]>>,
-        birth: Birth,
+        birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<(), Error> {
         match &self.buffer {
@@ -120,7 +113,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         pairs: &[(&str, Arc<T>)],
         encoded: &[Arc<[u8]>],
-        birth: Birth,
+        birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
@@ -139,15 +132,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(written)
     }
 
-    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, Birth { time, ttl }: Birth) -> NewRow {
+    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, birth: &Birth) -> NewRow {
         NewRow {
-            ttl: self.options.own_ttl(ttl, &key, time),
+            ttl: self.options.own_ttl(birth.given.ttl, &key, birth.time),
             key,
             value,
             version: self.version_text.clone(),
             codec: self.options.codec,
-            created: time,
-            accessed: time,
+            created: birth.time,
+            accessed: birth.time,
         }
     }
 

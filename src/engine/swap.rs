@@ -6,7 +6,7 @@
 use super::Engine;
 use super::events::event;
 use super::place::{Here, Place};
-use super::put::Unless;
+use super::put::{Birth, Unless};
 use crate::cacheable::Cacheable;
 use crate::entry::Revision;
 use crate::error::Error;
@@ -30,10 +30,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self: &Arc<Self>,
         key: &str,
         value: Arc<T>,
-        now: Timestamp,
+        birth: impl Into<Birth>,
     ) -> Result<bool, Error> {
         let decide = |there: Option<Arc<T>>| there.is_none().then(|| Arc::clone(&value));
-        self.update_with(&Here, key, now, decide).await.map(|stored| stored.is_some())
+        self.update_with(&Here, key, birth, decide).await.map(|stored| stored.is_some())
     }
 
     /// Stores what `decide` makes of what is there, and answers with it. It is asked again if somebody
@@ -42,11 +42,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self: &Arc<Self>,
         place: &impl Place,
         key: &str,
-        now: Timestamp,
+        birth: impl Into<Birth>,
         mut decide: impl FnMut(Option<Arc<T>>) -> Option<Arc<T>>,
     ) -> Result<Option<Arc<T>>, Error> {
         key::check(key)?;
-        let key = Key::from(key);
+        let (key, birth) = (Key::from(key), birth.into());
+        let now = birth.time;
         loop {
             let (engine, asked) = (Arc::clone(self), key.clone());
             let seen = place.run(async move { engine.see(&asked, now).await }).await?;
@@ -55,7 +56,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
             let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
             let (engine, key, new) = (Arc::clone(self), key.clone(), Arc::clone(&value));
-            let put = async move { engine.put_unless(&key, &new, now, unless).await };
+            let birth = birth.clone();
+            let put = async move { engine.put_unless(&key, &new, &birth, unless).await };
             if place.run(put).await? {
                 return Ok(Some(value));
             }
@@ -68,17 +70,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key: &str,
         value: Arc<T>,
         revision: Revision,
-        now: Timestamp,
+        birth: impl Into<Birth>,
     ) -> Result<bool, Error> {
         key::check(key)?;
-        let seen = self.see(key, now).await?;
+        let birth = birth.into();
+        let seen = self.see(key, birth.time).await?;
         let revision = revision.number();
         if seen.value.is_none() || seen.revision != Some(revision) {
             return Ok(false);
         }
         let expected = Expected::Row(revision);
         let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
-        self.put_unless(key, &value, now, unless).await
+        self.put_unless(key, &value, &birth, unless).await
     }
 
     /// Removes the entry and answers with it.
@@ -120,7 +123,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         key: &str,
         value: &Arc<T>,
-        now: Timestamp,
+        birth: &Birth,
         unless: Unless,
     ) -> Result<bool, Error> {
         let _operation = self.lifecycle.enter()?;
@@ -128,7 +131,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.flights.overtake([key]);
         let held = self.commit_before().await?;
         let pairs = [(key, Arc::clone(value))];
-        let written = self.put_committed(&pairs, &encoded, now.into(), Some(&unless)).await?;
+        let written = self.put_committed(&pairs, &encoded, birth, Some(&unless)).await?;
         drop(held);
         self.flights.overtake([key]);
         let stored = written.effects.iter().flatten().count() > 0;

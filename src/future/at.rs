@@ -3,7 +3,7 @@
 use super::AsyncDiskBackedCache;
 use crate::blocking::infallibly;
 use crate::cacheable::Cacheable;
-use crate::engine::Begun;
+use crate::engine::{Begun, Birth, Storing};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::{Error, LoadError};
 use crate::key::Key;
@@ -94,7 +94,7 @@ impl<'c, T: Cacheable, S: Store> AsyncAt<'c, T, S> {
     ) -> Result<Arc<T>, Error> {
         match self.hit(key) {
             Some(value) => Ok(value),
-            None => self.load(key, Some(self.now), load).await,
+            None => self.load(key, Storing::at(self.now), load).await,
         }
     }
 
@@ -110,27 +110,27 @@ impl<'c, T: Cacheable, S: Store> AsyncAt<'c, T, S> {
     ) -> Result<Arc<T>, LoadError<E>> {
         match self.hit(key) {
             Some(value) => Ok(value),
-            None => self.try_load(key, Some(self.now), load).await,
+            None => self.try_load(key, Storing::at(self.now), load).await,
         }
     }
 
     pub(super) async fn load<V: Into<Arc<T>>>(
         &self,
         key: &str,
-        stored_at: Option<Timestamp>,
+        storing: Storing,
         load: impl AsyncFnOnce() -> V,
     ) -> Result<Arc<T>, Error> {
-        infallibly(self.try_load(key, stored_at, async || Ok(load().await)).await)
+        infallibly(self.try_load(key, storing, async || Ok(load().await)).await)
     }
 
     pub(super) async fn try_load<V: Into<Arc<T>>, E: Any + Send + Sync>(
         &self,
         key: &str,
-        stored_at: Option<Timestamp>,
+        storing: Storing,
         load: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
         let engine = &self.cache.blocking.engine;
-        engine.load(self.cache, key, self.now, stored_at, load).await
+        engine.load(self.cache, key, self.now, storing, load).await
     }
 
     /// See [`DiskBackedCache::get_many`](crate::DiskBackedCache::get_many).
@@ -165,13 +165,20 @@ impl<'c, T: Cacheable, S: Store> AsyncAt<'c, T, S> {
         &self,
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), Error> {
+        self.put_born(pairs, self.now.into()).await
+    }
+
+    pub(super) async fn put_born<K: AsRef<str>, V: Into<Arc<T>>>(
+        &self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+        birth: Birth,
+    ) -> Result<(), Error> {
         let pair = |(key, value): (K, V)| (Key::from(key.as_ref()), value.into());
-        let (pairs, now): (Vec<(Key, Arc<T>)>, _) =
-            (pairs.into_iter().map(pair).collect(), self.now);
+        let pairs: Vec<(Key, Arc<T>)> = pairs.into_iter().map(pair).collect();
         let put = self.cache.job(move |cache| async move {
             let pairs: Vec<(&str, Arc<T>)> =
                 pairs.iter().map(|(key, value)| (key.as_str(), Arc::clone(value))).collect();
-            cache.engine.put_many(&pairs, now).await
+            cache.engine.put_many(&pairs, birth).await
         });
         put.await
     }

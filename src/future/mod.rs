@@ -5,12 +5,14 @@
 
 mod at;
 mod verbs;
+mod with;
 
 pub use at::AsyncAt;
+pub use with::AsyncWith;
 
 use crate::blocking::{Builder, DiskBackedCache};
 use crate::cacheable::Cacheable;
-use crate::engine::{Guard, Place, Repaired, Report};
+use crate::engine::{Guard, Place, Repaired, Report, Storing};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::{Error, LoadError};
 use crate::pool::{Job, Pool};
@@ -149,7 +151,7 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     ) -> Result<Arc<T>, Error> {
         match self.hit(key) {
             Ok(value) => Ok(value),
-            Err(now) => self.at(now).load(key, None, load).await,
+            Err(now) => self.at(now).load(key, Storing::default(), load).await,
         }
     }
 
@@ -165,7 +167,7 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     ) -> Result<Arc<T>, LoadError<E>> {
         match self.hit(key) {
             Ok(value) => Ok(value),
-            Err(now) => self.at(now).try_load(key, None, load).await,
+            Err(now) => self.at(now).try_load(key, Storing::default(), load).await,
         }
     }
 

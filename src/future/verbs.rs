@@ -89,11 +89,7 @@ impl<T: Cacheable, S: Store> AsyncAt<'_, T, S> {
         value: impl Into<Arc<T>>,
         options: PutOptions,
     ) -> Result<(), Error> {
-        let (key, value, now) = (Key::from(key), value.into(), self.now);
-        let put = self.cache.job(move |cache| async move {
-            cache.engine.put_with(&key, value, &options, now).await
-        });
-        put.await
+        self.with(options).put(key, value).await
     }
 
     /// See [`DiskBackedCache::put_if_revision`](crate::DiskBackedCache::put_if_revision).

@@ -4,6 +4,7 @@ mod lifetimes;
 mod put;
 
 pub(crate) use lifetimes::Lifetimes;
+pub(crate) use put::Given;
 pub use put::PutOptions;
 
 use crate::entry::{CodecId, OwnTtl};

@@ -1,11 +1,12 @@
-//! Options of a single put.
+//! Options of what is put.
 
 use crate::entry::OwnTtl;
 use crate::error::Error;
 use crate::time::nanos_of;
 use std::time::Duration;
 
-/// What one `put_with` says of its entry, beside its value.
+/// What an entry is told when it is put, beside its value: by `put_with`, or by any operation that stores
+/// something, through [`with`](crate::DiskBackedCache::with).
 ///
 /// ```
 /// use disk_backed_cache::{DiskBackedCache, PutOptions};
@@ -18,7 +19,7 @@ use std::time::Duration;
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "options do nothing until they are given to `put_with`"]
+#[must_use = "options do nothing until they are given to `put_with` or `with`"]
 pub struct PutOptions {
     ttl: Option<Duration>,
     fixed_ttl: Option<Duration>,
@@ -45,7 +46,7 @@ impl PutOptions {
     }
 
     /// Checks everything at once.
-    pub(crate) fn own_ttl(&self) -> Result<Option<OwnTtl>, Error> {
+    pub(crate) fn check(&self) -> Result<Given, Error> {
         let zero = |name, ttl: Option<Duration>| {
             (ttl == Some(Duration::ZERO))
                 .then(|| format!("{name} is zero; give it a duration, or leave it unset"))
@@ -61,6 +62,13 @@ impl PutOptions {
             ));
         }
         let sliding = self.ttl.map(|ttl| OwnTtl::Sliding(nanos_of(ttl)));
-        Ok(sliding.or(self.fixed_ttl.map(|ttl| OwnTtl::Fixed(nanos_of(ttl)))))
+        let ttl = sliding.or(self.fixed_ttl.map(|ttl| OwnTtl::Fixed(nanos_of(ttl))));
+        Ok(Given { ttl })
     }
+}
+
+/// Valid options, in the form the tiers use them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub ttl: Option<OwnTtl>,
 }

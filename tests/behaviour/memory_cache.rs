@@ -254,3 +254,21 @@ fn objects_have_ttls_of_their_own_and_are_touched_and_peeked_at() {
     let error = cache.put_with("a", 1, PutOptions::new().ttl(secs(0))).unwrap_err();
     assert_eq!((error.kind(), cache.len()), (ErrorKind::InvalidOptions, 4));
 }
+
+// rule: N7
+#[test]
+fn what_is_loaded_has_a_ttl_of_its_own() {
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let cache = MemoryCache::builder().ttl(secs(10)).clock(clock.clone()).build().unwrap();
+    let with = cache.with(PutOptions::new().fixed_ttl(secs(3)));
+    assert_eq!(*with.get_or_insert_with("a", || 1).unwrap(), 1);
+    assert_eq!(*with.try_get_or_insert_with("b", || "1".parse::<i32>()).unwrap(), 1);
+    with.put("c", 1).unwrap();
+    clock.set(at(3));
+    assert!(["a", "b", "c"].iter().all(|key| cache.contains_key(key)));
+    clock.set(at(4));
+    assert!(!["a", "b", "c"].iter().any(|key| cache.contains_key(key)));
+    let wrong = cache.with(PutOptions::new().ttl(secs(0)));
+    let error = wrong.get_or_insert_with("d", || 1).unwrap_err();
+    assert_eq!((error.kind(), cache.stats().loads), (ErrorKind::InvalidOptions, 2));
+}

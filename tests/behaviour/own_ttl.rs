@@ -333,3 +333,90 @@ fn jitter_is_a_part() {
         assert_eq!(cache.at(at(0)).ttl("b").unwrap(), Some(Duration::from_nanos(1)));
     });
 }
+
+const STORED: [&str; 8] =
+    ["put", "many 1", "many 2", "absent", "revision", "update", "load", "try"];
+
+/// Stores each of `STORED` in another way.
+fn store_with(cache: &DiskBackedCache<u32>, second: i64, options: PutOptions) {
+    let view = cache.at(at(second));
+    view.put("revision", 1).unwrap();
+    cache.flush().unwrap();
+    let revision = view.info("revision").unwrap().unwrap().revision.unwrap();
+    let with = view.with(options);
+    with.put("put", 1).unwrap();
+    with.put_many([("many 1", 1), ("many 2", 2)]).unwrap();
+    assert!(with.put_if_absent("absent", 1).unwrap());
+    assert!(with.put_if_revision("revision", 2, revision).unwrap());
+    assert_eq!(with.update_with("update", |_| Some(1)).unwrap().as_deref(), Some(&1));
+    assert_eq!(*with.get_or_insert_with("load", || 1_u32).unwrap(), 1);
+    assert_eq!(*with.try_get_or_insert_with("try", || "1".parse::<u32>()).unwrap(), 1);
+}
+
+// rule: P3, P7
+#[test]
+fn whatever_stores_can_be_given_options() {
+    on_both(|bench| {
+        each_durability(bench, |cache| {
+            store_with(&cache, 0, fixed(20));
+            let left = |second| STORED.map(|key| cache.at(at(second)).ttl(key).unwrap());
+            assert_eq!(left(0), [Some(secs(20)); 8]);
+            cache.flush().unwrap();
+            cache.evict_memory();
+            assert_eq!(left(5), [Some(secs(15)); 8], "as the rows have it");
+            assert_eq!(left(21), [None; 8]);
+            store_with(&cache, 30, PutOptions::new());
+            assert_eq!(left(30), [Some(secs(10)); 8]);
+            let stats = cache.stats();
+            // Two plain puts, twice four others and two pairs; the loads are none.
+            assert_eq!((stats.puts, stats.loads, stats.gets), (14, 4, 4));
+        });
+    });
+}
+
+// rule: P6, P7
+#[test]
+fn the_clock_is_read_for_each_operation_and_ttls_differ() {
+    on_both(|bench| {
+        let cache = bench.cache::<u32>(|b| b.ttl_jitter(0.5));
+        let with = cache.with(fixed(1_000));
+        bench.at_second(3);
+        with.put("a", 1).unwrap();
+        with.get_or_insert_with("b", || 1_u32).unwrap();
+        with.put_many([("c", 1)]).unwrap();
+        bench.at_second(4);
+        with.put("d", 1).unwrap();
+        let created = ["a", "b", "c", "d"].map(|key| cache.info(key).unwrap().unwrap().created);
+        assert_eq!(created, [at(3), at(3), at(3), at(4)]);
+        let ends: HashSet<_> =
+            ["a", "b", "c", "d"].map(|key| cache.ttl(key).unwrap()).into_iter().collect();
+        assert_eq!(ends.len(), 4, "each has its own jitter");
+    });
+}
+
+// rule: P2, P7
+#[test]
+fn wrong_options_are_refused_by_whatever_stores() {
+    on_both(|bench| {
+        let cache = bench.cache::<u32>(|b| b);
+        cache.put("a", 1).unwrap();
+        let revision = cache.info("a").unwrap().unwrap().revision.unwrap();
+        let before = cache.stats();
+        let with = cache.with(sliding(0).fixed_ttl(secs(1)));
+        let load = || -> u32 { panic!("it is not asked") };
+        let errors = [
+            with.put("a", 2).unwrap_err(),
+            with.put_many([("a", 2)]).unwrap_err(),
+            with.put_if_absent("b", 2).unwrap_err(),
+            with.put_if_revision("a", 2, revision).unwrap_err(),
+            with.update_with("a", |_| -> Option<u32> { panic!("it is not asked") }).unwrap_err(),
+            with.get_or_insert_with("a", load).unwrap_err(),
+            with.get_or_insert_with("b", load).unwrap_err(),
+        ];
+        for error in errors {
+            let found = (error.kind(), error.problems().len());
+            assert_eq!(found, (ErrorKind::InvalidOptions, 2), "{error}");
+        }
+        assert_eq!((cache.stats(), cache.len().unwrap()), (before, 1));
+    });
+}

@@ -82,6 +82,8 @@ async fn read_and_write(twins: &Twins) {
     both!(twins, contains_key("d"));
     both!(twins, contains_key("b"));
     both!(twins, info("b"));
+    both!(twins, info("e"));
+    both!(twins, info("f"));
     let found = twins.asynchronous.get_many(["a", "b", "d"]).await.map(BTreeMap::from_iter);
     let also = twins.blocking.get_many(["a", "b", "d"]).map(BTreeMap::from_iter);
     assert_eq!(shown(found), shown(also));
@@ -144,10 +146,21 @@ async fn use_single_entries(twins: &Twins) {
     both!(twins, touch("none"));
     both!(twins, peek("a"));
     both!(twins, at(at(99)).peek("ab"));
+    both!(twins, with(sliding()).put("w", text(2)));
+    both!(twins, at(at(3)).with(sliding()).put("wa", text(2)));
+    both!(twins, with(sliding()).put_many([("wb", text(2)), ("wc", text(3))]));
+    both!(twins, with(sliding()).put_if_absent("wd", text(2)));
+    both!(twins, at(at(4)).with(sliding()).put_if_absent("wd", text(2)));
+    both!(twins, with(sliding()).update_with("wd", appended));
+    both!(twins, with(PutOptions::new().ttl(Duration::ZERO)).put_many([("we", text(2))]));
+    for key in ["w", "wa", "wb", "wd", "we"] {
+        both!(twins, ttl(key));
+    }
     let revision = twins.asynchronous.info("a").await.unwrap().unwrap().revision.unwrap();
     assert_eq!(twins.blocking.info("a").unwrap().unwrap().revision, Some(revision));
     both!(twins, put_if_revision("a", text(3), revision));
     both!(twins, put_if_revision("a", text(4), revision));
+    both!(twins, with(sliding()).put_if_revision("a", text(4), revision));
     both!(twins, at(at(9)).put_if_revision("a", text(4), revision));
     both!(twins, at(at(9)).delete_prefix("ab"));
     both!(twins, delete_prefix("a"));
@@ -162,6 +175,15 @@ async fn load(twins: &Twins) {
         assert_eq!(shown(loaded), shown(blocking.get_or_insert_with("a", || text(2))));
         let loaded = asynchronous.at(at(9)).get_or_insert_with("b", async || text(2)).await;
         assert_eq!(shown(loaded), shown(blocking.at(at(9)).get_or_insert_with("b", || text(2))));
+        let options = PutOptions::new().ttl(Duration::from_secs(5));
+        let with = asynchronous.at(at(9)).with(options.clone());
+        let loaded = with.get_or_insert_with("e", async || text(2)).await;
+        let with = blocking.at(at(9)).with(options.clone());
+        assert_eq!(shown(loaded), shown(with.get_or_insert_with("e", || text(2))));
+        let with = asynchronous.with(options.clone());
+        let loaded = with.try_get_or_insert_with("f", async || Ok::<_, u8>(text(2))).await;
+        let with = blocking.with(options);
+        assert_eq!(shown(loaded), shown(with.try_get_or_insert_with("f", || Ok::<_, u8>(text(2)))));
         let loaded = asynchronous.try_get_or_insert_with("c", async || Err::<String, _>(1)).await;
         let failed = blocking.try_get_or_insert_with("c", || Err::<String, _>(1));
         assert_eq!(shown(loaded), shown(failed));

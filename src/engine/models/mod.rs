@@ -7,7 +7,7 @@ mod load;
 mod promotion;
 mod store;
 
-use super::{Engine, Here, Scanning};
+use super::{Engine, Here, Scanning, Storing};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::models::{Act, History};
@@ -119,7 +119,7 @@ impl Cache {
         let found = self.engine.hit(key, &When::known(now)).map_or_else(
             || {
                 let source = || async { Ok::<_, &str>(source()) };
-                block_on(self.engine.load(&Here, key, now, None, source))
+                block_on(self.engine.load(&Here, key, now, Storing::default(), source))
             },
             Ok,
         );
