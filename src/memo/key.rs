@@ -69,7 +69,7 @@ impl Key {
 ///
 /// # Errors
 /// Never. (It takes the place of a key that is made, which may fail.)
-pub fn key_of(text: impl AsRef<str>) -> Result<String, Error> {
+pub fn key_of(text: &(impl AsRef<str> + ?Sized)) -> Result<String, Error> {
     Ok(text.as_ref().to_owned())
 }
 

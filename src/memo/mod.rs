@@ -112,9 +112,9 @@ mod kinds;
 mod outcome;
 mod registry;
 
-pub use registry::{default_cache, set_default_file, switches};
 #[cfg(feature = "future")]
 pub use registry::{async_switches, default_async_cache};
+pub use registry::{default_cache, set_default_file, switches};
 
 /// What expansions of `#[cached]` name. Not for use by hand, and free to change.
 #[doc(hidden)]

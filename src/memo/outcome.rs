@@ -242,8 +242,16 @@ impl<A: Cacheable + Clone, E: Cacheable + Clone> Outcome<Result<Option<A>, E>> f
 }
 
 /// The type of a function's results.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Kind<R>(PhantomData<fn() -> R>);
+
+impl<R> Clone for Kind<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Kind<R> {}
 
 impl<R> Kind<R> {
     /// There is nothing to it but the type.

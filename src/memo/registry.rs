@@ -129,8 +129,8 @@ pub fn switches() -> Result<&'static DiskBackedCache<bool>, Error> {
 /// # Errors
 /// As there.
 #[cfg(feature = "future")]
-pub async fn default_async_cache<V: Cacheable>()
--> Result<&'static AsyncDiskBackedCache<V>, Error> {
+pub async fn default_async_cache<V: Cacheable>() -> Result<&'static AsyncDiskBackedCache<V>, Error>
+{
     let opened = match known::<V>() {
         Some(opened) => opened,
         None => Pool::new().run(async || opened::<V>()).await?,

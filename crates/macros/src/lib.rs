@@ -90,5 +90,7 @@ pub fn derive_cacheable(input: TokenStream) -> TokenStream {
 #[cfg(feature = "cached")]
 #[proc_macro_attribute]
 pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    cached::cached(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    cached::cached(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

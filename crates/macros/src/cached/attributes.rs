@@ -3,11 +3,11 @@
 use crate::attributes::{crate_path, skip_value};
 use crate::problems::Problems;
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use std::time::Duration;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result};
+use syn::{Error, Expr, ExprLit, ExprReference, Ident, Lit, LitStr, Path, Result};
 
 /// What `#[cached(..)]` asks for.
 #[derive(Default)]
@@ -41,9 +41,8 @@ pub enum Time {
     Expression(Expr),
 }
 
-const KNOWN: [&str; 10] = [
-    "cache", "key", "ttl", "fixed_ttl", "result", "option", "if", "switch", "switches", "crate",
-];
+const KNOWN: [&str; 10] =
+    ["cache", "key", "ttl", "fixed_ttl", "result", "option", "if", "switch", "switches", "crate"];
 
 impl Attributes {
     /// Takes in one key. A bad key or value is noted and skipped; an error means that the rest cannot be read.
@@ -145,12 +144,15 @@ fn time(key: &str, value: Expr) -> Result<Time> {
     };
     match humantime::parse_duration(&text.value()) {
         Ok(Duration::ZERO) => {
-            let message = format_args!("`{key}` is zero: nothing would be kept; leave it out to keep it for ever");
+            let message = format_args!(
+                "`{key}` is zero: nothing would be kept; leave it out to keep it for ever"
+            );
             Err(Error::new(text.span(), message))
         }
         Ok(time) => Ok(Time::Known(time)),
         Err(cause) => {
-            let message = format_args!("`{key}` must be a time such as \"1h 30min\" or \"250ms\": {cause}");
+            let message =
+                format_args!("`{key}` must be a time such as \"1h 30min\" or \"250ms\": {cause}");
             Err(Error::new(text.span(), message))
         }
     }
@@ -159,9 +161,7 @@ fn time(key: &str, value: Expr) -> Result<Time> {
 fn path(value: &Expr) -> Result<Path> {
     match literal(value) {
         Some(text) => crate_path(text),
-        None => {
-            Err(Error::new(value.span(), "`crate` takes a string: `crate = \"..\"`"))
-        }
+        None => Err(Error::new(value.span(), "`crate` takes a string: `crate = \"..\"`")),
     }
 }
 
@@ -173,13 +173,23 @@ fn literal(value: &Expr) -> Option<&LitStr> {
 }
 
 impl Text {
-    /// An expression for the text.
+    /// An expression for a reference to the text.
     pub fn tokens(&self) -> TokenStream {
         match self {
-            Self::Format(format) => quote!(::std::format!(#format)),
-            Self::Expression(expression) => quote!(#expression),
+            Self::Format(format) => quote!(&::std::format!(#format)),
+            Self::Expression(expression) => borrowed(expression).into_token_stream(),
         }
     }
+}
+
+/// A reference to what an expression names.
+pub fn borrowed(expression: &Expr) -> Expr {
+    Expr::Reference(ExprReference {
+        attrs: Vec::new(),
+        and_token: Default::default(),
+        mutability: None,
+        expr: Box::new(expression.clone()),
+    })
 }
 
 impl Time {

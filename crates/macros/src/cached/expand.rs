@@ -3,11 +3,11 @@
 //! Its own names are hygienic (`Span::mixed_site`), so that no argument is taken for one of them. All else is
 //! named by absolute paths and paths below the main crate, as in `#[derive(Cacheable)]`.
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, borrowed};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprReference, FnArg, ItemFn, Pat, Path, ReturnType, Signature, Type, parse_quote};
+use syn::{FnArg, ItemFn, Pat, Path, ReturnType, Signature, Type, parse_quote};
 
 /// `function`, whose calls go through a cache.
 pub fn function(mut function: ItemFn, attributes: &Attributes) -> TokenStream {
@@ -148,7 +148,7 @@ impl Writer<'_> {
         let expansion = &self.expansion;
         let switch = switch.as_ref().map(|key| {
             let key = key.tokens();
-            let key = quote!(::core::convert::AsRef::<::core::primitive::str>::as_ref(&#key));
+            let key = quote!(::core::convert::AsRef::<::core::primitive::str>::as_ref(#key));
             let suffix = if self.is_async { "_async" } else { "" };
             let wait = self.is_async.then(|| quote!(.await));
             match switches.as_ref().map(borrowed) {
@@ -213,14 +213,4 @@ impl Writer<'_> {
         let body = local("body");
         if self.is_async { quote!(#body.await) } else { quote!(#body()) }
     }
-}
-
-/// A reference to what an expression names.
-fn borrowed(expression: &Expr) -> Expr {
-    Expr::Reference(ExprReference {
-        attrs: Vec::new(),
-        and_token: Default::default(),
-        mutability: None,
-        expr: Box::new(expression.clone()),
-    })
 }

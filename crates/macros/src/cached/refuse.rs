@@ -8,7 +8,8 @@ use syn::{
 
 pub fn what_cannot_be_cached(signature: &Signature, problems: &mut Problems) {
     if let Some(constness) = &signature.constness {
-        let message = "a `const` function cannot be cached: it has no cache while the program is compiled";
+        let message =
+            "a `const` function cannot be cached: it has no cache while the program is compiled";
         problems.add(Error::new_spanned(constness, message));
     }
     if let Some(variadic) = &signature.variadic {
