@@ -35,6 +35,8 @@ const ORDER: [&str; 22] = [
     // faces
     "blocking",
     "future",
+    // above them
+    "memo",
 ];
 
 /// Modules that never name each other.
