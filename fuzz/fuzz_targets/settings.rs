@@ -77,7 +77,9 @@ impl Settings {
         let outlives =
             self.memory_ttl.zip(self.disk_ttl).is_some_and(|(memory, disk)| memory > disk);
         let nothing = self.buffered.is_some_and(|(delay, bytes)| delay.is_zero() || bytes == 0);
-        zero_times + zero_limits + [outlives, nothing, no_part].into_iter().filter(|wrong| *wrong).count()
+        zero_times
+            + zero_limits
+            + [outlives, nothing, no_part].into_iter().filter(|wrong| *wrong).count()
     }
 }
 

@@ -188,7 +188,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 event!(key, Disk, "stale");
                 // It may be evicted meanwhile.
                 let expected = Expected::RowOrNothing(born.revision);
-                (value, self.relayed(&lead, now, born, expected))
+                let reload = self.relayed(&lead, now, born, expected);
+                drop(lead);
+                (value, reload)
             }
         };
         if let Some(reload) = reload {
@@ -209,6 +211,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         E: Any + Send + Sync,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
+        #[expect(clippy::async_yields_async, reason = "the caller does not wait for it")]
         let loader = reload.lead.run(async { load() }).await;
         let engine = Arc::clone(self);
         place.begin(async move {

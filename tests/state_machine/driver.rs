@@ -2,7 +2,9 @@
 
 use super::handle::{Handle, Log, Look, Place, open};
 use super::injuries::injure;
-use super::operations::{Call, Draft, Ending, Group, Key, Operation, Sequence, Setup, Swap, When};
+use super::operations::{
+    Call, Draft, Ending, Group, Key, Load, Operation, Sequence, Setup, Swap, When,
+};
 use crate::model::{Event, Model, Refusal, Told, Value};
 use disk_backed_cache::{CacheFile, Clock, Error, ErrorKind, ManualClock, Stats, Timestamp};
 use proptest::prelude::*;
@@ -135,25 +137,7 @@ impl Pair {
                 let expected = expected.map(|found| found.map(|value| value.content));
                 agree(cache.peek(key.text(), explicit), expected)
             }
-            Call::Load(key, draft) => {
-                let expected = model.load(key.text(), cache.value_of(*draft), now);
-                let expected = expected.map(|value| value.content);
-                agree(cache.load(key.text(), *draft, explicit), expected)
-            }
-            Call::LoadInVain(key) => {
-                let expected = model.load_in_vain(key.text(), now);
-                let expected = expected.map(|found| found.map(|value| value.content));
-                agree(cache.load_in_vain(key.text(), explicit), expected)
-            }
-            Call::Refresh(key, draft) => {
-                let made = draft.map(|draft| cache.value_of(draft));
-                let expected = model.refresh(key.text(), made, now);
-                let expected = expected.map(|found| found.map(|value| value.content));
-                let Stats { refreshes, refresh_failures, .. } = model.stats();
-                let actual = cache.refresh(key.text(), *draft, explicit);
-                cache.wait_for_refreshes(refreshes + refresh_failures);
-                agree(actual, expected)
-            }
+            Call::Load(load) => self.load(*load, explicit, now),
             Call::Swap(swap) => self.swap(*swap, explicit, now),
             Call::Delete(key) => {
                 agree(cache.delete(key.text(), explicit), model.delete(key.text(), now))
@@ -180,6 +164,37 @@ impl Pair {
                 agree(cache.look(key.text(), explicit), look(model, key.text(), now))
             }
             Call::Group(group) => self.group(*group, explicit, now),
+        }
+    }
+
+    fn load(
+        &mut self,
+        load: Load,
+        explicit: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), TestCaseError> {
+        let model = &mut self.model;
+        let cache = self.cache.as_deref().expect("the cache is open");
+        match load {
+            Load::Made(key, draft) => {
+                let expected = model.load(key.text(), cache.value_of(draft), now);
+                let expected = expected.map(|value| value.content);
+                agree(cache.load(key.text(), draft, explicit), expected)
+            }
+            Load::InVain(key) => {
+                let expected = model.load_in_vain(key.text(), now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                agree(cache.load_in_vain(key.text(), explicit), expected)
+            }
+            Load::Refresh(key, draft) => {
+                let made = draft.map(|draft| cache.value_of(draft));
+                let expected = model.refresh(key.text(), made, now);
+                let expected = expected.map(|found| found.map(|value| value.content));
+                let Stats { refreshes, refresh_failures, .. } = model.stats();
+                let actual = cache.refresh(key.text(), draft, explicit);
+                cache.wait_for_refreshes(refreshes + refresh_failures);
+                agree(actual, expected)
+            }
         }
     }
 

@@ -41,12 +41,7 @@ pub enum Call {
     PutTagged(Key, Draft, Tags),
     Touch(Key),
     Peek(Key),
-    /// `get_or_insert_with`.
-    Load(Key, Draft),
-    /// `try_get_or_insert_with`, with a loader that fails.
-    LoadInVain(Key),
-    /// `try_get_or_refresh_with`, with a loader that makes that or fails.
-    Refresh(Key, Option<Draft>),
+    Load(Load),
     Swap(Swap),
     Delete(Key),
     GetMany(Vec<Key>),
@@ -55,6 +50,17 @@ pub enum Call {
     /// `contains_key`, `tier_of` and `info`.
     Look(Key),
     Group(Group),
+}
+
+/// What calls a loader.
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    /// `get_or_insert_with`.
+    Made(Key, Draft),
+    /// `try_get_or_insert_with`, with a loader that fails.
+    InVain(Key),
+    /// `try_get_or_refresh_with`, with a loader that makes that or fails.
+    Refresh(Key, Option<Draft>),
 }
 
 /// What can be asked of a group.

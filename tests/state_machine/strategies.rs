@@ -1,8 +1,8 @@
 //! How often proptest chooses what.
 
 use super::operations::{
-    Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
-    Tag, Tags, When,
+    Call, Draft, Edition, Ending, Group, Injury, Key, Load, Operation, Prefix, Sequence, Setup,
+    Swap, Tag, Tags, When,
 };
 use crate::model::{OwnTtl, Settings};
 use proptest::collection::vec;
@@ -68,10 +68,7 @@ fn calls() -> impl Strategy<Value = Call> {
             .prop_map(|(key, draft, tags)| Call::PutTagged(key, draft, tags)),
         4 => keys().prop_map(Call::Touch),
         3 => keys().prop_map(Call::Peek),
-        12 => (keys(), drafts()).prop_map(|(key, draft)| Call::Load(key, draft)),
-        24 => keys().prop_map(Call::LoadInVain),
-        15 => (keys(), option::weighted(0.7, drafts()))
-            .prop_map(|(key, draft)| Call::Refresh(key, draft)),
+        51 => loads().prop_map(Call::Load),
         10 => swaps().prop_map(Call::Swap),
         4 => keys().prop_map(Call::Delete),
         9 => vec(keys(), 0..8).prop_map(Call::GetMany),
@@ -103,6 +100,15 @@ fn groups() -> impl Strategy<Value = Group> {
 
 fn drafts() -> impl Strategy<Value = Draft> {
     (0..32_u8, 0..60_u8).prop_map(|(id, padding)| Draft { id, padding })
+}
+
+fn loads() -> impl Strategy<Value = Load> {
+    prop_oneof![
+        4 => (keys(), drafts()).prop_map(|(key, draft)| Load::Made(key, draft)),
+        8 => keys().prop_map(Load::InVain),
+        5 => (keys(), option::weighted(0.7, drafts()))
+            .prop_map(|(key, draft)| Load::Refresh(key, draft)),
+    ]
 }
 
 fn swaps() -> impl Strategy<Value = Swap> {

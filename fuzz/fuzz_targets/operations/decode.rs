@@ -4,8 +4,8 @@
 
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
-    Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
-    Tag, Tags, When,
+    Call, Draft, Edition, Ending, Group, Injury, Key, Load, Operation, Prefix, Sequence, Setup,
+    Swap, Tag, Tags, When,
 };
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
@@ -54,9 +54,9 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         23 => Call::Touch(key(bytes)?),
         24 => Call::Peek(key(bytes)?),
         26..=28 => Call::Group(group(bytes)?),
-        15..=16 => Call::Load(key(bytes)?, draft(bytes)?),
-        17 => Call::LoadInVain(key(bytes)?),
-        29 => Call::Refresh(key(bytes)?, perhaps(bytes, draft)?),
+        15..=16 => Call::Load(Load::Made(key(bytes)?, draft(bytes)?)),
+        17 => Call::Load(Load::InVain(key(bytes)?)),
+        29 => Call::Load(Load::Refresh(key(bytes)?, perhaps(bytes, draft)?)),
         _ => Call::Look(key(bytes)?),
     })
 }

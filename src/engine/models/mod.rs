@@ -5,6 +5,7 @@ mod close;
 mod groups;
 mod load;
 mod promotion;
+mod refresh;
 mod store;
 
 use super::{Engine, Here, Scanning, Storing};
