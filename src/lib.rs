@@ -91,7 +91,7 @@
 //! # Testing code that uses it
 //!
 //! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
-//! that stands still until it is moved.
+//! that stands still until it is moved. The feature `testing` adds a disk that fails on demand.
 //!
 //! # What it is not for
 //!
@@ -100,6 +100,8 @@
 
 mod crash;
 mod error;
+#[cfg(feature = "testing")]
+mod faults;
 mod gate;
 mod planted;
 #[cfg(feature = "future")]
@@ -128,6 +130,9 @@ mod blocking;
 mod future;
 #[cfg(feature = "memo")]
 pub mod memo;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(all(test, shuttle))]
 mod models;

@@ -49,7 +49,11 @@ use crate::listener::Listener;
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::stats::{Counters, Stats};
+#[cfg(feature = "testing")]
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, Terms, Usage};
+#[cfg(feature = "testing")]
+use crate::{error::Error, faults::Faults};
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicI64;
 use crate::time::{Timestamp, When};
@@ -162,6 +166,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if usage.revision >= newest.revision {
             *newest = usage;
         }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<T: Cacheable> Engine<T, SqliteStore> {
+    /// What makes its file fail.
+    pub fn faults(&self) -> Result<Faults, Error> {
+        self.store.faults()
     }
 }
 

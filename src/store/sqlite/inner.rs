@@ -7,6 +7,8 @@ use super::writer::{Done, Exclusive, Writers};
 use super::{fault, open, recognise};
 use crate::crash::{Point, point};
 use crate::error::Error;
+#[cfg(feature = "testing")]
+use crate::faults::{self, Faults};
 use crate::options::Access;
 use crate::store::{Count, Task, Terms};
 use crate::sync::Mutex;
@@ -29,6 +31,8 @@ pub(super) struct FileInner {
     closed: AtomicI64,
     /// Whether the background thread is going to look for kept snapshots.
     watched: AtomicBool,
+    #[cfg(feature = "testing")]
+    pub faults: Faults,
 }
 
 /// What a file knows of a collection that was opened in this process.
@@ -71,6 +75,8 @@ impl FileInner {
             background: Background::default(),
             closed: AtomicI64::new(0),
             watched: AtomicBool::new(false),
+            #[cfg(feature = "testing")]
+            faults: Faults::default(),
         })
     }
 
@@ -107,6 +113,8 @@ impl FileInner {
         long: bool,
         read: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
+        #[cfg(feature = "testing")]
+        self.meet(faults::Access::Read)?;
         let Some(path) = self.path().filter(|_| self.has_others()) else {
             let writer = self.writers.alone().map_err(|error| self.error(error))?;
             return read(&writer.session.connection).map_err(|error| self.error(error));
@@ -129,6 +137,11 @@ impl FileInner {
             self.background.run_once(this, staleness.min(LONGEST_KEPT));
         }
         result.map_err(|error| self.error(error))
+    }
+
+    #[cfg(feature = "testing")]
+    fn meet(&self, access: faults::Access) -> Result<(), Error> {
+        self.faults.meet(access).map_err(|error| fault::located(error, self.path()))
     }
 
     /// A snapshot is only kept where somebody will end it.
@@ -173,6 +186,8 @@ impl FileInner {
 
     /// The writing connection for oneself, set to what the handle asked for.
     pub fn exclusive(&self, terms: &Terms) -> Result<Exclusive<'_>, Error> {
+        #[cfg(feature = "testing")]
+        self.meet(faults::Access::Write)?;
         self.writers.exclusive(terms).map_err(|error| self.error(error))
     }
 
@@ -182,6 +197,8 @@ impl FileInner {
         terms: Terms,
         work: impl Fn(&Connection, &mut Ledger) -> rusqlite::Result<Done<R>> + Send + Sync + 'static,
     ) -> Result<R, Error> {
+        #[cfg(feature = "testing")]
+        self.meet(faults::Access::Write)?;
         let done = self.writers.take_turn(terms, work).await;
         done.map_err(|error| fault::of_shared(error, self.path()))
     }

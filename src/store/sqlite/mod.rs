@@ -39,6 +39,8 @@ use super::{
     Task, Terms, Usage, sealed,
 };
 use crate::error::Error;
+#[cfg(feature = "testing")]
+use crate::faults::Faults;
 use crate::row::{Meta, Row};
 use crate::sync::RwLock;
 use crate::time::Timestamp;
@@ -221,6 +223,12 @@ impl Store for SqliteStore {
 impl SqliteStore {
     fn file(&self) -> Result<Arc<FileInner>, Error> {
         self.file.read().clone().ok_or_else(Error::closed)
+    }
+
+    /// What makes the file fail.
+    #[cfg(feature = "testing")]
+    pub(crate) fn faults(&self) -> Result<Faults, Error> {
+        Ok(self.file()?.faults.clone())
     }
 
     /// Reads a row or two.
