@@ -83,6 +83,12 @@
 //! The feature `future` adds `AsyncDiskBackedCache`, the same cache with the same operations as `async fn`,
 //! on any runtime. Made by `Builder::open_async` or `DiskBackedCache::into_async`.
 //!
+//! # What is stored
+//!
+//! Values are stored as a [`Codec`] encodes them. With the feature `zstd`, `Builder::compression` has them
+//! compressed, and with the feature `encryption`, `Builder::encryption` has them encrypted, with keys that can
+//! be rotated. Rows of all kinds lie side by side, so settings can change at any time.
+//!
 //! # Testing code that uses it
 //!
 //! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
@@ -142,6 +148,10 @@ pub use error::{Error, ErrorKind, LoadError};
 #[cfg(feature = "future")]
 pub use future::{AsyncAt, AsyncDiskBackedCache};
 pub use key::MAX_KEY_CHARS;
+#[cfg(feature = "zstd")]
+pub use options::Compression;
+#[cfg(feature = "encryption")]
+pub use options::EncryptionKeys;
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;
 pub use stats::Stats;

@@ -4,7 +4,7 @@ use super::Engine;
 use super::events::event;
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
-use crate::codec::{self, CodecError};
+use crate::codec::{self, CodecError, Packed};
 use crate::entry::OwnTtl;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
@@ -68,13 +68,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         pairs.iter().try_for_each(|(key, _)| key::check(key))?;
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
-        let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
-        let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value, birth.time);
+        let packed = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         if pairs.is_empty() {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        self.store_pairs(pairs, encoded, birth, None).await?;
+        self.store_pairs(pairs, packed, birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
@@ -96,9 +96,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         let _operation = self.lifecycle.enter()?;
-        let encoded = vec![self.encode(key, value)?];
+        let packed = vec![self.encode(key, value, now)?];
         let pairs = [(key, Arc::clone(value))];
-        self.store_pairs(&pairs, encoded, now.into(), Some(&unless)).await?;
+        self.store_pairs(&pairs, packed, now.into(), Some(&unless)).await?;
         self.relieve().await;
         Ok(())
     }
@@ -106,27 +106,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn store_pairs(
         &self,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Arc<[u8]>>,
+        packed: Vec<Packed>,
         birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<(), Error> {
         match &self.buffer {
-            Some(buffer) => self.put_buffered(buffer, pairs, encoded, birth, unless).await,
-            None => self.put_committed(pairs, &encoded, birth, unless).await.map(drop),
+            Some(buffer) => self.put_buffered(buffer, pairs, packed, birth, unless).await,
+            None => self.put_committed(pairs, &packed, birth, unless).await.map(drop),
         }
     }
 
     pub(super) async fn put_committed(
         &self,
         pairs: &[(&str, Arc<T>)],
-        encoded: &[Arc<[u8]>],
+        packed: &[Packed],
         birth: Birth,
         unless: Option<&Unless>,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
-        for ((key, value), encoded) in pairs.iter().zip(encoded) {
-            let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
-            let row = self.row(Key::from(*key), Arc::clone(encoded), birth);
+        for ((key, value), packed) in pairs.iter().zip(packed) {
+            let fits = self.options.fits_memory(packed.form.encoded_size);
+            let value = fits.then(|| Arc::clone(value));
+            let row = self.row(Key::from(*key), packed.clone(), birth);
             let op = match unless {
                 None => Op::Put(row),
                 Some(&Unless { expected, .. }) => Op::Fill { row, expected },
@@ -139,13 +140,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(written)
     }
 
-    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, Birth { time, ttl }: Birth) -> NewRow {
+    pub(super) fn row(&self, key: Key, value: Packed, Birth { time, ttl }: Birth) -> NewRow {
         NewRow {
             ttl: self.options.own_ttl(ttl, &key, time),
             key,
             value,
             version: self.version_text.clone(),
-            codec: self.options.codec,
             created: time,
             accessed: time,
         }
@@ -160,10 +160,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    pub(super) fn encode(&self, key: &str, value: &T) -> Result<Arc<[u8]>, Error> {
+    /// What is to be stored of an object that is put at the time `created`.
+    pub(super) fn encode(&self, key: &str, value: &T, created: Timestamp) -> Result<Packed, Error> {
         let encoded =
             codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
-        let (size, limit) = (encoded.len() as u64, self.options.disk.bytes.min(LARGEST_VALUE));
+        if self.options.verify_round_trip {
+            let decoded = codec::decode::<T>(self.options.codec, &encoded);
+            decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
+        }
+        let packed = self.pack(key, encoded, created)?;
+        let (size, limit) = (packed.form.size, self.options.disk.bytes.min(LARGEST_VALUE));
         if size > limit {
             let message = format!(
                 "the value takes {size} bytes and the disk tier holds at most {limit}; \
@@ -171,11 +177,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             );
             return Err(Error::new(ErrorKind::TooLarge, message).with_key(key));
         }
-        if self.options.verify_round_trip {
-            let decoded = codec::decode::<T>(self.options.codec, &encoded);
-            decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
-        }
-        Ok(encoded.into())
+        Ok(packed)
     }
 }
 

@@ -109,10 +109,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(Seen { value: None, revision: None });
         };
         let revision = row.meta.revision;
-        let value = self
-            .memory
-            .copy_of(key, revision, now)
-            .or_else(|| self.judge(key, &look, &row, now).ok().map(|live| live.value));
+        let value = match self.memory.copy_of(key, revision, now) {
+            Some(value) => Some(value),
+            None => self.judge(key, &look, &row, now)?.ok().map(|live| live.value),
+        };
         Ok(Seen { value, revision: Some(revision) })
     }
 
@@ -124,11 +124,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         unless: Unless,
     ) -> Result<bool, Error> {
         let _operation = self.lifecycle.enter()?;
-        let encoded = [self.encode(key, value)?];
+        let packed = [self.encode(key, value, now)?];
         self.flights.overtake([key]);
         let held = self.commit_before().await?;
         let pairs = [(key, Arc::clone(value))];
-        let written = self.put_committed(&pairs, &encoded, now.into(), Some(&unless)).await?;
+        let written = self.put_committed(&pairs, &packed, now.into(), Some(&unless)).await?;
         drop(held);
         self.flights.overtake([key]);
         let stored = written.effects.iter().flatten().count() > 0;

@@ -13,6 +13,7 @@ const ROOMY: Settings = Settings {
     disk_ttl: None,
     max_item_size: None,
     max_age: None,
+    stored: |content| content.len() as u64,
 };
 
 const SECOND_EDITION: Schema = Schema {

@@ -124,6 +124,11 @@ fn open_as<D: Document>(
     if let Some(max_age) = settings.max_age {
         builder = builder.max_age(max_age);
     }
+    #[cfg(feature = "zstd")]
+    if setup.compressed {
+        let compression = disk_backed_cache::Compression::zstd(super::documents::LEVEL);
+        builder = builder.compression(compression.min_size(0));
+    }
     if let Some(lag) = setup.recency_lag {
         builder = builder.recency_lag(lag);
     }

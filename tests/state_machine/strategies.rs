@@ -1,5 +1,6 @@
 //! How often proptest chooses what.
 
+use super::documents::as_it_is;
 use super::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
     When,
@@ -147,12 +148,9 @@ fn editions() -> impl Strategy<Value = Edition> {
 
 fn setups() -> impl Strategy<Value = Setup> {
     let recency_lags = option::of((1..2_000_u64).prop_map(Duration::from_millis));
-    (editions(), settings(), recency_lags, any::<bool>()).prop_map(
-        |(edition, settings, recency_lag, verify_round_trip)| Setup {
-            edition,
-            settings,
-            recency_lag,
-            verify_round_trip,
+    (editions(), settings(), recency_lags, any::<bool>(), any::<bool>()).prop_map(
+        |(edition, settings, recency_lag, verify_round_trip, compressed)| {
+            Setup { edition, settings, recency_lag, verify_round_trip, compressed }.stored()
         },
     )
 }
@@ -176,6 +174,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         disk_ttl: disk.2,
         max_item_size: both.0,
         max_age: both.1,
+        stored: as_it_is,
     })
 }
 

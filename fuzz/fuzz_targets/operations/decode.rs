@@ -2,6 +2,7 @@
 //!
 //! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
 
+use crate::documents::as_it_is;
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Operation, Prefix, Sequence, Setup, Swap,
@@ -98,10 +99,12 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
         disk_ttl,
         max_item_size: perhaps(bytes, |bytes| bytes.int_in_range(20..=80))?,
         max_age: perhaps(bytes, |bytes| seconds(bytes, 4..=40))?,
+        stored: as_it_is,
     };
     let recency_lag =
         perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;
-    Ok(Setup { edition, settings, recency_lag, verify_round_trip: bytes.arbitrary()? })
+    let (verify_round_trip, compressed) = (bytes.arbitrary()?, bytes.arbitrary()?);
+    Ok(Setup { edition, settings, recency_lag, verify_round_trip, compressed }.stored())
 }
 
 fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {
