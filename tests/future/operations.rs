@@ -317,8 +317,8 @@ fn opening_reports_what_opening_reports() {
 
 /// Small rows are decoded where they are polled, others by the cache's threads. Neither takes a row whose key
 /// is missing for none.
-// rule: A1, Z3, Z6
 #[cfg(all(feature = "zstd", feature = "encryption"))]
+// rule: A1, Z3, Z6
 #[test]
 fn packed_rows_are_read_and_missing_keys_are_told() {
     use disk_backed_cache::{CacheFile, Compression, EncryptionKeys};

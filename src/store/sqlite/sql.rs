@@ -69,7 +69,8 @@ pub(super) struct Sql {
 
 impl Sql {
     pub fn new(id: i64, seed: Seed) -> Self {
-        let (meta, head) = (meta_columns!(), head!());
+        let meta = meta_columns!();
+        let head = head!();
         let table = format!("entries_{id}");
         let end = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
         let create_indexes = format!(
