@@ -121,7 +121,7 @@ impl<'a> Outdated<'a> {
         self.version
     }
 
-    /// Decodes the row in its old shape, whichever codec wrote it; `None` if it has another shape.
+    /// Decodes the row in its old shape, whichever codec wrote it, decrypted and decompressed before; `None` if it has another shape.
     #[must_use]
     pub fn decode<U: DeserializeOwned>(&self) -> Option<U> {
         codec::decode(self.codec, self.bytes).ok()

@@ -70,6 +70,8 @@ pub enum ErrorKind {
     InUse,
     /// The operating system reported an I/O error.
     Io,
+    /// The entry is encrypted with a key that the cache was not opened with. It stays as it is.
+    MissingEncryptionKey,
     /// A loader asked for the key that it was called for.
     Reentrant,
     /// The cache was closed.
@@ -142,6 +144,12 @@ impl Error {
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         self.kind() == ErrorKind::Corrupt
+    }
+
+    /// Whether the entry is encrypted with a key that the cache was not opened with.
+    #[must_use]
+    pub fn is_missing_encryption_key(&self) -> bool {
+        self.kind() == ErrorKind::MissingEncryptionKey
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {

@@ -87,6 +87,11 @@
 //!
 //! The feature `memo` adds the attribute `#[cached]`: a function's results are kept under keys that its
 //! arguments make. Its page is that of the module `memo`.
+//! # What is stored
+//!
+//! Values are stored as a [`Codec`] encodes them. With the feature `zstd`, `Builder::compression` has them
+//! compressed, and with the feature `encryption`, `Builder::encryption` has them encrypted, with keys that can
+//! be rotated. Rows of all kinds lie side by side, so settings can change at any time.
 //!
 //! # Testing code that uses it
 //!
@@ -159,6 +164,10 @@ pub use error::{Error, ErrorKind, LoadError};
 pub use future::{AsyncAt, AsyncDiskBackedCache, AsyncWith};
 pub use key::MAX_KEY_CHARS;
 pub use listener::{Removal, RemovalCause};
+#[cfg(feature = "zstd")]
+pub use options::Compression;
+#[cfg(feature = "encryption")]
+pub use options::EncryptionKeys;
 pub use options::{Durability, OnCorruption, PutOptions};
 pub use semver;
 pub use stats::Stats;

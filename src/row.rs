@@ -28,6 +28,30 @@ pub struct Meta {
     pub version: SmolStr,
     pub codec: CodecId,
     pub ttl: Option<OwnTtl>,
+    /// What a value says of itself that is compressed or encrypted, if it was looked at and is not known to
+    /// be damaged.
+    pub head: Option<Head>,
+}
+
+/// What stands before a value that is compressed or encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of the encoding.
+    pub encoded_size: u64,
+    /// Of the key that it is encrypted with.
+    pub key_version: Option<u32>,
+}
+
+impl Meta {
+    /// Bytes of the encoding, of a row that can be read.
+    pub(crate) fn encoded_size(&self) -> u64 {
+        self.head.map_or(self.size, |head| head.encoded_size)
+    }
+
+    /// Of the key that the value is encrypted with.
+    pub(crate) fn key_version(&self) -> Option<u32> {
+        self.head?.key_version
+    }
 }
 
 /// A row as read.

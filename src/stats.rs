@@ -51,7 +51,7 @@ pub struct Stats {
     pub memory_bytes: u64,
     /// Entries on disk, as last known to this handle.
     pub disk_entries: u64,
-    /// Encoded bytes on disk, as last known to this handle.
+    /// Bytes of stored values on disk, as last known to this handle.
     pub disk_bytes: u64,
 }
 

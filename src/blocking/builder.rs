@@ -6,6 +6,10 @@ use crate::codec::Codec;
 use crate::engine::Guard;
 use crate::error::Error;
 use crate::listener::{Listener, Removal};
+#[cfg(feature = "zstd")]
+use crate::options::Compression;
+#[cfg(feature = "encryption")]
+use crate::options::EncryptionKeys;
 use crate::options::{Durability, OnCorruption, Settings};
 use crate::store::sqlite::{CacheFile, SqliteStore};
 use crate::time::Clock;
@@ -68,7 +72,7 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
-    /// At most this many encoded bytes on disk, at least 1. Default: no limit.
+    /// At most this many bytes of stored values on disk, at least 1. Default: no limit.
     pub fn disk_bytes(mut self, bytes: u64) -> Self {
         self.settings.disk_bytes = Some(bytes);
         self
@@ -206,6 +210,22 @@ impl<T: Cacheable> Builder<T> {
     /// stay readable.
     pub fn codec<C: Codec>(mut self, _codec: C) -> Self {
         self.settings.codec = C::ID;
+        self
+    }
+
+    /// How values are compressed from now on. Default: not at all. Rows that were written otherwise stay
+    /// readable. `disk_bytes` counts what is stored, `memory_bytes` and `max_item_size` what was encoded.
+    #[cfg(feature = "zstd")]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.settings.wrappers.compression = Some(compression);
+        self
+    }
+
+    /// The keys that values are encrypted with from now on, after they were compressed. Default: none. Rows
+    /// that were written otherwise stay readable. Keys of the cache, sizes and times are not encrypted.
+    #[cfg(feature = "encryption")]
+    pub fn encryption(mut self, keys: EncryptionKeys) -> Self {
+        self.settings.wrappers.encryption = Some(keys);
         self
     }
 

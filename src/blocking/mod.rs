@@ -46,7 +46,8 @@ use std::time::Duration;
 /// Every method but [`stats`](Self::stats) and [`evict_memory`](Self::evict_memory) answers
 /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) after [`close`](Self::close), and
 /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) to a key that is not 1 to 256 characters
-/// long. What else can fail is the disk.
+/// long. What needs the value of an entry that is encrypted with another key than the cache was given is
+/// [`ErrorKind::MissingEncryptionKey`](crate::ErrorKind::MissingEncryptionKey). What else can fail is the disk.
 ///
 /// ```
 /// use disk_backed_cache::DiskBackedCache;
@@ -404,7 +405,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
         self.len().map(|entries| entries == 0)
     }
 
-    /// The encoded bytes of all entries on disk, in constant time.
+    /// The bytes stored for the values of all entries on disk, in constant time.
     ///
     /// # Errors
     /// See the type; and if the disk cannot be read.

@@ -10,6 +10,7 @@ use super::put::{Birth, Unless};
 use super::told::{Removed, Why};
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::codec::Packed;
 use crate::crash::{Point, point};
 use crate::error::Error;
 use crate::gate::Gate;
@@ -56,7 +57,7 @@ struct Call {
 #[derive(Debug)]
 struct Queued {
     key: Key,
-    encoded: Arc<[u8]>,
+    packed: Packed,
     birth: Birth,
     sequence: u64,
 }
@@ -103,28 +104,29 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Arc<[u8]>>,
+        packed: Vec<Packed>,
         birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<Option<Removed<T>>, Error> {
         if buffer.failing.load(Ordering::Acquire) {
             self.commit_accepted(buffer).await?;
         }
-        let sizes = pairs.iter().zip(&encoded).map(|((key, _), row)| key.len() + row.len());
-        let bytes = sizes.sum::<usize>() as u64;
+        let sizes =
+            pairs.iter().zip(&packed).map(|((key, _), row)| key.len() as u64 + row.form.size);
+        let bytes = sizes.sum::<u64>();
         if bytes > buffer.max_bytes {
             let turn = self.commit_and_hold(buffer).await?;
-            let written = self.put_committed(pairs, &encoded, birth, unless).await?;
+            let written = self.put_committed(pairs, &packed, birth, unless).await?;
             drop(turn);
             return Ok(Some(written.removed));
         }
-        let mut encoded = Some(encoded);
-        while let Some(rows) = encoded.take() {
+        let mut packed = Some(packed);
+        while let Some(rows) = packed.take() {
             match self.accept(buffer, pairs, rows, bytes, birth, unless) {
                 Ok(true) => self.schedule_commit(buffer.max_delay),
                 Ok(false) => {}
                 Err(rows) => {
-                    encoded = Some(rows);
+                    packed = Some(rows);
                     self.commit_accepted(buffer).await?;
                 }
             }
@@ -137,16 +139,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         &self,
         buffer: &Buffer,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Arc<[u8]>>,
+        packed: Vec<Packed>,
         bytes: u64,
         birth: &Birth,
         unless: Option<&Unless>,
-    ) -> Result<bool, Vec<Arc<[u8]>>> {
+    ) -> Result<bool, Vec<Packed>> {
         // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
         let mut queue = buffer.queue.lock();
         if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
-            return Err(encoded);
+            return Err(packed);
         }
         if unless.is_some_and(|unless| unless.overtaken.is_set()) {
             return Ok(false);
@@ -155,16 +157,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let several = if pairs.len() > 1 { pairs } else { &[] };
         let last: HashMap<&str, usize> =
             several.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
-        let each = pairs.iter().zip(encoded).enumerate();
+        let each = pairs.iter().zip(packed).enumerate();
         let kept = each.filter(|(index, ((key, _), _))| last.get(key).is_none_or(|at| at == index));
-        let rows = kept.map(|(_, ((key, value), encoded))| {
+        let rows = kept.map(|(_, ((key, value), packed))| {
             queue.sequence += 1;
             let ttl = self.options.own_ttl(birth.given.ttl, key, birth.time);
             let (key, sequence) = (Key::from(*key), queue.sequence);
             let new = Unwritten {
                 key: key.clone(),
                 value: Arc::clone(value),
-                size: encoded.len() as u64,
+                form: packed.form,
                 created: birth.time,
                 accessed: birth.time,
                 ttl,
@@ -176,7 +178,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 None => self.memory.accept(new),
                 Some(Unless { seen, .. }) => self.memory.accept_loaded(new, seen.as_ref()?)?,
             });
-            Some(Queued { key, encoded, birth: birth.clone(), sequence })
+            Some(Queued { key, packed, birth: birth.clone(), sequence })
         });
         let Some(rows) = rows.collect() else { return Ok(false) };
         if unless.is_none() {
@@ -283,12 +285,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
-        let mut new = self.row(row.key.clone(), Arc::clone(&row.encoded), &row.birth);
+        let mut new = self.row(row.key.clone(), row.packed.clone(), &row.birth);
         let mut value = None;
         // Otherwise what hides it already is newer.
         if unwritten.sequence == row.sequence {
             new.accessed = unwritten.accessed;
-            let fits = self.options.fits_memory(unwritten.size);
+            let fits = self.options.fits_memory(unwritten.form.encoded_size);
             value = fits.then(|| Arc::clone(&unwritten.value));
         }
         let why = Why::OrExpired(RemovalCause::Replaced, row.birth.time);
@@ -382,6 +384,7 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::super::tests::engine;
     use super::*;
+    use crate::entry::{CodecId, Form};
     use crate::options::{Durability, Settings};
     use crate::time::Timestamp;
     use std::cell::Cell;
@@ -395,7 +398,9 @@ mod tests {
             queue.sequence += size as u64;
             let row = |sequence| {
                 let (key, birth) = (Key::from("a"), Timestamp::default().into());
-                Queued { key, encoded: Arc::default(), birth, sequence }
+                let form =
+                    Form { codec: CodecId::JSON, size: 0, encoded_size: 0, key_version: None };
+                Queued { key, packed: Packed { bytes: Arc::default(), form }, birth, sequence }
             };
             let rows = (first..=queue.sequence).map(row).collect();
             queue.calls.push_back(Arc::new(Call { rows, bytes: 0 }));
@@ -442,7 +447,7 @@ mod tests {
         let pairs = [("a", 1), ("b", 2), ("a", 3)].map(|(key, value)| (key, Arc::new(value)));
         block_on(engine.put_many(&pairs, Timestamp::default())).unwrap();
         let calls = engine.buffer.as_ref().unwrap().front(u64::MAX);
-        let accepted = calls[0].rows.iter().map(|row| (&*row.key, &*row.encoded));
+        let accepted = calls[0].rows.iter().map(|row| (&*row.key, &*row.packed.bytes));
         assert_eq!(accepted.collect::<Vec<_>>(), [("b", &b"2"[..]), ("a", &b"3"[..])]);
     }
 }

@@ -112,7 +112,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 None => self.store.read(key).await?.map(|row| Found { row, kept: false }),
             };
             let attempt = match found {
-                Some(found) => self.answer_from(key, seen, found, now).await,
+                Some(found) => self.answer_from(key, seen, found, now).await?,
                 None => {
                     self.drop_expired_copy(key, now);
                     Attempt::Answer(Err(Missing::NOTHING))
@@ -189,10 +189,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             None => self.store.read(key).await?.map(|row| Found { row, kept: false }),
         };
         match found {
-            Some(found) if found.row.value.len() <= LARGEST_KEPT => {
+            Some(found) if found.row.meta.encoded_size() <= LARGEST_KEPT as u64 => {
                 Ok(Begun::Row(Undecoded { seen, found }))
             }
-            Some(found) => match self.answer_from(key, seen, found, now).await {
+            Some(found) => match self.answer_from(key, seen, found, now).await? {
                 Attempt::Answer(answer) => Ok(Begun::Ended(self.answered(key, answer))),
                 Attempt::Again => {
                     drop(timer);
@@ -215,7 +215,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter().ok()?;
         let Undecoded { seen, found: Found { row, kept } } = undecoded;
         let value = self.judge_current(key, &seen, &row, now)?;
-        let promoted = self.options.fits_memory(row.meta.size).then(|| Arc::clone(&value));
+        let promoted =
+            self.options.fits_memory(row.meta.encoded_size()).then(|| Arc::clone(&value));
         let found = promotion(&row.meta, promoted);
         let found = Promotion { row: (!kept).then_some(row), ..found };
         self.note_hit(key, seen, found, now).ok()?;
@@ -232,12 +233,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         event!(key, Disk, missing.outcome);
     }
 
-    async fn answer_from(&self, key: &str, seen: Seen, found: Found, now: Timestamp) -> Attempt<T> {
+    async fn answer_from(
+        &self,
+        key: &str,
+        seen: Seen,
+        found: Found,
+        now: Timestamp,
+    ) -> Result<Attempt<T>, Error> {
         let Found { row, kept } = found;
         let meta = &row.meta;
-        match self.judge(key, &seen, &row, now) {
+        Ok(match self.judge(key, &seen, &row, now)? {
             Ok(Live { value, upgrade: Upgrade::None, .. }) => {
-                let promoted = self.options.fits_memory(meta.size).then(|| Arc::clone(&value));
+                let promoted =
+                    self.options.fits_memory(meta.encoded_size()).then(|| Arc::clone(&value));
                 let found = promotion(meta, promoted);
                 let found = Promotion { row: (!kept).then_some(row), ..found };
                 self.promote(key, seen, found, value, now).await
@@ -246,11 +254,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(Live { value, upgrade: Upgrade::Unwritable, .. }) => {
                 self.promote(key, seen, promotion(meta, None), value, now).await
             }
-            Ok(Live { value, upgrade: Upgrade::As { encoded, accessed } }) => {
+            Ok(Live { value, upgrade: Upgrade::As { packed, accessed } }) => {
                 let accessed = accessed.max(now);
-                let fits = self.options.fits_memory(encoded.len() as u64);
+                let fits = self.options.fits_memory(packed.form.encoded_size);
                 let promoted = fits.then(|| Arc::clone(&value));
-                let rewrite = Rewrite { key, meta, encoded, accessed, promoted };
+                let rewrite = Rewrite { key, meta, packed, accessed, promoted };
                 self.upgrade(seen, rewrite, value, now).await
             }
             // It may have been touched, and the touch written back after the row was read.
@@ -266,12 +274,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Err(bad) => {
                 let dropped = self.drop_bad(&[Met { key, meta, bad }], now).await;
                 if dropped != [true] {
-                    return Attempt::Again;
+                    return Ok(Attempt::Again);
                 }
                 let (outcome, left) = (bad.name(), Some(meta.revision));
                 Attempt::Answer(Err(Missing { outcome, left, stale: None }))
             }
-        }
+        })
     }
 
     /// Touches the row that was found, lets memory hold what it may, and answers with the object.
@@ -342,7 +350,7 @@ pub(super) fn promotion<T>(meta: &Meta, value: Option<Arc<T>>) -> Promotion<T> {
         revision: meta.revision,
         created: meta.created,
         stored: meta.accessed,
-        size: meta.size,
+        size: meta.encoded_size(),
         ttl: meta.ttl,
         value,
         row: None,

@@ -59,8 +59,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             [] => Vec::new(),
             wanted => self.store.read_many(wanted).await?,
         };
-        self.memory.count_hits(memory_hits);
         let answers = self.answer_absent(&wanted, &seen, &rows, now).await?;
+        self.memory.count_hits(memory_hits);
         for (key, value) in wanted.into_iter().zip(answers) {
             let counter =
                 if value.is_some() { &self.counters.disk_hits } else { &self.counters.misses };
@@ -106,18 +106,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         rows: &[Option<Row>],
         now: Timestamp,
     ) -> Result<Vec<Option<Arc<T>>>, Error> {
+        // All of them before anything is done: a row whose key is missing is an error.
+        let each = keys.iter().zip(seen).zip(rows);
+        let judge = |((key, seen), row): ((&&str, &Seen), &Option<Row>)| {
+            row.as_ref().map(|row| self.judge(key, seen, row, now)).transpose()
+        };
+        let judged = each.map(judge).collect::<Result<Vec<_>, _>>()?;
         let (mut bad_rows, mut rewrites) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(keys.len());
-        for ((&key, seen), row) in keys.iter().zip(seen).zip(rows) {
-            let Some(row) = row else {
+        for ((&key, row), judged) in keys.iter().zip(rows).zip(judged) {
+            let Some((Row { meta, .. }, judged)) = row.as_ref().zip(judged) else {
                 self.drop_expired_copy(key, now);
                 answers.push(None);
                 continue;
             };
-            let meta = &row.meta;
-            answers.push(match self.judge(key, seen, row, now) {
-                Ok(Live { value, upgrade: Upgrade::As { encoded, accessed } }) => {
-                    rewrites.push(Rewrite { key, meta, encoded, accessed, promoted: None });
+            answers.push(match judged {
+                Ok(Live { value, upgrade: Upgrade::As { packed, accessed } }) => {
+                    rewrites.push(Rewrite { key, meta, packed, accessed, promoted: None });
                     Some(value)
                 }
                 Ok(Live { value, .. }) => {
@@ -150,7 +155,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loop {
             let seen = self.memory.begin_look(key);
             let Some(row) = self.store.read(key).await? else { return Ok(None) };
-            match self.judge(key, &seen, &row, now) {
+            match self.judge(key, &seen, &row, now)? {
                 Ok(live) => return Ok(Some(live.value)),
                 Err(bad) => {
                     let met = Met { key, meta: &row.meta, bad };

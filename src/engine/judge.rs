@@ -2,13 +2,16 @@
 
 use super::Engine;
 use crate::cacheable::{Cacheable, Compatibility, Outdated};
-use crate::codec;
+use crate::codec::{self, Binding, Packed, Unreadable};
+use crate::error::{Error, ErrorKind};
 use crate::listener::RemovalCause;
 use crate::memory::Seen;
+use crate::options::Options;
 use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
 use semver::Version;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A row that can be read.
@@ -23,8 +26,8 @@ pub(super) struct Live<T> {
 pub(super) enum Upgrade {
     /// It is of the present shape.
     None,
-    /// The upgraded object, encoded, and the row's true recency as far as known.
-    As { encoded: Arc<[u8]>, accessed: Timestamp },
+    /// The upgraded object, as it is to be stored, and the row's true recency as far as known.
+    As { packed: Packed, accessed: Timestamp },
     /// The upgraded object refuses to be encoded. It can be returned all the same.
     Unwritable,
 }
@@ -41,7 +44,7 @@ pub(super) enum Bad {
         /// Whether the version is lower than the type's own. Another program still wants others.
         lower: bool,
     },
-    /// Its checksum is wrong, or it does not decode.
+    /// Its checksum is wrong, or it is encrypted and was tampered with, or it does not decode.
     Damaged,
 }
 
@@ -118,27 +121,35 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let recency = || self.recency(key, seen, &row.meta);
         let (_, compatibility) = self.judge_meta(&row.meta, recency, now).ok()?;
         let is_sound = row.intact && codec::is_known(row.meta.codec);
-        let decodes = is_sound && compatibility == Compatibility::Current;
-        decodes.then(|| codec::decode(row.meta.codec, &row.value).ok())?.map(Arc::new)
+        if !is_sound || compatibility != Compatibility::Current {
+            return None;
+        }
+        let encoded = self.unpack(key, row).ok()?;
+        codec::decode(row.meta.codec.base(), &encoded).ok().map(Arc::new)
     }
 
     /// Judges a row and makes its object.
+    ///
+    /// # Errors
+    /// If it is encrypted with a key that is not there. So it may be of use to somebody else, and stays.
     pub(super) fn judge(
         &self,
         key: &str,
         seen: &Seen,
         row: &Row,
         now: Timestamp,
-    ) -> Result<Live<T>, Bad> {
+    ) -> Result<Result<Live<T>, Bad>, Error> {
         let recency = || self.recency(key, seen, &row.meta);
-        let judged = self.judge_meta(&row.meta, recency, now)?;
-        self.read(key, row, judged, recency)
+        match self.judge_meta(&row.meta, recency, now) {
+            Ok(judged) => self.read(key, row, judged, recency),
+            Err(bad) => Ok(Err(bad)),
+        }
     }
 
     /// The object of a row that has expired and is kept, if it can be read.
     pub(super) fn read_stale(&self, key: &str, row: &Row) -> Option<Arc<T>> {
         let judged = self.judge_version(&row.meta).ok()?;
-        self.read(key, row, judged, || row.meta.accessed).ok().map(|live| live.value)
+        self.read(key, row, judged, || row.meta.accessed).ok()?.ok().map(|live| live.value)
     }
 
     /// Makes the object of a row whose version was judged.
@@ -148,29 +159,77 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         row: &Row,
         (version, compatibility): (Version, Compatibility),
         recency: impl Fn() -> Timestamp,
-    ) -> Result<Live<T>, Bad> {
+    ) -> Result<Result<Live<T>, Bad>, Error> {
         if !row.intact {
-            return Err(Bad::Damaged);
+            return Ok(Err(Bad::Damaged));
         }
-        let codec = row.meta.codec;
-        if !codec::is_known(codec) {
-            return Err(Bad::Outdated { lower: false });
+        if !codec::is_known(row.meta.codec) {
+            return Ok(Err(Bad::Outdated { lower: false }));
         }
+        let codec = row.meta.codec.base();
+        let encoded = match self.unpack(key, row) {
+            Ok(encoded) => encoded,
+            Err(Unreadable::Damaged) => return Ok(Err(Bad::Damaged)),
+            Err(Unreadable::MissingKey(version)) => return Err(missing_key(key, version)),
+        };
         if compatibility == Compatibility::Current {
-            let value = codec::decode(codec, &row.value).map_err(|_| Bad::Damaged)?;
-            return Ok(Live { value: Arc::new(value), upgrade: Upgrade::None });
+            let value = codec::decode(codec, &encoded).map_err(|_| Bad::Damaged);
+            return Ok(value.map(|value| Live { value: Arc::new(value), upgrade: Upgrade::None }));
         }
-        let discarded = Bad::Outdated { lower: version < self.version };
-        let value = T::upgrade(Outdated::new(&version, codec, &row.value)).ok_or(discarded)?;
-        let upgrade = match codec::encode(self.options.codec, &value) {
-            Ok(encoded) if encoded.len() as u64 > self.options.disk.bytes => return Err(discarded),
-            Ok(encoded) => Upgrade::As { encoded: encoded.into(), accessed: recency() },
+        let upgraded = T::upgrade(Outdated::new(&version, codec, &encoded));
+        let upgraded = upgraded.and_then(|value| {
+            let upgrade = self.upgrade_as(key, &row.meta, &value, recency)?;
+            Some(Live { value: Arc::new(value), upgrade })
+        });
+        Ok(upgraded.ok_or(Bad::Outdated { lower: version < self.version }))
+    }
+
+    /// What to rewrite a row as; `None` if that is larger than the disk tier may hold.
+    fn upgrade_as(
+        &self,
+        key: &str,
+        meta: &Meta,
+        value: &T,
+        recency: impl Fn() -> Timestamp,
+    ) -> Option<Upgrade> {
+        let encoded = match codec::encode(self.options.codec, value) {
+            Ok(encoded) => encoded,
             Err(error) => {
                 tracing::warn!(key, error, "an upgraded object could not be encoded");
-                Upgrade::Unwritable
+                return Some(Upgrade::Unwritable);
             }
         };
-        Ok(Live { value: Arc::new(value), upgrade })
+        match self.pack(key, encoded, meta.created) {
+            Ok(packed) if packed.form.size > self.options.disk.bytes => None,
+            Ok(packed) => Some(Upgrade::As { packed, accessed: recency() }),
+            Err(error) => {
+                tracing::warn!(key, %error, "an upgraded object could not be encrypted");
+                Some(Upgrade::Unwritable)
+            }
+        }
+    }
+
+    /// What is to be stored of the encoding of an object that is put at the time `created`.
+    pub(super) fn pack(
+        &self,
+        key: &str,
+        encoded: Vec<u8>,
+        created: Timestamp,
+    ) -> Result<Packed, Error> {
+        let Options { wrappers, codec, .. } = &self.options;
+        let binding = self.binding(key, &self.version_text, created);
+        codec::pack(wrappers, *codec, encoded, binding).map_err(|error| error.with_key(key))
+    }
+
+    /// The encoding that a row's value was made of.
+    fn unpack<'r>(&self, key: &str, row: &'r Row) -> Result<Cow<'r, [u8]>, Unreadable> {
+        let Meta { codec, version, created, .. } = &row.meta;
+        let binding = self.binding(key, version, *created);
+        codec::unpack(&self.options.wrappers, *codec, &row.value, binding)
+    }
+
+    fn binding<'b>(&'b self, key: &'b str, version: &'b str, created: Timestamp) -> Binding<'b> {
+        Binding { collection: &self.options.collection, key, schema_version: version, created }
     }
 
     /// Whether a row was alive and readable, for the answer of `delete`.
@@ -186,4 +245,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Version::parse(text).ok()
         }
     }
+}
+
+fn missing_key(key: &str, version: u32) -> Error {
+    let what_to_do = if cfg!(feature = "encryption") {
+        "add it to the EncryptionKeys that the cache is opened with"
+    } else {
+        "build with the feature `encryption` and open the cache with it"
+    };
+    let message = format!(
+        "the entry is encrypted with key version {version}, which the cache was not opened with; {what_to_do}"
+    );
+    Error::new(ErrorKind::MissingEncryptionKey, message).with_key(key)
 }

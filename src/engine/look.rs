@@ -36,11 +36,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Some(EntryInfo {
             key: key.to_owned(),
             size: meta.size,
+            encoded_size: meta.encoded_size(),
             created: meta.created,
             accessed,
             expires: self.options.lifetimes.of(meta.ttl).end_of(accessed, meta.created),
             schema_version,
             codec: meta.codec,
+            encryption_key_version: meta.key_version(),
             revision: Some(Revision::from_number(meta.revision)),
         })
     }
@@ -59,7 +61,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let seen = self.memory.begin_look(key);
         let row = self.store.read(key).await?;
-        Ok(row.and_then(|row| self.judge(key, &seen, &row, now).ok()).map(|live| live.value))
+        let judged = row.map(|row| self.judge(key, &seen, &row, now)).transpose()?;
+        Ok(judged.and_then(Result::ok).map(|live| live.value))
     }
 
     /// How long a live entry has yet to live if nobody touches it; [`Duration::MAX`] is for ever.
@@ -93,16 +96,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         unwritten: &Unwritten<T>,
         now: Timestamp,
     ) -> Option<EntryInfo> {
-        let Unwritten { created, accessed, size, ttl, .. } = *unwritten;
+        let Unwritten { created, accessed, form, ttl, .. } = *unwritten;
         let lifetimes = self.options.lifetimes.of(ttl);
         lifetimes.alive_on_disk(now, accessed, created).then(|| EntryInfo {
             key: unwritten.key.to_string(),
-            size,
+            size: form.size,
+            encoded_size: form.encoded_size,
             created,
             accessed,
             expires: lifetimes.end_of(accessed, created),
             schema_version: self.version.clone(),
-            codec: self.options.codec,
+            codec: form.codec,
+            encryption_key_version: form.key_version,
             revision: None,
         })
     }

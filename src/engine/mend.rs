@@ -6,6 +6,7 @@ use super::judge::Bad;
 use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
+use crate::codec::Packed;
 use crate::entry::Tags;
 use crate::key::Key;
 use crate::listener::RemovalCause;
@@ -28,7 +29,7 @@ pub(super) struct Met<'a> {
 pub(super) struct Rewrite<'a, T> {
     pub key: &'a str,
     pub meta: &'a Meta,
-    pub encoded: Arc<[u8]>,
+    pub packed: Packed,
     pub accessed: Timestamp,
     /// The upgraded object, if memory shall hold it.
     pub promoted: Option<Arc<T>>,
@@ -95,9 +96,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     fn rewritten(&self, rewrite: &Rewrite<'_, T>) -> NewRow {
         NewRow {
             key: Key::from(rewrite.key),
-            value: Arc::clone(&rewrite.encoded),
+            value: rewrite.packed.clone(),
             version: self.version_text.clone(),
-            codec: self.options.codec,
             created: rewrite.meta.created,
             accessed: rewrite.accessed,
             ttl: rewrite.meta.ttl,

@@ -52,11 +52,11 @@ use crate::stats::{Counters, Stats};
 #[cfg(feature = "testing")]
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, Terms, Usage};
-#[cfg(feature = "testing")]
-use crate::{error::Error, faults::Faults};
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicI64;
 use crate::time::{Timestamp, When};
+#[cfg(feature = "testing")]
+use crate::{error::Error, faults::Faults};
 use buffer::Buffer;
 use close::Lifecycle;
 use events::event;

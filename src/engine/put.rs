@@ -6,7 +6,7 @@ use super::measure::{Timed, only};
 use super::told::{Removed, Why};
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
-use crate::codec::{self, CodecError};
+use crate::codec::{self, CodecError, Packed};
 use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
@@ -71,13 +71,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         let _timer = self.timer(Timed::Put);
-        let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value);
-        let encoded = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let encode = |(key, value): &(&str, Arc<T>)| self.encode(key, value, birth.time);
+        let packed = pairs.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         if pairs.is_empty() {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        let removed = self.store_pairs(pairs, encoded, birth, None).await?;
+        let removed = self.store_pairs(pairs, packed, birth, None).await?;
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
         drop(removed);
         self.counters.puts.add(pairs.len() as u64);
@@ -100,9 +100,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         let _operation = self.lifecycle.enter()?;
-        let encoded = vec![self.encode(key, value)?];
+        let packed = vec![self.encode(key, value, birth.time)?];
         let pairs = [(key, Arc::clone(value))];
-        drop(self.store_pairs(&pairs, encoded, birth, Some(&unless)).await?);
+        drop(self.store_pairs(&pairs, packed, birth, Some(&unless)).await?);
         self.relieve().await;
         Ok(())
     }
@@ -110,14 +110,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn store_pairs(
         &self,
         pairs: &[(&str, Arc<T>)],
-        encoded: Vec<Arc<[u8]>>,
+        packed: Vec<Packed>,
         birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<Option<Removed<T>>, Error> {
         match &self.buffer {
-            Some(buffer) => self.put_buffered(buffer, pairs, encoded, birth, unless).await,
+            Some(buffer) => self.put_buffered(buffer, pairs, packed, birth, unless).await,
             None => {
-                let written = self.put_committed(pairs, &encoded, birth, unless).await?;
+                let written = self.put_committed(pairs, &packed, birth, unless).await?;
                 Ok(Some(written.removed))
             }
         }
@@ -126,14 +126,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub(super) async fn put_committed(
         &self,
         pairs: &[(&str, Arc<T>)],
-        encoded: &[Arc<[u8]>],
+        packed: &[Packed],
         birth: &Birth,
         unless: Option<&Unless>,
     ) -> Result<Written<T>, Error> {
         let mut steps = Vec::with_capacity(pairs.len());
-        for ((key, value), encoded) in pairs.iter().zip(encoded) {
-            let value = self.options.fits_memory(encoded.len() as u64).then(|| Arc::clone(value));
-            let row = self.row(Key::from(*key), Arc::clone(encoded), birth);
+        for ((key, value), packed) in pairs.iter().zip(packed) {
+            let fits = self.options.fits_memory(packed.form.encoded_size);
+            let value = fits.then(|| Arc::clone(value));
+            let row = self.row(Key::from(*key), packed.clone(), birth);
             let op = match unless {
                 None => Op::Put(row),
                 Some(&Unless { expected, .. }) => Op::Fill { row, expected },
@@ -147,13 +148,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(written)
     }
 
-    pub(super) fn row(&self, key: Key, value: Arc<[u8]>, birth: &Birth) -> NewRow {
+    pub(super) fn row(&self, key: Key, value: Packed, birth: &Birth) -> NewRow {
         NewRow {
             ttl: self.options.own_ttl(birth.given.ttl, &key, birth.time),
             key,
             value,
             version: self.version_text.clone(),
-            codec: self.options.codec,
             created: birth.time,
             accessed: birth.time,
             tags: birth.given.tags.clone(),
@@ -175,10 +175,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    pub(super) fn encode(&self, key: &str, value: &T) -> Result<Arc<[u8]>, Error> {
+    /// What is to be stored of an object that is put at the time `created`.
+    pub(super) fn encode(&self, key: &str, value: &T, created: Timestamp) -> Result<Packed, Error> {
         let encoded =
             codec::encode(self.options.codec, value).map_err(|cause| refused(key, cause))?;
-        let (size, limit) = (encoded.len() as u64, self.options.disk.bytes.min(LARGEST_VALUE));
+        if self.options.verify_round_trip {
+            let decoded = codec::decode::<T>(self.options.codec, &encoded);
+            decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
+        }
+        let packed = self.pack(key, encoded, created)?;
+        let (size, limit) = (packed.form.size, self.options.disk.bytes.min(LARGEST_VALUE));
         if size > limit {
             let message = format!(
                 "the value takes {size} bytes and the disk tier holds at most {limit}; \
@@ -186,11 +192,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             );
             return Err(Error::new(ErrorKind::TooLarge, message).with_key(key));
         }
-        if self.options.verify_round_trip {
-            let decoded = codec::decode::<T>(self.options.codec, &encoded);
-            decoded.map(drop).map_err(|cause| irreversible(key, cause))?;
-        }
-        Ok(encoded.into())
+        Ok(packed)
     }
 }
 

@@ -271,10 +271,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         expected: Expected,
     ) -> Result<bool, Error> {
         let _operation = self.lifecycle.enter()?;
-        let encoded = self.encode(lead.key(), value)?;
+        let packed = self.encode(lead.key(), value, birth.time)?;
         let held = self.commit_before().await?;
-        let fits = self.options.fits_memory(encoded.len() as u64);
-        let row = self.row(lead.key().clone(), encoded, birth);
+        let fits = self.options.fits_memory(packed.form.encoded_size);
+        let row = self.row(lead.key().clone(), packed, birth);
         let value = fits.then(|| Arc::clone(value));
         let why = Why::OrExpired(RemovalCause::Replaced, birth.time);
         let step = Step::write(Op::Fill { row, expected }, value, why);

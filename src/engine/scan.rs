@@ -163,7 +163,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let Some(from) = group.from.as_deref() else { return Ok(None) };
         let most = Most { rows: ROWS, bytes };
         let mut page = self.store.page(Range { from, end: group.end.as_deref() }, most).await?;
-        let bytes = page.iter().map(|row| row.meta.size).fold(0, u64::saturating_add);
+        let bytes = page.iter().map(|row| row.meta.encoded_size()).fold(0, u64::saturating_add);
         match page.last().filter(|_| most.is_reached(page.len(), bytes)) {
             Some(last) => group.pass(&last.key),
             None => group.from = None,

@@ -122,10 +122,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(Seen { value: None, revision: None });
         };
         let revision = row.meta.revision;
-        let value = self
-            .memory
-            .copy_of(key, revision, now)
-            .or_else(|| self.judge(key, &look, &row, now).ok().map(|live| live.value));
+        let value = match self.memory.copy_of(key, revision, now) {
+            Some(value) => Some(value),
+            None => self.judge(key, &look, &row, now)?.ok().map(|live| live.value),
+        };
         Ok(Seen { value, revision: Some(revision) })
     }
 
@@ -149,11 +149,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<bool, Error> {
         let _timer = self.timer(Timed::Put);
         let _operation = self.lifecycle.enter()?;
-        let encoded = [self.encode(key, value)?];
+        let packed = [self.encode(key, value, birth.time)?];
         self.flights.overtake([key]);
         let held = self.commit_before().await?;
         let pairs = [(key, Arc::clone(value))];
-        let written = self.put_committed(&pairs, &encoded, birth, Some(&unless)).await?;
+        let written = self.put_committed(&pairs, &packed, birth, Some(&unless)).await?;
         drop(held);
         self.flights.overtake([key]);
         let stored = written.effects.iter().flatten().count() > 0;

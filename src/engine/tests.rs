@@ -156,8 +156,16 @@ fn at(nanos: i64) -> Timestamp {
 fn row(accessed: i64) -> Row {
     let version = u64::schema_version().to_string().into();
     let (created, accessed) = (at(0), at(accessed));
-    let meta =
-        Meta { revision: 1, size: 1, created, accessed, version, codec: CodecId::JSON, ttl: None };
+    let meta = Meta {
+        revision: 1,
+        size: 1,
+        created,
+        accessed,
+        version,
+        codec: CodecId::JSON,
+        ttl: None,
+        head: None,
+    };
     Row { meta, value: b"7"[..].into(), intact: true }
 }
 

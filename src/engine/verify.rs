@@ -2,9 +2,11 @@
 
 use super::Engine;
 use crate::cacheable::Cacheable;
+use crate::codec;
 use crate::error::Error;
 use crate::memory::{Found, RowFacts};
 use crate::store::{Scanned, Store};
+use crate::sync::Mutex;
 use std::collections::HashMap;
 
 /// What `verify` found.
@@ -13,6 +15,7 @@ pub struct Report {
     entries: u64,
     bytes: u64,
     damaged: Vec<String>,
+    missing_encryption_key: Vec<String>,
     problems: Vec<String>,
 }
 
@@ -35,13 +38,20 @@ impl Report {
         &self.damaged
     }
 
+    /// The keys of rows that are encrypted with a key that the cache was not opened with. Nothing is wrong
+    /// with them.
+    #[must_use]
+    pub fn missing_encryption_key(&self) -> &[String] {
+        &self.missing_encryption_key
+    }
+
     /// Entries on disk.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// Encoded bytes on disk.
+    /// Bytes of stored values on disk.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -54,12 +64,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         // Nobody commits meanwhile: until a commit has ended, memory is behind.
         let held = self.commit_before().await?;
+        let missing = Mutex::new(Vec::new());
         let inspect = |rows: Vec<Scanned>, shared: bool| {
             let facts = |row: Scanned| {
                 let meta = row.meta;
+                let no_key = |version: &u32| !codec::has_key(&self.options.wrappers, *version);
+                if meta.key_version().as_ref().is_some_and(no_key) {
+                    missing.lock().push(row.key.to_string());
+                }
                 let facts = RowFacts {
                     revision: meta.revision,
-                    size: meta.size,
+                    // That of a damaged value cannot be told.
+                    size: (meta.head.is_some() || meta.codec == meta.codec.base())
+                        .then(|| meta.encoded_size()),
                     created: meta.created,
                     accessed: meta.accessed,
                     ttl: meta.ttl,
@@ -76,6 +93,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             entries: audit.usage.entries,
             bytes: audit.usage.bytes,
             damaged: audit.damaged,
+            missing_encryption_key: std::mem::take(&mut *missing.lock()),
             problems: audit.problems,
         })
     }

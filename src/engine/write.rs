@@ -234,7 +234,7 @@ fn follow<T>(
 }
 
 fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
-    let size = row.value.len() as u64;
+    let size = row.value.form.encoded_size;
     NewSlot { value, size, created: row.created, accessed, stored: accessed, ttl: row.ttl }
 }
 

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowFacts {
     pub revision: i64,
-    pub size: u64,
+    /// Of the encoding, if that can be told.
+    pub size: Option<u64>,
     pub created: Timestamp,
     pub accessed: Timestamp,
     pub ttl: Option<OwnTtl>,
@@ -35,7 +36,8 @@ impl Found<'_> {
             return (!self.shared)
                 .then(|| format!("memory holds another revision of {key:?} than the disk tier"));
         }
-        if (row.size, row.created, row.ttl) != (slot.size(), slot.created(), slot.ttl()) {
+        let size = row.size.unwrap_or(slot.size());
+        if (size, row.created, row.ttl) != (slot.size(), slot.created(), slot.ttl()) {
             return Some(format!("size, age or TTL of {key:?} in memory are not its row's"));
         }
         let ahead = row.accessed > slot.accessed() && !self.shared;
@@ -154,6 +156,7 @@ impl<V> Memory<V> {
 mod tests {
     use super::super::{Change, NewSlot, Touch, Unwritten};
     use super::*;
+    use crate::entry::{CodecId, Form};
     use crate::key::Key;
     use crate::options::Settings;
     use crate::sync::atomic::Ordering;
@@ -188,7 +191,7 @@ mod tests {
 
     const ROW: RowFacts = RowFacts {
         revision: 2,
-        size: 3,
+        size: Some(3),
         created: Timestamp::from_nanos(5),
         accessed: Timestamp::from_nanos(5),
         ttl: None,
@@ -219,7 +222,7 @@ mod tests {
             expect(&row(None), unless_shared("which the disk tier does not"));
             let other = RowFacts { revision: 3, ..ROW };
             expect(&row(Some(other)), unless_shared("another revision"));
-            expect(&row(Some(RowFacts { size: 4, ..ROW })), Some("size, age or TTL"));
+            expect(&row(Some(RowFacts { size: Some(4), ..ROW })), Some("size, age or TTL"));
             expect(&row(Some(RowFacts { created: at(4), ..ROW })), Some("size, age or TTL"));
             let ttl = Some(OwnTtl::Sliding(5));
             expect(&row(Some(RowFacts { ttl, ..ROW })), Some("size, age or TTL"));
@@ -250,7 +253,7 @@ mod tests {
         memory.accept(Unwritten {
             key: Key::from("a"),
             value: Arc::new(()),
-            size: 3,
+            form: Form { codec: CodecId::JSON, size: 3, encoded_size: 3, key_version: None },
             created: at(9),
             accessed: at(9),
             ttl: None,

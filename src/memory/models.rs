@@ -95,7 +95,7 @@ impl Tier {
     fn check(&self) {
         let row = |key: &str| {
             let (revision, time) = *self.rows.lock().unwrap().present.get(key)?;
-            Some(RowFacts { revision, size: 3, created: time, accessed: time, ttl: None })
+            Some(RowFacts { revision, size: Some(3), created: time, accessed: time, ttl: None })
         };
         let problems = self.memory.audit(&Found { row: &row, shared: false });
         assert!(problems.is_empty(), "{problems:?}");

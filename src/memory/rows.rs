@@ -57,7 +57,8 @@ impl Rows {
     pub fn keep(&mut self, key: &str, row: Row, others_commits: i64) {
         let kept = Kept { row, others_commits };
         let bytes = kept.bytes(key);
-        if bytes > self.limit || kept.row.value.len() > self.largest {
+        let size = kept.row.meta.encoded_size().max(kept.row.value.len() as u64);
+        if bytes > self.limit || size > self.largest as u64 {
             return self.forget(key);
         }
         if let Some(older) = self.kept.put(Key::from(key), kept) {
@@ -119,7 +120,7 @@ impl<V> State<V> {
 mod tests {
     use super::*;
     use crate::entry::CodecId;
-    use crate::row::Meta;
+    use crate::row::{Head, Meta};
     use crate::time::Timestamp;
 
     fn row(revision: i64, bytes: usize) -> Row {
@@ -132,6 +133,7 @@ mod tests {
             version: "1.0.0".into(),
             codec: CodecId::JSON,
             ttl: None,
+            head: None,
         };
         Row { meta, value: vec![0; bytes].into(), intact: true }
     }
@@ -168,6 +170,17 @@ mod tests {
             rows.keep("b", row(2, most + 1), 0);
             assert_eq!(keys(&rows), ["a"]);
         }
+    }
+
+    #[test]
+    fn values_that_are_small_only_while_they_are_compressed_are_not_kept() {
+        let mut rows = Rows::new(u64::MAX, 5, RandomState::default());
+        for (key, encoded_size) in [("a", 5), ("b", 6)] {
+            let mut row = row(1, 3);
+            row.meta.head = Some(Head { encoded_size, key_version: None });
+            rows.keep(key, row, 0);
+        }
+        assert_eq!(keys(&rows), ["a"]);
     }
 
     #[test]

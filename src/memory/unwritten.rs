@@ -5,7 +5,7 @@
 //! keys. Limits do not count them: how much may lie here is the buffer's affair.
 
 use super::{Hashed, InFlight, Memory, Seen, State, Touch};
-use crate::entry::OwnTtl;
+use crate::entry::{Form, OwnTtl};
 use crate::key::Key;
 use crate::options::Lifetimes;
 use crate::time::Timestamp;
@@ -16,8 +16,7 @@ use std::sync::Arc;
 pub(crate) struct Unwritten<V> {
     pub key: Key,
     pub value: Arc<V>,
-    /// Encoded.
-    pub size: u64,
+    pub form: Form,
     pub created: Timestamp,
     pub accessed: Timestamp,
     pub ttl: Option<OwnTtl>,
@@ -216,6 +215,7 @@ impl<V> State<V> {
 mod tests {
     use super::super::{Change, Claim, NewSlot};
     use super::*;
+    use crate::entry::CodecId;
     use crate::options::Settings;
 
     fn at(nanos: i64) -> Timestamp {
@@ -237,7 +237,7 @@ mod tests {
         memory.accept(Unwritten {
             key: Key::from("a"),
             value: Arc::new(()),
-            size: 1,
+            form: Form { codec: CodecId::JSON, size: 1, encoded_size: 1, key_version: None },
             created: at(5),
             accessed: at(5),
             ttl: None,

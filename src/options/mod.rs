@@ -1,13 +1,23 @@
 //! Settings of an opened collection: what can be set, and whether it makes sense.
 
+#[cfg(feature = "zstd")]
+mod compression;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod grace;
 mod lifetimes;
 mod put;
+mod wrappers;
 
+#[cfg(feature = "zstd")]
+pub use compression::Compression;
+#[cfg(feature = "encryption")]
+pub use encryption::EncryptionKeys;
 pub(crate) use grace::{Grace, GraceSettings};
 pub(crate) use lifetimes::Lifetimes;
 pub use put::PutOptions;
 pub(crate) use put::{Given, check_tag};
+pub(crate) use wrappers::Wrappers;
 
 use crate::entry::{CodecId, OwnTtl};
 use crate::error::Error;
@@ -37,7 +47,7 @@ pub enum Durability {
     Buffered {
         /// How long a put waits at most before its commit begins.
         max_delay: Duration,
-        /// How many bytes of keys and encoded values may wait. When there is no room, a `put` commits
+        /// How many bytes of keys and values, as they are to be stored, may wait. When there is no room, a `put` commits
         /// what waits before it is accepted.
         max_bytes: u64,
     },
@@ -119,6 +129,7 @@ pub(crate) struct Options {
     pub background_maintenance: bool,
     /// Of new rows.
     pub codec: CodecId,
+    pub wrappers: Wrappers,
     /// `None` is the system clock, which is asked without a detour.
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
@@ -194,6 +205,7 @@ impl Options {
             && self.staleness == other.staleness
             && self.background_maintenance == other.background_maintenance
             && self.codec == other.codec
+            && self.wrappers.same_as(&other.wrappers)
             && self.collection == other.collection
             && self.access == other.access
     }
@@ -220,6 +232,7 @@ pub(crate) struct Settings {
     pub staleness: Duration,
     pub background_maintenance: bool,
     pub codec: CodecId,
+    pub wrappers: Wrappers,
     pub clock: Option<Arc<dyn Clock>>,
     pub collection: String,
     pub exclusive: bool,
@@ -248,6 +261,7 @@ impl Default for Settings {
             staleness: DEFAULT_STALENESS,
             background_maintenance: true,
             codec: CodecId::JSON,
+            wrappers: Wrappers::default(),
             clock: None,
             collection: "default".to_owned(),
             exclusive: false,
@@ -298,6 +312,7 @@ impl Settings {
             staleness: self.staleness,
             background_maintenance: self.background_maintenance,
             codec: self.codec,
+            wrappers: self.wrappers,
             clock: self.clock,
             access,
             collection: self.collection,
@@ -335,11 +350,12 @@ impl Settings {
             zero("stale_while_revalidate", self.grace.revalidate),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
-            self.misnamed_collection(),
-            self.contradictory_access(),
         ]
         .into_iter()
         .flatten()
+        .chain(self.wrappers.problems())
+        .chain(self.misnamed_collection())
+        .chain(self.contradictory_access())
         .collect()
     }
 

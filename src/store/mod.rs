@@ -2,7 +2,8 @@
 
 pub(crate) mod sqlite;
 
-use crate::entry::{CodecId, OwnTtl, Tags};
+use crate::codec::Packed;
+use crate::entry::{OwnTtl, Tags};
 use crate::error::Error;
 use crate::key::Key;
 use crate::options::{Durability, Limits};
@@ -189,9 +190,8 @@ impl Most {
 #[derive(Debug)]
 pub struct NewRow {
     pub key: Key,
-    pub value: Arc<[u8]>,
+    pub value: Packed,
     pub version: SmolStr,
-    pub codec: CodecId,
     pub created: Timestamp,
     pub accessed: Timestamp,
     pub ttl: Option<OwnTtl>,
@@ -202,7 +202,7 @@ pub struct NewRow {
 impl NewRow {
     /// The size of the value as the row has it.
     pub(crate) fn size(&self) -> i64 {
-        i64::try_from(self.value.len()).unwrap_or(i64::MAX)
+        i64::try_from(self.value.form.size).unwrap_or(i64::MAX)
     }
 }
 

@@ -4,9 +4,20 @@ use crate::support::{on_file, raw, text};
 use disk_backed_cache::CodecId;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// The checksum of `docs/format.md`.
-fn checksum(key: &str, version: &str, codec: u8, created: i64, value: &[u8]) -> i64 {
-    let seed = xxh3_64(b"default").wrapping_add(u64::from(codec));
+/// The checksum of `docs/format.md`, of a row in the collection that has no name of its own.
+pub fn checksum(key: &str, version: &str, codec: u8, created: i64, value: &[u8]) -> i64 {
+    checksum_in("default", key, version, codec, created, value)
+}
+
+pub fn checksum_in(
+    collection: &str,
+    key: &str,
+    version: &str,
+    codec: u8,
+    created: i64,
+    value: &[u8],
+) -> i64 {
+    let seed = xxh3_64(collection.as_bytes()).wrapping_add(u64::from(codec));
     let seed = xxh3_64_with_seed(version.as_bytes(), seed);
     let seed = xxh3_64_with_seed(&created.to_le_bytes(), seed);
     let seed = xxh3_64_with_seed(key.as_bytes(), seed);

@@ -6,8 +6,12 @@ mod batches;
 mod buffered;
 mod builder;
 mod codecs;
+#[cfg(feature = "zstd")]
+mod compression;
 mod conditional;
 mod durability;
+#[cfg(feature = "encryption")]
+mod encryption;
 mod expiry;
 mod expiry_upkeep;
 mod file;

@@ -353,7 +353,7 @@ fn refresh_closed(cache: &Cache) -> bool {
     matches!(answer, Err(LoadError::Cache(error)) if error.is_closed())
 }
 
-// rule: Y8, Z1, Z4
+// rule: Y8, E1, E4
 #[test]
 fn for_a_while_an_entry_that_has_expired_is_the_answer_while_it_is_reloaded() {
     on_both(|bench| {

@@ -39,7 +39,7 @@ fn stats(set: impl Fn(&mut Stats)) -> Stats {
     stats
 }
 
-// rule: Z1, Z3, Z4
+// rule: E1, E3, E4
 #[test]
 fn where_the_loader_fails_the_expired_object_is_the_answer_until_max_stale() {
     on_both(|bench| {
@@ -62,7 +62,7 @@ fn where_the_loader_fails_the_expired_object_is_the_answer_until_max_stale() {
     });
 }
 
-// rule: Z1
+// rule: E1
 #[test]
 fn without_fail_safe_and_for_ever_with_the_longest() {
     on_both(|bench| {
@@ -82,7 +82,7 @@ fn without_fail_safe_and_for_ever_with_the_longest() {
     });
 }
 
-// rule: Z1, B1
+// rule: E1, B1
 #[test]
 fn a_max_stale_of_zero_is_wrong() {
     let refused = DiskBackedCache::<u32>::builder().fail_safe(secs(0)).open_in_memory();
@@ -91,7 +91,7 @@ fn a_max_stale_of_zero_is_wrong() {
     assert!(error.problems()[0].starts_with("fail_safe is zero"), "{error}");
 }
 
-// rule: Z2, Z1
+// rule: E2, E1
 #[test]
 fn to_everything_but_loaders_a_stale_entry_has_expired() {
     on_both(|bench| {
@@ -122,7 +122,7 @@ fn to_everything_but_loaders_a_stale_entry_has_expired() {
     });
 }
 
-// rule: Z1
+// rule: E1
 #[test]
 fn every_end_is_later_by_max_stale() {
     on_both(|bench| {
@@ -146,7 +146,7 @@ fn every_end_is_later_by_max_stale() {
     });
 }
 
-// rule: Z1
+// rule: E1
 #[test]
 fn whatever_replaces_or_deletes_a_stale_row_counts_its_expiration_once() {
     on_both(|bench| {
@@ -175,7 +175,7 @@ fn whatever_replaces_or_deletes_a_stale_row_counts_its_expiration_once() {
     });
 }
 
-// rule: Z3
+// rule: E3
 #[test]
 fn what_is_answered_stays_as_it_was() {
     on_both(|bench| {
@@ -193,7 +193,7 @@ fn what_is_answered_stays_as_it_was() {
     });
 }
 
-// rule: Z3
+// rule: E3
 #[test]
 fn what_cannot_be_read_is_no_answer() {
     on_file(|bench, path| {
@@ -211,7 +211,7 @@ fn what_cannot_be_read_is_no_answer() {
     });
 }
 
-// rule: Z3
+// rule: E3
 #[test]
 fn an_older_version_is_upgraded_and_its_row_stays() {
     on_both(|bench| {
@@ -232,7 +232,7 @@ fn an_older_version_is_upgraded_and_its_row_stays() {
     });
 }
 
-// rule: Z3, Z4
+// rule: E3, E4
 #[test]
 fn all_who_wait_have_it() {
     on_both(|bench| {
@@ -257,7 +257,7 @@ fn all_who_wait_have_it() {
     });
 }
 
-// rule: Z1, Z3
+// rule: E1, E3
 #[test]
 fn also_with_puts_that_wait_and_where_nothing_can_be_written() {
     on_both(|bench| {

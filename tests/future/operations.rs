@@ -341,3 +341,44 @@ fn opening_reports_what_opening_reports() {
         assert!(matches!(failed, Err(LoadError::Cache(error)) if error.is_invalid_key()));
     });
 }
+
+/// Small rows are decoded where they are polled, others by the cache's threads. Neither takes a row whose key
+/// is missing for none.
+#[cfg(all(feature = "zstd", feature = "encryption"))]
+// rule: A1, Z3, Z6
+#[test]
+fn packed_rows_are_read_and_missing_keys_are_told() {
+    use disk_backed_cache::{CacheFile, Compression, EncryptionKeys};
+
+    on_both(|| async {
+        let file = CacheFile::open_in_memory().unwrap();
+        let open = |keys: Option<EncryptionKeys>| {
+            let builder = DiskBackedCache::<String>::builder().background_maintenance(false);
+            let builder = builder.compression(Compression::zstd(3));
+            let builder = match keys {
+                None => builder,
+                Some(keys) => builder.encryption(keys),
+            };
+            builder.open_in(&file).unwrap().into_async()
+        };
+        let values = [("small", 100), ("medium", 10_000), ("large", 100_000)];
+        let values = values.map(|(key, size)| (key, "text ".repeat(size / 5)));
+        let cache = open(Some(EncryptionKeys::new(1, &[1; 32])));
+        for (key, value) in values.clone() {
+            cache.put(key, value).await.unwrap();
+        }
+        cache.evict_memory();
+        for (key, value) in &values {
+            assert_eq!(cache.get(key).await.unwrap().as_deref(), Some(value));
+        }
+        cache.close().await.unwrap();
+        let cache = open(None);
+        for (key, _) in &values {
+            let error = cache.get(key).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingEncryptionKey);
+            assert_eq!(error.key(), Some(*key));
+        }
+        assert_eq!(cache.stats().gets, 0);
+        assert_eq!(cache.len().await.unwrap(), 3);
+    });
+}

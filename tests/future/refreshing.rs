@@ -105,7 +105,7 @@ fn both_faces_share_reloads_and_a_write_wins() {
     });
 }
 
-// rule: A1, A9, Z3, Y5, Y8
+// rule: A1, A9, E3, Y5, Y8
 #[test]
 fn what_has_expired_is_the_answer_while_the_source_is_away() {
     on_both(|| async {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub stale_while_revalidate: Option<Duration>,
     /// Quarters of a life.
     pub refresh_ahead: Option<u8>,
+    /// How many bytes the disk tier stores of an encoding.
+    pub stored: fn(&str) -> u64,
 }
 
 /// An entry's own time to live.
@@ -134,6 +136,8 @@ impl Event {
 #[derive(Clone, Debug)]
 struct Row {
     value: Value,
+    /// Bytes stored.
+    stored: u64,
     version: Version,
     created: Timestamp,
     /// The entry's recency, true at every moment.
@@ -188,7 +192,7 @@ impl Model {
     }
 
     pub fn total_size(&self) -> u64 {
-        self.rows.values().map(|row| row.value.size).sum()
+        self.rows.values().map(|row| row.stored).sum()
     }
 
     /// The keys whose rows are damaged, met or not.
@@ -377,8 +381,12 @@ impl Model {
             && size <= max_item_size.unwrap_or(memory_bytes)
     }
 
-    fn fits_disk(&self, size: u64) -> bool {
-        self.settings.disk_bytes.is_none_or(|limit| size <= limit)
+    fn fits_disk(&self, value: &Value) -> bool {
+        self.settings.disk_bytes.is_none_or(|limit| self.stored(value) <= limit)
+    }
+
+    fn stored(&self, value: &Value) -> u64 {
+        (self.settings.stored)(&value.content)
     }
 }
 

@@ -169,7 +169,7 @@ impl Model {
         check_key(key)?;
         let row = self.rows.get(key).filter(|row| self.is_live(row, now));
         Ok(row.map(|row| Info {
-            size: row.value.size,
+            size: row.stored,
             created: row.created,
             accessed: row.accessed,
             expires: self.end_of(row),
@@ -293,7 +293,7 @@ impl Model {
             return Judgement::Good(row.value.clone());
         }
         match (self.schema.upgrade)(row.version, &row.value.content) {
-            Some(value) if self.fits_disk(value.size) => Judgement::Upgraded(value),
+            Some(value) if self.fits_disk(&value) => Judgement::Upgraded(value),
             _ => Judgement::Discarded,
         }
     }
@@ -325,8 +325,9 @@ impl Model {
     fn rewrite(&mut self, upgraded: BTreeMap<String, Value>, promotes: bool) {
         let keys = upgraded.keys().cloned().collect();
         for (key, value) in upgraded {
+            let stored = self.stored(&value);
             let row = self.rows.get_mut(&key).expect("only rows that were read are rewritten");
-            row.value = value;
+            (row.value, row.stored) = (value, stored);
             row.version = self.schema.own;
         }
         self.evict_from_disk(&keys, promotes);

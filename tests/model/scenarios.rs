@@ -16,6 +16,7 @@ const ROOMY: Settings = Settings {
     fail_safe: None,
     stale_while_revalidate: None,
     refresh_ahead: None,
+    stored: |content| content.len() as u64,
 };
 
 const SECOND_EDITION: Schema = Schema {

@@ -43,7 +43,7 @@ impl Model {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         pairs.iter().try_for_each(|(key, _)| check_key(key))?;
-        if pairs.iter().any(|(_, value)| !self.fits_disk(value.size)) {
+        if pairs.iter().any(|(_, value)| !self.fits_disk(value)) {
             return Err(Refusal::TooLarge);
         }
         self.counters.puts += pairs.len() as u64;
@@ -55,6 +55,7 @@ impl Model {
         for (key, value) in pairs {
             let row = Row {
                 value: value.clone(),
+                stored: self.stored(value),
                 version: self.schema.own,
                 created: now,
                 accessed: now,

@@ -7,12 +7,13 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     // words
     "sync",
     "models",
     "crash",
     "error",
+    "faults",
     "gate",
     "planted",
     "pool",
@@ -35,6 +36,7 @@ const ORDER: [&str; 24] = [
     // faces
     "blocking",
     "future",
+    "testing",
     // above them
     "memo",
 ];

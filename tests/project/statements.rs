@@ -10,7 +10,7 @@ const FOLDER: &str = "src/store/sqlite";
 const TEXTS: &str = "src/store/sqlite/sql.rs";
 
 /// What it puts into them: a table's name, which is made of a number, and names of columns.
-const PARTS: [&str; 4] = ["table", "tags", "meta", "end"];
+const PARTS: [&str; 5] = ["table", "tags", "meta", "end", "head"];
 
 /// What a statement begins with.
 const VERBS: [&str; 16] = [
@@ -113,6 +113,7 @@ fn statements_are_put_together_in_one_place_and_of_nothing_that_a_user_gave() {
             assert!(source.text.contains("let table = format!(\"entries_{id}\");"));
             assert!(source.text.contains("let tags = format!(\"tags_{id}\");"));
             assert!(source.text.contains("let meta = meta_columns!();"));
+            assert!(source.text.contains("let head = head!();"));
         }
     }
     assert!(statements > 5, "{statements} statements: where are they put together?");

@@ -39,6 +39,28 @@ pub fn encoded(document: &impl Serialize) -> Value {
     Value { size: content.len() as u64, content }
 }
 
+/// What is stored of a document that is not compressed.
+pub fn as_it_is(content: &str) -> u64 {
+    content.len() as u64
+}
+
+/// The level that documents are compressed with, however small they are.
+#[cfg(feature = "zstd")]
+pub const LEVEL: i32 = 3;
+
+/// What is stored of a document that is compressed: the size of its encoding, and a frame, if that is smaller.
+#[cfg(feature = "zstd")]
+pub fn compressed(content: &str) -> u64 {
+    let frame = zstd::bulk::compress(content.as_bytes(), LEVEL).unwrap();
+    as_it_is(content).min(4 + frame.len() as u64)
+}
+
+/// Nobody compresses.
+#[cfg(not(feature = "zstd"))]
+pub fn compressed(content: &str) -> u64 {
+    as_it_is(content)
+}
+
 fn parsed<D: DeserializeOwned>(content: &str) -> Option<D> {
     serde_json::from_str(content).ok()
 }

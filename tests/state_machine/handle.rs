@@ -165,6 +165,11 @@ fn open_as<D: Document>(
     if let Some(quarters) = settings.refresh_ahead {
         builder = builder.refresh_ahead(f64::from(quarters) / 4.0);
     }
+    #[cfg(feature = "zstd")]
+    if setup.compressed {
+        let compression = disk_backed_cache::Compression::zstd(super::documents::LEVEL);
+        builder = builder.compression(compression.min_size(0));
+    }
     if let Some(lag) = setup.recency_lag {
         builder = builder.recency_lag(lag);
     }

@@ -1,5 +1,6 @@
 //! What a sequence consists of, as plain data, so that a failing one can be shrunk and read.
 
+use super::documents;
 use crate::model::{OwnTtl, Settings};
 use disk_backed_cache::Timestamp;
 use std::fmt;
@@ -121,6 +122,17 @@ pub struct Setup {
     pub settings: Settings,
     pub recency_lag: Option<Duration>,
     pub verify_round_trip: bool,
+    /// Where this build can do it.
+    pub compressed: bool,
+}
+
+impl Setup {
+    /// With values stored as that says.
+    pub fn stored(mut self) -> Self {
+        self.settings.stored =
+            if self.compressed { documents::compressed } else { documents::as_it_is };
+        self
+    }
 }
 
 /// A document to be written, in whichever edition the cache is open for.

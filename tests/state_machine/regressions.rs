@@ -1,6 +1,7 @@
 //! Sequences that once told the cache and the model apart, kept in words. (The seeds that the runner
 //! keeps mean something else as soon as the generators change.)
 
+use super::documents::as_it_is;
 use super::driver;
 use super::operations::{
     Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
@@ -20,8 +21,9 @@ fn roomy(edition: Edition) -> Setup {
         fail_safe: None,
         stale_while_revalidate: None,
         refresh_ahead: None,
+        stored: as_it_is,
     };
-    Setup { edition, settings, recency_lag: None, verify_round_trip: false }
+    Setup { edition, settings, recency_lag: None, verify_round_trip: false, compressed: false }
 }
 
 fn run(setup: &Setup, steps: &[Operation]) {

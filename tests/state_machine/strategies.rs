@@ -1,5 +1,6 @@
 //! How often proptest chooses what.
 
+use super::documents::as_it_is;
 use super::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Load, Operation, Prefix, Sequence, Setup,
     Swap, Tag, Tags, When,
@@ -160,12 +161,9 @@ fn editions() -> impl Strategy<Value = Edition> {
 
 fn setups() -> impl Strategy<Value = Setup> {
     let recency_lags = option::of((1..2_000_u64).prop_map(Duration::from_millis));
-    (editions(), settings(), recency_lags, any::<bool>()).prop_map(
-        |(edition, settings, recency_lag, verify_round_trip)| Setup {
-            edition,
-            settings,
-            recency_lag,
-            verify_round_trip,
+    (editions(), settings(), recency_lags, any::<bool>(), any::<bool>()).prop_map(
+        |(edition, settings, recency_lag, verify_round_trip, compressed)| {
+            Setup { edition, settings, recency_lag, verify_round_trip, compressed }.stored()
         },
     )
 }
@@ -193,6 +191,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         fail_safe: grace.0,
         stale_while_revalidate: grace.1,
         refresh_ahead: grace.2,
+        stored: as_it_is,
     })
 }
 

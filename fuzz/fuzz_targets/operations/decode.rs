@@ -2,6 +2,7 @@
 //!
 //! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
 
+use crate::documents::as_it_is;
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
     Call, Draft, Edition, Ending, Group, Injury, Key, Load, Operation, Prefix, Sequence, Setup,
@@ -104,10 +105,12 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
         fail_safe: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
         stale_while_revalidate: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
         refresh_ahead: perhaps(bytes, |bytes| bytes.int_in_range(1..=3))?,
+        stored: as_it_is,
     };
     let recency_lag =
         perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;
-    Ok(Setup { edition, settings, recency_lag, verify_round_trip: bytes.arbitrary()? })
+    let (verify_round_trip, compressed) = (bytes.arbitrary()?, bytes.arbitrary()?);
+    Ok(Setup { edition, settings, recency_lag, verify_round_trip, compressed }.stored())
 }
 
 fn key(bytes: &mut Unstructured<'_>) -> Result<Key> {

@@ -254,15 +254,16 @@ impl Rows {
     fn write(&mut self, row: &NewRow) -> Outcome {
         let meta = Meta {
             revision: self.next_revision(),
-            size: row.value.len() as u64,
+            size: row.value.form.size,
+            head: None,
             created: row.created,
             accessed: row.accessed,
             version: row.version.clone(),
-            codec: row.codec,
+            codec: row.value.form.codec,
             ttl: row.ttl,
         };
         let revision = meta.revision;
-        let new = Row { meta, value: row.value[..].into(), intact: true };
+        let new = Row { meta, value: row.value.bytes[..].into(), intact: true };
         let previous = self.rows.insert(row.key.clone(), new).map(|row| row.meta);
         Outcome::Written { revision, previous }
     }

@@ -293,9 +293,9 @@ fn columns<'r>(
         row.created.as_nanos(),
         accessed.as_nanos(),
         row.version.as_str(),
-        row.codec.number(),
+        row.value.form.codec.number(),
         row::seal(row, seed),
-        &*row.value,
+        &*row.value.bytes,
         ttl,
         matches!(row.ttl, Some(OwnTtl::Fixed(_))),
     )

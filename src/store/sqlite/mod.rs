@@ -108,7 +108,7 @@ impl Store for SqliteStore {
     async fn read_meta(&self, key: &str) -> Result<Option<Meta>, Error> {
         self.look_up(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.read_meta)?;
-            statement.query_row([key], row::meta).optional()
+            statement.query_row([key], |columns| row::meta_and_head(columns, row::META)).optional()
         })
     }
 

@@ -23,7 +23,7 @@ pub(super) fn page(
         if page.last().map_or(*found.key < *keys.from, |last| found.key <= last.key) {
             return Err(fault::damage("the index of keys is out of order".to_owned()));
         }
-        bytes = bytes.saturating_add(found.meta.size);
+        bytes = bytes.saturating_add(found.meta.encoded_size());
         page.push(found);
     }
     Ok(page)

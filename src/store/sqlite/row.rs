@@ -1,5 +1,6 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
+use crate::codec::{self, Packed};
 use crate::entry::{CodecId, OwnTtl};
 use crate::key::Key;
 use crate::row::{Meta, Row};
@@ -26,7 +27,8 @@ impl Seed {
 /// a swapped row goes unnoticed. XXH3, 64 bits, chained through its seed. (A seed makes XXH3 slow to
 /// start on long input, so the value is hashed without one.)
 pub(super) fn seal(row: &NewRow, seed: Seed) -> i64 {
-    computed(seed, &row.key, &row.version, row.codec, row.created, &row.value)
+    let Packed { bytes, form } = &row.value;
+    computed(seed, &row.key, &row.version, form.codec, row.created, bytes)
 }
 
 fn computed(
@@ -61,7 +63,18 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
         version: text(row, 4)?.unwrap_or_default().into(),
         codec: CodecId::from_number(codec.unwrap_or(0)),
         ttl: own_ttl(row)?,
+        head: None,
     })
+}
+
+/// The same with what the value says of itself, which the statement reads at `column`.
+pub(super) fn meta_and_head(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Meta> {
+    let meta = meta(row)?;
+    let head = match row.get_ref(column)? {
+        ValueRef::Blob(value) => codec::head(meta.codec, value),
+        _ => None,
+    };
+    Ok(Meta { head, ..meta })
 }
 
 /// What is no time to live has ended.
@@ -76,12 +89,15 @@ fn own_ttl(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<OwnTtl>> {
 
 /// A whole row: meta columns, then seal and value.
 pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::Result<Row> {
-    let meta = meta(row)?;
+    let mut meta = meta(row)?;
     let value = match row.get_ref(VALUE)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
     let intact = is_sealed(row, key, &meta, value, seed)? && meta.size == value.len() as u64;
+    if intact {
+        meta.head = codec::head(meta.codec, value);
+    }
     Ok(Row { meta, value: value.into(), intact })
 }
 
@@ -129,9 +145,11 @@ pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Ke
     Ok(Key::from(text(row, column)?.unwrap_or_default()))
 }
 
-/// The same, of rows whose keys are text.
+/// The same, of rows whose keys are text, with what their values say of themselves.
 pub(super) fn scanned_text(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Scanned>> {
-    if text(row, META + 1)?.is_some() { scanned(row).map(Some) } else { Ok(None) }
+    let Some(key) = text(row, META + 1)? else { return Ok(None) };
+    let id = integer(row, META)?.unwrap_or(0);
+    Ok(Some(Scanned { id, key: Key::from(key), meta: meta_and_head(row, META + 2)? }))
 }
 
 pub(super) fn integer(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {

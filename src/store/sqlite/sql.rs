@@ -9,6 +9,13 @@ macro_rules! meta_columns {
     };
 }
 
+/// The head of a value, of those that have one: compressed or encrypted ones. Others are not read for it.
+macro_rules! head {
+    () => {
+        "CASE WHEN codec >= 16 THEN substr(value, 1, 8) END"
+    };
+}
+
 pub(super) const READ_TOTALS: &str =
     "SELECT entries, bytes, revision FROM collections WHERE id = ?1";
 pub(super) const WRITE_TOTALS: &str =
@@ -67,6 +74,7 @@ pub(super) struct Sql {
 impl Sql {
     pub fn new(id: i64, seed: Seed) -> Self {
         let meta = meta_columns!();
+        let head = head!();
         let table = format!("entries_{id}");
         let end = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
         let create_indexes = format!(
@@ -79,7 +87,7 @@ impl Sql {
             tags: TagSql::new(id),
             create: Self::create_table(id) + &create_indexes,
             read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
-            read_meta: format!("SELECT {meta} FROM {table} WHERE key = ?1"),
+            read_meta: format!("SELECT {meta}, {head} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
             insert: format!(
                 "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, seal, value,
@@ -104,7 +112,7 @@ impl Sql {
             scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
             // Every blob is greater than all texts.
             page: format!(
-                "SELECT {meta}, id, key FROM {table}
+                "SELECT {meta}, id, key, {head} FROM {table}
                  WHERE key >= ?1 AND key < coalesce(?2, x'') ORDER BY key"
             ),
             oldest: format!(

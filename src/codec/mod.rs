@@ -1,4 +1,11 @@
-//! How objects become bytes and back.
+//! How objects become bytes and back, and how those bytes are stored.
+
+mod compression;
+mod encryption;
+mod packed;
+
+pub(crate) use encryption::{Binding, has_key};
+pub(crate) use packed::{Packed, Unreadable, head, pack, unpack};
 
 use crate::entry::CodecId;
 use serde::Serialize;
@@ -82,9 +89,13 @@ impl Codec for MessagePack {
     }
 }
 
-/// Whether this build has the codec that a row names.
+/// Whether this build has the codec that a row names. (One that it cannot decrypt for want of a feature is
+/// known: that is an error, like any other row whose key is missing.)
 pub(crate) fn is_known(codec: CodecId) -> bool {
-    codec == Json::ID || (cfg!(feature = "msgpack") && codec == CodecId::MESSAGE_PACK)
+    let base = codec.base();
+    let is_base_known =
+        base == Json::ID || (cfg!(feature = "msgpack") && base == CodecId::MESSAGE_PACK);
+    is_base_known && (cfg!(feature = "zstd") || !codec.is_compressed())
 }
 
 /// Encodes with a codec that this build has.
@@ -97,7 +108,7 @@ pub(crate) fn encode<T: Serialize>(codec: CodecId, value: &T) -> Result<Vec<u8>,
     }
 }
 
-/// Decodes with the codec that a row names.
+/// Decodes with the codec that a row names, which says nothing of compression or encryption any more.
 pub(crate) fn decode<T: DeserializeOwned>(codec: CodecId, bytes: &[u8]) -> Result<T, CodecError> {
     match codec {
         Json::ID => Json::decode(bytes),
@@ -110,3 +121,6 @@ pub(crate) fn decode<T: DeserializeOwned>(codec: CodecId, bytes: &[u8]) -> Resul
 fn missing(codec: CodecId) -> CodecError {
     format!("this build has no codec {codec}").into()
 }
+
+#[cfg(all(test, feature = "zstd", feature = "encryption"))]
+mod tests;
