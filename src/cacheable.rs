@@ -11,8 +11,8 @@ use std::hash::{BuildHasher, Hash};
 
 /// A type whose objects can be kept in a cache.
 ///
-/// Implemented for primitives, `String` and `serde_json::Value`, and for `Option`, `Box`, `Vec` and
-/// maps of `Cacheable` types. For your own types derive it:
+/// Implemented for primitives, `String` and `serde_json::Value`, and for `Option`, `Result`, `Box`, `Vec`
+/// and maps of `Cacheable` types. For your own types derive it:
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -170,6 +170,17 @@ container! {
     (T: Cacheable) Vec<T> = "Vec<{}>" of T,
 }
 
+/// The version of what succeeded.
+impl<T: Cacheable, E: Cacheable> Cacheable for Result<T, E> {
+    fn type_name() -> Cow<'static, str> {
+        Cow::Owned(format!("Result<{}, {}>", T::type_name(), E::type_name()))
+    }
+
+    fn schema_version() -> Version {
+        T::schema_version()
+    }
+}
+
 /// The same name, version and upgrades as its content: a box leaves no trace in a row.
 impl<T: Cacheable> Cacheable for Box<T> {
     fn type_name() -> Cow<'static, str> {
@@ -224,6 +235,7 @@ mod tests {
     fn containers_name_their_element_and_carry_its_version() {
         assert_eq!(<Vec<Option<u32>>>::type_name(), "Vec<Option<u32>>");
         assert_eq!(<Box<String>>::type_name(), "String");
+        assert_eq!(<Result<u8, Vec<u8>>>::type_name(), "Result<u8, Vec<u8>>");
         assert_eq!(
             <HashMap<String, Vec<u8>>>::type_name(),
             <BTreeMap<String, Vec<u8>>>::type_name()

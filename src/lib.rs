@@ -83,6 +83,11 @@
 //! The feature `future` adds `AsyncDiskBackedCache`, the same cache with the same operations as `async fn`,
 //! on any runtime. Made by `Builder::open_async` or `DiskBackedCache::into_async`.
 //!
+//! # Functions that remember
+//!
+//! The feature `memo` adds the attribute `#[cached]`: a function's results are kept under keys that its
+//! arguments make. Its page is that of the module `memo`.
+//!
 //! # Testing code that uses it
 //!
 //! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
@@ -120,6 +125,8 @@ mod engine;
 mod blocking;
 #[cfg(feature = "future")]
 mod future;
+#[cfg(feature = "memo")]
+pub mod memo;
 
 #[cfg(all(test, shuttle))]
 mod models;
@@ -137,6 +144,8 @@ pub use codec::{Codec, Json};
 pub use crash::CRASH_POINTS;
 #[cfg(feature = "derive")]
 pub use disk_backed_cache_macros::Cacheable;
+#[cfg(feature = "memo")]
+pub use disk_backed_cache_macros::cached;
 pub use engine::{Repaired, Report};
 pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};

@@ -7,7 +7,7 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// Each module may name only those before it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     // words
     "sync",
     "models",
@@ -34,6 +34,8 @@ const ORDER: [&str; 21] = [
     // faces
     "blocking",
     "future",
+    // above them
+    "memo",
 ];
 
 /// Modules that never name each other.

@@ -154,7 +154,7 @@ fn function(value: ParseStream<'_>) -> Result<Path> {
 }
 
 /// Moves on to the next key after one that was refused.
-fn skip_value(input: ParseStream<'_>) -> Result<()> {
+pub fn skip_value(input: ParseStream<'_>) -> Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
     }
@@ -198,7 +198,7 @@ fn type_name(literal: LitStr) -> Result<LitStr> {
     Ok(literal)
 }
 
-fn crate_path(literal: &LitStr) -> Result<Path> {
+pub fn crate_path(literal: &LitStr) -> Result<Path> {
     literal.parse_with(Path::parse_mod_style).map_err(|cause| {
         Error::new(
             literal.span(),

@@ -1,7 +1,9 @@
-//! `#[derive(Cacheable)]` for the `disk-backed-cache` crate, which re-exports it. Depend on that
-//! crate, not on this one.
+//! `#[derive(Cacheable)]` and `#[cached]` for the `disk-backed-cache` crate, which re-exports them. Depend on
+//! that crate, not on this one.
 
 mod attributes;
+#[cfg(feature = "cached")]
+mod cached;
 mod expand;
 mod problems;
 
@@ -80,4 +82,15 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_cacheable(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand::cacheable(input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Keeps the results of a function in a cache, under keys that its arguments make.
+///
+/// Its keys and what they mean are described, with examples, in the module `memo` of `disk-backed-cache`.
+#[cfg(feature = "cached")]
+#[proc_macro_attribute]
+pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::cached(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

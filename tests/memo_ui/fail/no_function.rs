@@ -1,0 +1,6 @@
+use disk_backed_cache::cached;
+
+#[cached]
+struct Answer(u32);
+
+fn main() {}
