@@ -24,7 +24,7 @@ fn all_functions_that_keep_a_type_share_its_cache() {
     #[cached]
     fn half(number: u32) -> Option<Answer> {
         RUNS.one();
-        (number % 2 == 0).then_some(Answer(number / 2))
+        number.is_multiple_of(2).then_some(Answer(number / 2))
     }
 
     for _ in 0..2 {

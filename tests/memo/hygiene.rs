@@ -57,6 +57,7 @@ fn a_renamed_crate_and_shadowed_names_do_no_harm() {
 /// It has the attributes and the documentation that it had.
 #[disk_backed_cache::cached]
 #[must_use = "it is expensive"]
+#[expect(clippy::too_many_arguments, reason = "each has another name of ours")]
 #[inline(never)]
 fn named_like_ours(
     asked: u8,

@@ -57,7 +57,7 @@ fn a_call_that_was_made_before_does_not_run_again() {
     async fn half(cache: &Cache, runs: &AtomicU32, number: u32) -> Result<u32, String> {
         tokio::task::yield_now().await;
         runs.fetch_add(1, Ordering::SeqCst);
-        let even: Option<u32> = (number % 2 == 0).then_some(number / 2);
+        let even: Option<u32> = number.is_multiple_of(2).then_some(number / 2);
         let half = even.ok_or(format!("{number} is odd"))?;
         Ok(half)
     }

@@ -6,9 +6,4 @@ fn start() -> JoinHandle<()> {
     std::thread::spawn(|| {})
 }
 
-#[cached]
-fn text<'a>() -> Result<&'a str, String> {
-    Ok("text")
-}
-
 fn main() {}

@@ -20,10 +20,10 @@ use ::std::string::{String, ToString};
 pub struct Text(String);
 
 impl Text {
-    /// With a lifetime.
+    /// With all that a function can say of itself.
     #[cached(key = "{number}", ttl = "1h", if = "number > 1", switch = "a")]
-    pub async fn part<'a>(
-        &'a self,
+    pub async fn part(
+        &self,
         number: u32,
     ) -> ::std::result::Result<::std::option::Option<String>, ::std::num::ParseIntError> {
         let parsed: u32 = self.0.parse()?;

@@ -32,13 +32,13 @@ pub struct Attributes {
 /// A text that is made for each call.
 pub enum Text {
     Format(LitStr),
-    Expression(Expr),
+    Expression(Box<Expr>),
 }
 
 /// How long a result lives.
 pub enum Time {
     Known(Duration),
-    Expression(Expr),
+    Expression(Box<Expr>),
 }
 
 const KNOWN: [&str; 10] =
@@ -128,7 +128,7 @@ fn expression(value: Expr) -> Result<Expr> {
 fn text(value: Expr) -> Text {
     match literal(&value) {
         Some(format) => Text::Format(format.clone()),
-        None => Text::Expression(value),
+        None => Text::Expression(Box::new(value)),
     }
 }
 
@@ -139,7 +139,7 @@ fn time(key: &str, value: Expr) -> Result<Time> {
                 number,
                 format_args!("`{key}` takes a time with its unit, such as \"1h\" or \"90s\""),
             )),
-            value => Ok(Time::Expression(value)),
+            value => Ok(Time::Expression(Box::new(value))),
         };
     };
     match humantime::parse_duration(&text.value()) {
