@@ -445,6 +445,30 @@ fn tags_of_no_entry_are_found_and_removed() {
     });
 }
 
+// rule: J8, O32
+#[test]
+fn tags_that_are_no_text_are_found_and_removed() {
+    on_file(|bench, path| {
+        let cache = bench.cache::<String>(|b| b.staleness(Duration::ZERO).row_cache_bytes(0));
+        ["a", "b"].iter().for_each(|key| put(&cache, key, &["red"]));
+        let tamper = |sql: &str| {
+            let tampering = raw(path);
+            tampering.execute_batch("PRAGMA writable_schema = ON").unwrap();
+            tampering.execute_batch(sql).unwrap();
+        };
+        tamper("UPDATE sqlite_schema SET sql = replace(sql, 'TEXT', 'ANY') WHERE name = 'tags_1'");
+        tamper("UPDATE tags_1 SET tag = x'77' WHERE entry = 1");
+        tamper("UPDATE sqlite_schema SET sql = replace(sql, 'ANY', 'TEXT') WHERE name = 'tags_1'");
+        assert!(!cache.verify().unwrap().is_ok());
+        cache.repair().unwrap();
+        assert_eq!(cache.verify().unwrap().problems(), [""; 0]);
+        assert_eq!(cache.delete_tag("red").unwrap(), 1);
+        put(&cache, "a", &["red"]);
+        assert_eq!(cache.delete_tag("red").unwrap(), 1);
+        assert!(cache.verify().unwrap().is_ok() && cache.is_empty().unwrap());
+    });
+}
+
 /// A row that its own key does not find is damage. It must not hold a deletion up.
 // rule: J6
 #[test]

@@ -159,7 +159,7 @@ fn put(caches: &[DiskBackedCache<Record>; 2], numbers: std::ops::Range<usize>, g
             let ttl = Duration::from_secs(3_600 + number as u64);
             let options = match number % 2 {
                 0 => PutOptions::new().ttl(ttl),
-                _ => PutOptions::new().fixed_ttl(ttl),
+                _ => PutOptions::new().fixed_ttl(ttl).tag("red").tag("round"),
             };
             cache.put_with(&key, Record::new(collection, &key, generation), options).unwrap();
         }

@@ -111,6 +111,7 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     scan_all(collection, cache, tally);
     note(tally, "delete", cache.delete("k6"));
     note(tally, "delete_prefix", cache.delete_prefix("k2"));
+    note(tally, "delete_tag", cache.delete_tag("red"));
     note(tally, "retain", cache.retain(|key, _| key != "k8"));
     note(tally, "len", cache.len());
     note(tally, "run_maintenance", cache.run_maintenance());

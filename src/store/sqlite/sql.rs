@@ -164,6 +164,9 @@ pub(super) struct TagSql {
     /// The triggers go too.
     pub clear: String,
     pub drop_parts: String,
+    pub check: String,
+    /// Makes the table again from what can be read of it.
+    pub rebuild: String,
     pub remove_orphans: String,
     pub count_orphans: String,
 }
@@ -203,6 +206,18 @@ impl TagSql {
             drop_parts: format!(
                 "DROP TRIGGER IF EXISTS {tags}_gone; DROP TRIGGER IF EXISTS {tags}_replaced;
                  DROP INDEX IF EXISTS {tags}_entry;"
+            ),
+            check: format!("PRAGMA integrity_check('{tags}')"),
+            rebuild: format!(
+                "CREATE TABLE {tags}_rebuilt (
+                    tag   TEXT    NOT NULL,
+                    entry INTEGER NOT NULL,
+                    PRIMARY KEY (tag, entry)
+                 ) STRICT, WITHOUT ROWID;
+                 INSERT OR IGNORE INTO {tags}_rebuilt SELECT tag, entry FROM {tags}
+                    WHERE typeof(tag) = 'text' AND typeof(entry) = 'integer';
+                 DROP TABLE {tags};
+                 ALTER TABLE {tags}_rebuilt RENAME TO {tags};"
             ),
             remove_orphans: format!(
                 "DELETE FROM {tags} WHERE entry NOT IN (SELECT id FROM {table} NOT INDEXED)"

@@ -3,11 +3,14 @@
 //! Triggers keep it right, whoever writes: the tags of a row leave when it leaves, and when it is put again.
 //! So a version that knows of no tags does no harm to them. Once made, the table stays.
 
-use super::row;
 use super::sql::TagSql;
+use super::{fault, row};
 use crate::entry::Tags;
 use crate::store::Scanned;
 use rusqlite::Connection;
+
+/// What SQLite's check finds where there is nothing to find.
+const SOUND: &str = "ok";
 
 /// Whether the collection has the table.
 pub(super) fn are_there(connection: &Connection, sql: &TagSql) -> rusqlite::Result<bool> {
@@ -59,13 +62,22 @@ pub(super) fn begin_repair(connection: &Connection, sql: &TagSql) -> rusqlite::R
     if are_there(connection, sql)? { connection.execute_batch(&sql.drop_parts) } else { Ok(()) }
 }
 
-/// Removes the tags of rows that are gone.
+/// Removes the tags of rows that are gone, and makes again what is damaged. What cannot be mended this way
+/// is damage to pages.
 pub(super) fn end_repair(connection: &Connection, sql: &TagSql) -> rusqlite::Result<()> {
     if !are_there(connection, sql)? {
         return Ok(());
     }
+    let check = || -> rusqlite::Result<String> {
+        connection.prepare(&sql.check)?.query_row([], |row| row.get(0))
+    };
+    if check()? != SOUND {
+        connection.execute_batch(&sql.rebuild)?;
+    }
     connection.prepare(&sql.remove_orphans)?.execute([])?;
-    connection.execute_batch(&sql.create)
+    connection.execute_batch(&sql.create)?;
+    let finding = check()?;
+    if finding == SOUND { Ok(()) } else { Err(fault::damage(finding)) }
 }
 
 /// How many tags belong to no row.
