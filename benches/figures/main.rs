@@ -91,7 +91,7 @@ const FIGURES: &[Figure] = &[
     // 30 µs for each make 0.3 s.
     Figure {
         name: "delete_tag of 10,000 entries among 1,000,000",
-        asked: Asked::AtMost(1.5),
+        asked: Asked::AtMost(2.5),
         operations: 10_000,
         rounds: 11,
         prepare: |folder| tagged::deletions(folder, 1_000_000),

@@ -110,6 +110,10 @@ impl Store for Scripted {
         Ok(Vec::new())
     }
 
+    async fn tagged(&self, _: &str, _: i64, _: usize) -> Result<Vec<Scanned>, Error> {
+        busy()
+    }
+
     async fn ended(&self, _: Timestamp, _: u32) -> Result<Vec<Scanned>, Error> {
         if self.log.lock().is_some() { Ok(Vec::new()) } else { busy() }
     }
