@@ -15,6 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 #[derive(Clone, Default)]
 struct Recorder {
     events: Arc<Mutex<Vec<(Level, Fields)>>>,
+    spans: Arc<Mutex<Vec<Fields>>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ struct Fields {
     outcome: String,
     reason: String,
     message: String,
+    operation: String,
+    collection: String,
 }
 
 impl Visit for Fields {
@@ -35,6 +38,8 @@ impl Visit for Fields {
             "outcome" => self.outcome = text,
             "reason" => self.reason = text,
             "message" => self.message = text,
+            "operation" => self.operation = text,
+            "collection" => self.collection = text,
             _ => {}
         }
     }
@@ -45,7 +50,10 @@ impl Subscriber for Recorder {
         metadata.target().starts_with("disk_backed_cache")
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        self.spans.lock().unwrap().push(fields);
         Id::from_u64(1)
     }
 
@@ -98,6 +106,58 @@ fn every_operation_names_its_key_its_tier_and_its_outcome() {
     assert_eq!(traced(|| assert!(!cache.delete("a").unwrap())), [event("a", "Disk", "absent")]);
     assert_eq!(traced(|| cache.clear().unwrap()), [event("", "Disk", "cleared")]);
     assert_eq!(traced(|| cache.close().unwrap()), [event("", "Disk", "closed")]);
+}
+
+/// The operation and the key of each span that `run` begins.
+fn spans(run: impl FnOnce()) -> Vec<(String, String)> {
+    let recorder = Recorder::default();
+    subscriber::with_default(recorder.clone(), run);
+    let spans = std::mem::take(&mut *recorder.spans.lock().unwrap());
+    let named = spans.into_iter().map(|fields| {
+        assert_eq!(fields.collection, "things");
+        (fields.operation, fields.key)
+    });
+    named.collect()
+}
+
+#[test]
+fn what_goes_to_disk_is_a_span_and_a_hit_in_memory_is_none() {
+    // Hits would ask the file now and then.
+    let staleness = Duration::from_secs(3_600);
+    let builder = DiskBackedCache::<u8>::builder().background_maintenance(false);
+    let cache = builder.collection("things").staleness(staleness).open_in_memory().unwrap();
+    let span = |operation: &str, key: &str| vec![(operation.to_owned(), key.to_owned())];
+    assert_eq!(spans(|| cache.put("a", 1).unwrap()), span("put", "a"));
+    assert_eq!(spans(|| assert!(cache.get("a").unwrap().is_some())), []);
+    assert_eq!(spans(|| assert!(cache.get("b").unwrap().is_none())), span("get", "b"));
+    let both = spans(|| drop(cache.get_many(["a", "b"]).unwrap()));
+    assert_eq!(both, span("get_many", ""));
+    let load = || drop(cache.get_or_insert_with("b", || 2).unwrap());
+    assert_eq!(spans(load), [span("get", "b"), span("store_loaded", "b")].concat());
+    assert_eq!(spans(load), []);
+    cache.evict_memory();
+    assert_eq!(spans(|| assert!(cache.touch("a").unwrap())), span("touch", "a"));
+    assert_eq!(spans(|| assert!(cache.delete("a").unwrap())), span("delete", "a"));
+    assert_eq!(spans(|| drop(cache.take("b").unwrap())), span("take", "b"));
+    assert_eq!(spans(|| assert!(cache.put_if_absent("c", 3).unwrap())), span("put_if", "c"));
+    let prefix = || assert_eq!(cache.delete_prefix("x").unwrap(), 0);
+    assert_eq!(spans(prefix), span("delete_prefix", ""));
+    assert_eq!(spans(|| cache.clear().unwrap()), span("clear", ""));
+    assert_eq!(spans(|| cache.flush().unwrap()), span("flush", ""));
+    assert_eq!(spans(|| cache.run_maintenance().unwrap()), span("reclaim", ""));
+}
+
+// rule: H5
+#[test]
+fn a_panic_of_the_listener_is_reported_once_for_each() {
+    let builder = DiskBackedCache::<u8>::builder().background_maintenance(false);
+    let panics = builder.eviction_listener(|removal| assert_eq!(removal.key, "b"));
+    let cache = panics.open_in_memory().unwrap();
+    cache.put_many([("a", 1), ("b", 2), ("c", 3)]).unwrap();
+    let errors = told(Level::ERROR, || assert_eq!(cache.delete_many(["a", "b", "c"]).unwrap(), 3));
+    let keys = errors.iter().map(|fields| (fields.key.as_str(), fields.message.as_str()));
+    let message = "the eviction listener panicked";
+    assert_eq!(keys.collect::<Vec<_>>(), [("a", message), ("c", message)]);
 }
 
 #[test]

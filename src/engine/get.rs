@@ -82,11 +82,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Result<Arc<T>, Missing>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        let _timer = self.timer(Timed::Get);
         let as_of = match self.ask_memory(key, now).await? {
             Disk::Answer(answer) => return Ok(answer),
             Disk::Ask(as_of) => as_of,
         };
+        let _timer = self.timer(Timed::Get);
         let mut asks_rows = true;
         let answer = loop {
             let (seen, kept) = self.memory.begin_read(key, as_of);
@@ -159,11 +159,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn begin_find(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
         key::check(key)?;
         let _operation = self.lifecycle.enter()?;
-        let timer = self.timer(Timed::Get);
         let as_of = match self.ask_memory(key, now).await? {
             Disk::Answer(answer) => return Ok(Begun::Ended(answer.ok())),
             Disk::Ask(as_of) => as_of,
         };
+        let timer = self.timer(Timed::Get);
         self.relieve().await;
         let (seen, kept) = self.memory.begin_read(key, as_of);
         let found = match kept {
@@ -177,7 +177,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Some(found) => match self.answer_from(key, seen, found, now).await {
                 Attempt::Answer(answer) => Ok(Begun::Ended(answer.ok())),
                 Attempt::Again => {
-                    drop(timer);
+                    timer.stop();
                     self.find(key, now).await.map(|found| Begun::Ended(found.ok()))
                 }
             },

@@ -67,7 +67,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         let timer = self.timer(Timed::Load);
         let loaded = lead.run(async { loader().await }).await;
-        drop(timer);
+        timer.stop();
         match loaded {
             Ok(value) => {
                 let value = value.into();
