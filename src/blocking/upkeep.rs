@@ -47,6 +47,9 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// | `disk_backed_cache_loads_total` | counter | | objects made by loaders |
     /// | `disk_backed_cache_load_failures_total` | counter | | loaders that failed |
     /// | `disk_backed_cache_shared_loads_total` | counter | | callers answered by another one's load |
+    /// | `disk_backed_cache_stale_answers_total` | counter | | answers with what had expired |
+    /// | `disk_backed_cache_refreshes_total` | counter | | objects made by reloads in the background |
+    /// | `disk_backed_cache_refresh_failures_total` | counter | | reloads that failed |
     /// | `disk_backed_cache_entries` | gauge | `tier` | entries there |
     /// | `disk_backed_cache_size_bytes` | gauge | `tier` | their encoded bytes |
     /// | `disk_backed_cache_operation_duration_seconds` | histogram | `operation` | how long things take |

@@ -195,7 +195,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Some(found) => match self.answer_from(key, seen, found, now).await? {
                 Attempt::Answer(answer) => Ok(Begun::Ended(self.answered(key, answer))),
                 Attempt::Again => {
-                    drop(timer);
+                    timer.stop();
                     let found = self.find(key, now).await?;
                     Ok(Begun::Ended(self.answered(key, found)))
                 }

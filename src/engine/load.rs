@@ -158,7 +158,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.count_miss(lead.key(), &gap.missing);
         let timer = self.timer(Timed::Load);
         let loaded = lead.run(async { loader().await }).await;
-        drop(timer);
+        timer.stop();
         match loaded {
             Ok(value) => {
                 let value = value.into();

@@ -237,7 +237,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // If it fails, those who wait for it load by themselves.
         let timer = self.timer(Timed::Load);
         let Ok(value) = lead.run(loader).await else { return };
-        drop(timer);
+        timer.stop();
         attempt.failed = false;
         ended.0 = &self.counters.refreshes;
         let time = storing.at.unwrap_or_else(|| self.now());

@@ -118,10 +118,6 @@ impl Store for Scripted {
         if self.log.lock().is_some() { Ok(Vec::new()) } else { busy() }
     }
 
-    async fn tagged(&self, _: &str, _: i64, _: usize) -> Result<Vec<Scanned>, Error> {
-        busy()
-    }
-
     async fn audit(&self, _: &Terms, _: &Inspect<'_>) -> Result<Audit, Error> {
         busy()
     }

@@ -94,7 +94,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let judge = Judge { claimer: write.claimer(), overtaken };
         let timer = self.timer(Timed::Commit);
         let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
-        drop(timer);
+        timer.stop();
         point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 

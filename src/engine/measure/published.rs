@@ -41,7 +41,7 @@ const HITS: &str = "Keys found in the tier.";
 const EVICTIONS: &str = "Entries that left the tier because of its limits.";
 const EXPIRATIONS: &str = "Entries found expired in the tier.";
 
-const COUNTERS: [Number; 14] = [
+const COUNTERS: [Number; 17] = [
     number("disk_backed_cache_hits_total", MEMORY, |stats| stats.memory_hits, HITS),
     number("disk_backed_cache_hits_total", DISK, |stats| stats.disk_hits, HITS),
     number("disk_backed_cache_misses_total", None, |stats| stats.misses, "Keys not found."),
@@ -85,6 +85,24 @@ const COUNTERS: [Number; 14] = [
         None,
         |stats| stats.shared_loads,
         "Callers answered by a load that another one had begun.",
+    ),
+    number(
+        "disk_backed_cache_stale_answers_total",
+        None,
+        |stats| stats.stale_answers,
+        "Answers with what had expired.",
+    ),
+    number(
+        "disk_backed_cache_refreshes_total",
+        None,
+        |stats| stats.refreshes,
+        "Objects made by reloads in the background.",
+    ),
+    number(
+        "disk_backed_cache_refresh_failures_total",
+        None,
+        |stats| stats.refresh_failures,
+        "Reloads that failed.",
     ),
 ];
 
@@ -158,6 +176,11 @@ impl Measures {
         let labels = self.labels.iter().cloned().chain(tier);
         Key::from_parts(number.name, labels.collect::<Vec<_>>())
     }
+}
+
+impl Timer<'_> {
+    /// Gives the time now.
+    pub fn stop(self) {}
 }
 
 impl Drop for Timer<'_> {

@@ -10,6 +10,10 @@ pub(in crate::engine) struct Measures;
 
 pub(in crate::engine) struct Timer<'m>(PhantomData<&'m Measures>);
 
+impl Timer<'_> {
+    pub fn stop(self) {}
+}
+
 impl Measures {
     pub fn new(_: Option<&Path>, _: &str) -> Self {
         Self

@@ -1,7 +1,7 @@
 //! Reloads, against each other and against writes of their key.
 
 use super::{Cache, buffered, run};
-use crate::engine::Place;
+use crate::engine::{Place, Storing};
 use crate::models::explore;
 use crate::options::{GraceSettings, Settings};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -45,10 +45,12 @@ impl Cache {
         };
         let engine = &self.engine;
         let Some(value) = engine.hit(key, &When::known(now)) else {
-            return *block_on(engine.load_or_refresh(&AtOnce, key, now, Some(now), look)).unwrap();
+            let refreshed = engine.load_or_refresh(&AtOnce, key, now, Storing::at(now), look);
+            return *block_on(refreshed).unwrap();
         };
-        if let Some(reload) = engine.due(key, now) {
-            block_on(engine.begin_reload(&AtOnce, reload, Some(now), look));
+        let storing = Storing::at(now);
+        if let Some(reload) = engine.due(key, now, &storing) {
+            block_on(engine.begin_reload(&AtOnce, reload, storing, look));
         }
         *value
     }
