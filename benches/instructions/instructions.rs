@@ -115,7 +115,7 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
 #[library_benchmark]
 #[bench::memory(args = (in_memory()), config = limit(230_800))]
 #[bench::disk(args = (on_disk()), config = limit(20_680_000))]
-#[bench::kept(args = (kept()), config = limit(7_320_000))]
+#[bench::kept(args = (kept()), config = limit(8_200_000))]
 #[bench::disk_packed(args = (on_disk_packed()), config = limit(19_040_000))]
 fn get(filled: Filled) -> Filled {
     get_all(&filled);

@@ -4,7 +4,7 @@ use super::Engine;
 use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Bad, Live, Upgrade};
-use super::measure::Timed;
+use super::measure::{Timed, traced};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -16,7 +16,6 @@ use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
 use std::sync::Arc;
-use tracing::Instrument;
 #[cfg(feature = "future")]
 use {
     super::upkeep::PENDING,
@@ -68,7 +67,7 @@ pub(super) struct Missing {
     /// The row that was of no use, perhaps still there.
     pub left: Option<i64>,
     /// That row, if it has expired and is kept.
-    pub stale: Option<Stale>,
+    pub stale: Option<Box<Stale>>,
 }
 
 impl Missing {
@@ -86,7 +85,7 @@ pub(super) struct Stale {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Answers a get that [`hit`](Self::hit) did not answer.
     pub async fn get(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        let found = self.find(key, now).instrument(self.span("get", Some(key))).await?;
+        let found = traced!(self.span("get", Some(key)), self.find(key, now))?;
         Ok(self.answered(key, found))
     }
 
@@ -170,7 +169,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The first part of a get: all but the decoding of a small row, which the caller does.
     #[cfg(feature = "future")]
     pub async fn begin_get(&self, key: &str, now: Timestamp) -> Result<Begun<T>, Error> {
-        self.begin_find(key, now).instrument(self.span("get", Some(key))).await
+        traced!(self.span("get", Some(key)), self.begin_find(key, now))
     }
 
     #[cfg(feature = "future")]
@@ -268,7 +267,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Err(bad @ Bad::Stale { overdue }) => {
                 self.drop_expired_copy(key, now);
                 let (outcome, left) = (bad.name(), Some(meta.revision));
-                let stale = Some(Stale { row, overdue });
+                let stale = Some(Box::new(Stale { row, overdue }));
                 Attempt::Answer(Err(Missing { outcome, left, stale }))
             }
             Err(bad) => {
@@ -311,8 +310,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match self.memory.end_read(key, seen, found, now) {
             ReadEnd::Done { evicted, expired_copy } => {
                 self.counters.disk_hits.add(1);
-                self.counters.memory_evictions.add(evicted.len() as u64);
-                self.removed().left_memory(evicted, RemovalCause::Capacity);
+                if !evicted.is_empty() {
+                    self.counters.memory_evictions.add(evicted.len() as u64);
+                    self.removed().left_memory(evicted, RemovalCause::Capacity);
+                }
                 self.counters.memory_expirations.add(u64::from(expired_copy));
                 event!(key, Disk, "hit");
                 Ok(())

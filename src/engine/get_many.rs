@@ -4,7 +4,7 @@ use super::Engine;
 use super::buffer::Settled;
 use super::events::event;
 use super::judge::{Live, Upgrade};
-use super::measure::{Timed, only};
+use super::measure::{Timed, only, traced};
 use super::mend::{Met, Rewrite};
 use crate::cacheable::Cacheable;
 use crate::error::Error;
@@ -15,7 +15,6 @@ use crate::store::Store;
 use crate::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// The objects of those keys that have one: from memory, and from one snapshot of the disk tier.
@@ -25,7 +24,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         now: Timestamp,
     ) -> Result<HashMap<String, Arc<T>>, Error> {
         let span = self.span("get_many", only(keys.iter().copied()));
-        self.find_many(keys, now).instrument(span).await
+        traced!(span, self.find_many(keys, now))
     }
 
     async fn find_many(

@@ -4,7 +4,7 @@
 use super::Engine;
 use super::events::event;
 use super::get::{Missing, Stale};
-use super::measure::Timed;
+use super::measure::{Timed, traced};
 use super::place::Place;
 use super::put::{Birth, Unless};
 use super::told::Kept;
@@ -18,7 +18,6 @@ use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// How what is loaded is stored.
 #[derive(Debug, Default)]
@@ -203,7 +202,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     async fn look_at(&self, key: &str, now: Timestamp, uses: Use) -> Result<Looked<T>, Error> {
         let span = self.span("get", Some(key));
-        let missing = match self.find(key, now).instrument(span).await? {
+        let missing = match traced!(span, self.find(key, now))? {
             Ok(value) if uses == Use::Live => return Ok(Looked::Found(value, None)),
             Ok(value) => return Ok(Looked::Found(value, self.born(key).await?)),
             Err(missing) => missing,
@@ -241,7 +240,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key: &Key,
         gap: Gap,
     ) -> Option<Arc<T>> {
-        let Stale { row, overdue } = gap.missing.stale?;
+        let Stale { row, overdue } = *gap.missing.stale?;
         if overdue > self.options.grace.fail_safe {
             return None;
         }
@@ -255,7 +254,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
         let span = self.span("store_loaded", Some(lead.key()));
-        match self.fill(lead.key(), &value, &birth, unless).instrument(span).await {
+        match traced!(span, self.fill(lead.key(), &value, &birth, unless)) {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }

@@ -106,7 +106,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Answers a get from memory. `None` is no answer, be it that the key is none or the cache closed:
     /// ask [`get`](Self::get).
-    #[inline]
+    #[inline(always)]
     pub fn hit(&self, key: &str, when: &When) -> Option<Arc<T>> {
         let value = self.memory.hit(key, || {
             let (now, coarse) = when.with_coarse();

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::events::event;
-use super::measure::{Timed, only};
+use super::measure::{Timed, only, traced};
 use super::told::{Removed, Why};
 use super::write::{Effect, Step, Written};
 use crate::cacheable::Cacheable;
@@ -16,7 +16,6 @@ use crate::options::{Access, Given};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// What is not to be written over.
 #[derive(Clone, Debug)]
@@ -53,7 +52,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         birth: impl Into<Birth>,
     ) -> Result<(), Error> {
         let span = self.span("put", Some(key));
-        self.put_born(&[(key, value)], &birth.into()).instrument(span).await
+        traced!(span, self.put_born(&[(key, value)], &birth.into()))
     }
 
     /// Stores all objects, or none.
@@ -63,7 +62,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         birth: impl Into<Birth>,
     ) -> Result<(), Error> {
         let span = self.span("put_many", only(pairs.iter().map(|(key, _)| *key)));
-        self.put_born(pairs, &birth.into()).instrument(span).await
+        traced!(span, self.put_born(pairs, &birth.into()))
     }
 
     async fn put_born(&self, pairs: &[(&str, Arc<T>)], birth: &Birth) -> Result<(), Error> {

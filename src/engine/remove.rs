@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::events::{event, whole};
-use super::measure::{Timed, only};
+use super::measure::{Timed, only, traced};
 use super::told::Why;
 use super::write::{Step, Written};
 use crate::cacheable::Cacheable;
@@ -11,13 +11,12 @@ use crate::key::{self, Key};
 use crate::listener::RemovalCause;
 use crate::store::{Op, Store, Usage};
 use crate::time::Timestamp;
-use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of `keys` and answers how many of them were alive.
     pub async fn delete_many(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
         let span = self.span("delete", only(keys.iter().copied()));
-        self.delete_rows(keys, now).instrument(span).await
+        traced!(span, self.delete_rows(keys, now))
     }
 
     async fn delete_rows(&self, keys: &[&str], now: Timestamp) -> Result<usize, Error> {
@@ -54,7 +53,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Empties both tiers.
     pub async fn clear(&self) -> Result<(), Error> {
-        self.clear_rows().instrument(self.span("clear", None)).await
+        traced!(self.span("clear", None), self.clear_rows())
     }
 
     async fn clear_rows(&self) -> Result<(), Error> {

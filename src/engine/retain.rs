@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::event;
+use super::measure::traced;
 use super::remove::deletions;
 use super::scan::{Entry, Group};
 use super::told::Why;
@@ -13,12 +14,11 @@ use crate::key::Key;
 use crate::listener::RemovalCause;
 use crate::store::{Op, Store};
 use crate::time::Timestamp;
-use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows of all keys that begin with `prefix`, and answers how many of them were alive.
     pub async fn delete_prefix(&self, prefix: &str, now: Timestamp) -> Result<u64, Error> {
-        self.delete_group(prefix, now).instrument(self.span("delete_prefix", None)).await
+        traced!(self.span("delete_prefix", None), self.delete_group(prefix, now))
     }
 
     async fn delete_group(&self, prefix: &str, now: Timestamp) -> Result<u64, Error> {

@@ -5,7 +5,7 @@
 
 use super::Engine;
 use super::events::event;
-use super::measure::Timed;
+use super::measure::{Timed, traced};
 use super::place::{Here, Place};
 use super::put::{Birth, Unless};
 use super::told::Why;
@@ -19,7 +19,6 @@ use crate::listener::RemovalCause;
 use crate::store::{Expected, Op, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// What a look found.
 struct Seen<T> {
@@ -91,7 +90,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Removes the entry and answers with it.
     pub async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
-        self.take_row(key, now).instrument(self.span("take", Some(key))).await
+        traced!(self.span("take", Some(key)), self.take_row(key, now))
     }
 
     async fn take_row(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
@@ -137,7 +136,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         unless: Unless,
     ) -> Result<bool, Error> {
         let span = self.span("put_if", Some(key));
-        self.put_row_unless(key, value, birth, unless).instrument(span).await
+        traced!(span, self.put_row_unless(key, value, birth, unless))
     }
 
     async fn put_row_unless(

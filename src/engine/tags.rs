@@ -1,6 +1,7 @@
 //! `delete_tag`: removing the entries that have a tag, page by page. Each page is a write of its own.
 
 use super::Engine;
+use super::measure::traced;
 use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
@@ -10,7 +11,6 @@ use crate::listener::RemovalCause;
 use crate::options::check_tag;
 use crate::store::{Op, Scanned, Store};
 use crate::time::Timestamp;
-use tracing::Instrument;
 
 /// The most rows of a page.
 const ROWS: usize = 1_000;
@@ -27,7 +27,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Removes the rows that have `tag`, and answers how many of them were alive.
     pub async fn delete_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
         check_tag(tag)?;
-        self.delete_all_tagged(tag, now).instrument(self.span("delete_tag", None)).await
+        traced!(self.span("delete_tag", None), self.delete_all_tagged(tag, now))
     }
 
     async fn delete_all_tagged(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {

@@ -4,18 +4,18 @@ use super::Engine;
 use super::buffer::Settled;
 use super::get::promotion;
 use super::judge::Bad;
+use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::key;
 use crate::memory::{Asked, Purpose, ReadEnd};
 use crate::store::Store;
 use crate::time::Timestamp;
-use tracing::Instrument;
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Raises the recency of a live entry; says whether there is one.
     pub async fn touch(&self, key: &str, now: Timestamp) -> Result<bool, Error> {
-        self.touch_entry(key, now).instrument(self.span("touch", Some(key))).await
+        traced!(self.span("touch", Some(key)), self.touch_entry(key, now))
     }
 
     async fn touch_entry(&self, key: &str, now: Timestamp) -> Result<bool, Error> {

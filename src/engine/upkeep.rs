@@ -3,6 +3,7 @@
 use super::Engine;
 use super::events::whole;
 use super::judge::Bad;
+use super::measure::traced;
 use super::open::interval;
 use super::told::Why;
 use super::write::Step;
@@ -20,7 +21,6 @@ use crate::sync::block_on;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::Instrument;
 
 /// The most rows one round reclaims, and the most that a caller touches in passing.
 const BATCH: u32 = 1_000;
@@ -43,7 +43,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Writes back all recency that the disk tier does not know. A file that is not to be changed is told
     /// nothing, here and below.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.write_all().instrument(self.span("flush", None)).await
+        traced!(self.span("flush", None), self.write_all())
     }
 
     async fn write_all(&self) -> Result<(), Error> {
@@ -80,7 +80,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn reclaim_expired(&self, now: Timestamp) -> Result<(), Error> {
-        self.reclaim_some(now).instrument(self.span("reclaim", None)).await
+        traced!(self.span("reclaim", None), self.reclaim_some(now))
     }
 
     async fn reclaim_some(&self, now: Timestamp) -> Result<(), Error> {

@@ -181,7 +181,8 @@ impl<V> Memory<V> {
     /// `now` is asked with the lock held and the slot on its way from memory, so that its cost is
     /// hidden behind that wait. It may say that there are no hits now, and must not come back here. A
     /// copy that was not checked in this epoch is no hit.
-    #[inline]
+    // As a call of its own it takes a fifth more instructions.
+    #[inline(always)]
     pub fn hit(&self, key: &str, now: impl Fn() -> Option<Timestamp>) -> Option<Arc<V>> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
