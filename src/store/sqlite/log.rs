@@ -196,20 +196,25 @@ mod tests {
         };
         let file = || fs::metadata(&path).unwrap().len();
         let new = file();
-        // Each time but the last, when a commit has done it, and in the log that is then begun anew.
-        for due in [true, true, true, false, true] {
-            write(500);
+        for _ in 0..7 {
+            write(250);
             assert!(!early.is_due());
-            write(600);
-            assert_eq!([early.is_due(), early.is_due()], [due, false]);
+            write(300);
+            assert_eq!([early.is_due(), early.is_due()], [true, false]);
         }
+        write(250);
         assert!(file() > new + 4_000 * 4_096, "a commit has done it");
+        // The next one begins the log anew.
+        write(300);
+        assert!(!early.is_due());
+        write(250);
+        assert!(early.is_due());
         let before = file();
         take_over(&path);
-        assert!(file() > before + 1_000 * 4_096, "and now it was done early");
+        assert!(file() > before + 500 * 4_096, "and now it was done early");
         let rows: i64 =
             connection.query_row("SELECT count(*) FROM long", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 10);
+        assert_eq!(rows, 17);
     }
 
     fn commit(log: &mut Log, connection: &Connection) {
