@@ -6,6 +6,7 @@ use super::{Memory, State};
 use crate::entry::OwnTtl;
 use crate::sync::{MutexGuard, thread};
 use crate::time::Timestamp;
+use std::time::Duration;
 
 /// What the store says of one row.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,13 @@ struct AtRest<'m, V> {
 }
 
 /// How often an audit looks for a moment in which no excess is about to be evicted.
-const MOST_LOOKS: usize = 100;
+const MOST_LOOKS: usize = 400;
+
+/// After so many looks it waits before the next one: the thread that is about to evict may have been sent to
+/// sleep by a machine with more to do than it can.
+const QUICK_LOOKS: usize = 100;
+
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl<V> Memory<V> {
     /// Compares the tier with itself and with what was found in the store; returns what does not fit.
@@ -99,13 +106,13 @@ impl<V> Memory<V> {
             let states = self.shards.all.iter().map(super::Shard::lock).collect();
             AtRest { order, states, sums: self.gauges() }
         };
-        for _ in 0..MOST_LOOKS {
+        for look in 0..MOST_LOOKS {
             let all = lock_all();
             if self.limits.hold(all.sums.0, all.sums.1) {
                 return all;
             }
             drop(all);
-            thread::yield_now();
+            if look < QUICK_LOOKS { thread::yield_now() } else { thread::sleep(PAUSE) }
         }
         lock_all()
     }
