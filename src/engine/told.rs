@@ -3,7 +3,7 @@
 //! The listener is user code: it is called when no lock is held and when the write has taken effect. So
 //! whoever holds something keeps a [`Removed`] longer than that, as it must where values are dropped anyway.
 //! Where that holder is further up (a load, for whose end others wait), it has what is dropped further down
-//! kept for it, by [`keeping`].
+//! kept for it, by [`Engine::keeping`].
 
 use super::Engine;
 use super::write::Effect;
