@@ -56,8 +56,10 @@ points! {
     /// Some of the touches that wait are written back.
     TouchesWritten,
     /// A commit has made the log long enough to be taken over into the file.
+    #[cfg(crash_points)]
     CheckpointBegins,
     /// The log was taken over; its commit has not returned.
+    #[cfg(crash_points)]
     CheckpointEnded,
     /// No operation runs any more, and what waits is not written.
     CloseBegins,
