@@ -36,7 +36,9 @@ impl Running {
     /// Starts this test binary again with the test that asks, which does a child's part.
     pub fn start(test: &str, plan: &Plan, path: &Path, crash_at: Option<&str>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", test, "--nocapture"]).current_dir(path.parent().unwrap());
+        command
+            .args(["--exact", test, "--nocapture", "--include-ignored"])
+            .current_dir(path.parent().unwrap());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("DBC_CRASH_AT").envs(crash_at.map(|point| ("DBC_CRASH_AT", point)));
         plan.tell(&mut command, path);

@@ -16,7 +16,7 @@ const SIGABRT: i32 = 6;
 const OPERATIONS: u64 = 6_000;
 
 /// Dies at each point: on a new file at the first passage, then on the same file at later ones.
-pub fn die_at_every_point(test: &str) {
+pub fn die_at_every_point(test: &str, buffered: bool) {
     let (seed, files) = (seed(), if is_long() { 12 } else { 1 });
     println!("{} points, seed {seed}", CRASH_POINTS.len());
     let mut random = Random::new(seed);
@@ -24,12 +24,11 @@ pub fn die_at_every_point(test: &str) {
     for point in CRASH_POINTS {
         let mut reached = 0;
         for _ in 0..files {
-            for buffered in [false, true] {
-                reached += die_at(test, point, buffered, &mut random, &mut tally);
-            }
+            reached += die_at(test, point, buffered, &mut random, &mut tally);
         }
         println!("{point}: {reached}");
-        assert!(reached > 0, "nobody comes by {point}");
+        // Only puts that wait have a thread that commits them.
+        assert!(reached > 0 || (*point == "BufferDue" && !buffered), "nobody comes by {point}");
     }
     tally.print("deaths at named points", seed);
 }
