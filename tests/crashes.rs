@@ -61,7 +61,6 @@ fn what_was_acknowledged_outlives_a_death_at_every_named_point() {
 #[cfg(crash_points)]
 // rule: D1, D5, D7, D8, D9, D12, F9, F11, O17, O20, R5, R6, R10, X1, X3, X8, X12
 #[test]
-#[ignore = "2026-11-26: one run in four says that recency was lost or won, and not yet why"]
 fn what_waited_is_lost_as_it_may_be_by_a_death_at_every_named_point() {
     let test = "what_waited_is_lost_as_it_may_be_by_a_death_at_every_named_point";
     die_at_every_named_point(test, true);

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::listener::RemovalCause;
-use crate::memory::Unwritten;
+use crate::memory::{Commit, Unwritten};
 use crate::store::{Op, Store};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, block_on};
@@ -171,7 +171,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 accessed: birth.time,
                 ttl,
                 sequence,
-                committing: false,
+                commit: Commit::Waits,
                 overwritten: self.listener.is_some().then(Vec::new),
             };
             replaced.extend(match unless {
@@ -253,7 +253,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let first = held.unwritten.len();
         let mut current = Vec::new();
         for row in calls.iter().flat_map(|call| &call.rows) {
-            let noted = self.memory.note_commit(&row.key, row.sequence, true);
+            let noted = self.memory.note_commit(&row.key, row.sequence, Commit::Begun);
             let Some(unwritten) = noted else { continue };
             // A row that a later put replaced is written by that one, if it is to be written now.
             if unwritten.sequence == row.sequence || unwritten.sequence > last {
@@ -270,15 +270,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let steps = rows().map(|(row, unwritten)| self.step_of(row, unwritten)).collect();
         let written = self.write(steps, self.terms).await.inspect_err(|_| {
             for row in &current {
-                drop(self.memory.note_commit(&row.key, row.sequence, false));
+                drop(self.memory.note_commit(&row.key, row.sequence, Commit::Waits));
             }
         })?;
-        for ((row, unwritten), effect) in rows().zip(&written.effects) {
-            let Some(effect) = effect else { continue };
-            self.count_expired(effect, row.birth.time);
-            let stored = unwritten.accessed;
-            // The object itself lives on in `held`.
-            self.memory.note_written(&row.key, row.sequence, effect.revision, stored);
+        for ((row, _), effect) in rows().zip(&written.effects) {
+            effect.iter().for_each(|effect| self.count_expired(effect, row.birth.time));
         }
         held.removed.push(written.removed);
         Ok(())
@@ -297,7 +293,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let earlier = unwritten.overwritten.iter().flatten();
         let earlier = earlier.filter(|(sequence, _)| *sequence < row.sequence);
         let overwritten = earlier.map(|(_, value)| Arc::clone(value)).collect();
-        Step { overwritten, ..Step::write(Op::Put(new), value, why) }
+        let sequence = Some(row.sequence);
+        Step { overwritten, sequence, ..Step::write(Op::Put(new), value, why) }
     }
 
     fn schedule_commit(&self, delay: Duration) {

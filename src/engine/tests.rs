@@ -209,8 +209,14 @@ fn a_row_that_was_read_once_is_not_asked_for_again() {
     let unknown: Step = |engine| *engine.store.others_commits.lock() = None;
     let write: Step = |engine| {
         let key = Key::from("a");
-        let change =
-            Change { key: key.clone(), revision: 2, previous: None, new: None, inherits: None };
+        let change = Change {
+            key: key.clone(),
+            revision: 2,
+            previous: None,
+            new: None,
+            inherits: None,
+            waited: None,
+        };
         drop(engine.memory.begin_write([key].iter()).end(vec![change]));
     };
     let vain: Step = |engine| {

@@ -266,6 +266,8 @@ impl Claims for NothingKnown {
         None
     }
 
+    fn wrote(&self, _: &str, _: i64) {}
+
     fn is_overtaken(&self, _: &str) -> bool {
         false
     }

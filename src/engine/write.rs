@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::Key;
 use crate::listener::RemovalCause;
-use crate::memory::{Before, Change, Claim, Claimer, Finished, NewSlot, Touch};
+use crate::memory::{Before, Change, Claim, Claimer, Finished, NewSlot, Touch, Waited};
 use crate::options::Access;
 use crate::row::Meta;
 use crate::store::{Applied, Batch, Claims, Evicted, NewRow, Op, Outcome, Store, Terms};
@@ -25,12 +25,14 @@ pub(super) struct Step<T> {
     pub why: Why,
     /// Objects of the key that were put before and never written, to be told of behind the row.
     pub overwritten: Vec<Arc<T>>,
+    /// The number of the put that waited for this.
+    pub sequence: Option<u64>,
 }
 
 impl<T> Step<T> {
     /// A step that writes a row.
     pub fn write(op: Op, value: Option<Arc<T>>, why: Why) -> Self {
-        Self { op, value, why, overwritten: Vec::new() }
+        Self { op, value, why, overwritten: Vec::new(), sequence: None }
     }
 
     /// A step that removes a row.
@@ -42,8 +44,6 @@ impl<T> Step<T> {
 /// What one step changed.
 #[derive(Debug)]
 pub(super) struct Effect {
-    /// The number of the change.
-    pub revision: i64,
     /// The row that was there before.
     pub previous: Option<Meta>,
     pub before: Before,
@@ -87,11 +87,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         overtaken: Option<Overtaken>,
     ) -> Result<Written<T>, Error> {
         self.writable()?;
-        let apart = |Step { op, value, why, overwritten }| (op, (value, (why, overwritten)));
+        let has_waited = steps.iter().any(|step| step.sequence.is_some());
+        let apart = |Step { op, value, why, overwritten, sequence }| {
+            (op, ((value, sequence), (why, overwritten)))
+        };
         let (ops, mut others): (Vec<_>, Vec<_>) = steps.into_iter().map(apart).unzip();
         let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
         let batch = Arc::new(Batch { ops, terms });
-        let judge = Judge { claimer: write.claimer(), overtaken };
+        let judge = Judge { claimer: write.claimer(), overtaken, has_waited };
         let timer = self.timer(Timed::Commit);
         let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
         timer.stop();
@@ -101,11 +104,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut changes = Vec::with_capacity(outcomes.len() + evicted.len());
         let mut changed = Vec::with_capacity(outcomes.len());
         let mut absent = Vec::new();
-        for ((op, (value, _)), outcome) in batch.ops.iter().zip(&mut others).zip(outcomes) {
+        for ((op, ((value, sequence), _)), outcome) in
+            batch.ops.iter().zip(&mut others).zip(outcomes)
+        {
             if let (Op::Delete { key }, Outcome::Unchanged) = (op, &outcome) {
                 absent.push(nothing(key.clone(), usage.revision));
             }
-            let followed = follow(op, value.take(), outcome);
+            let followed = follow(op, value.take(), *sequence, outcome);
             let (what, change) =
                 followed.map(|(change, previous)| ((change.revision, previous), change)).unzip();
             changed.push(what);
@@ -144,7 +149,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut effect = |((op, (why, overwritten)), changed): (_, Option<(i64, Option<Meta>)>)| {
             let (revision, previous) = changed?;
             let (before, left) = before.next()?;
-            let effect = Effect { revision, previous, before };
+            let effect = Effect { previous, before };
             if !removed.listens() {
                 removed.untold(left);
                 return Some(effect);
@@ -209,6 +214,7 @@ fn written_or_removed(op: &Op) -> &Key {
 fn follow<T>(
     op: &Op,
     value: Option<Arc<T>>,
+    sequence: Option<u64>,
     outcome: Outcome,
 ) -> Option<(Change<T>, Option<Meta>)> {
     let key = written_or_removed(op);
@@ -217,6 +223,8 @@ fn follow<T>(
         Outcome::Removed { revision, previous } => (revision, Some(previous)),
         Outcome::Unchanged | Outcome::Touched => return None,
     };
+    let waited = |row: &NewRow| Some(Waited { sequence: sequence?, stored: row.accessed });
+    let waited = if let Op::Put(row) = op { waited(row) } else { None };
     let (new, inherits) = match op {
         Op::Put(row) | Op::Fill { row, .. } => {
             (value.map(|value| slot(row, row.accessed, value)), None)
@@ -229,7 +237,7 @@ fn follow<T>(
         _ => (None, None),
     };
     let of = previous.as_ref().map(|meta| meta.revision);
-    let change = Change { key: key.clone(), revision, previous: of, new, inherits };
+    let change = Change { key: key.clone(), revision, previous: of, new, inherits, waited };
     Some((change, previous))
 }
 
@@ -240,19 +248,21 @@ fn slot<T>(row: &NewRow, accessed: Timestamp, value: Arc<T>) -> NewSlot<T> {
 
 fn gone<T>(evicted: Evicted) -> Change<T> {
     let Evicted { key, revision, previous } = evicted;
-    Change { key, revision, previous: Some(previous), new: None, inherits: None }
+    Change { key, revision, previous: Some(previous), new: None, inherits: None, waited: None }
 }
 
 /// There is no row of `key`, and was none after the change `revision`. (Another process may have removed
 /// the row of a copy.)
 fn nothing<T>(key: Key, revision: i64) -> Change<T> {
-    Change { key, revision, previous: None, new: None, inherits: None }
+    Change { key, revision, previous: None, new: None, inherits: None, waited: None }
 }
 
 /// Lets the store ask memory about victims, and loads whether they still count.
 struct Judge<T> {
     claimer: Arc<Claimer<T>>,
     overtaken: Option<Overtaken>,
+    /// Whether objects wait for what is written.
+    has_waited: bool,
 }
 
 impl<T: Send + Sync> Claims for Judge<T> {
@@ -260,6 +270,12 @@ impl<T: Send + Sync> Claims for Judge<T> {
         match self.claimer.claim(key, revision, judged) {
             Claim::Granted => None,
             Claim::Younger(accessed) => Some(accessed),
+        }
+    }
+
+    fn wrote(&self, key: &str, revision: i64) {
+        if self.has_waited {
+            self.claimer.note_row(key, revision);
         }
     }
 

@@ -190,8 +190,14 @@ mod tests {
         let settings = Settings { memory_entries: 1, ..Settings::default() };
         let memory = Memory::new(&settings.validate().unwrap());
         let new = Some(slot(5));
-        let change =
-            Change { key: Key::from("a"), revision: 2, previous: None, new, inherits: None };
+        let change = Change {
+            key: Key::from("a"),
+            revision: 2,
+            previous: None,
+            new,
+            inherits: None,
+            waited: None,
+        };
         memory.begin_write([Key::from("a")].iter()).end(vec![change]);
         memory
     }
@@ -265,7 +271,7 @@ mod tests {
             accessed: at(9),
             ttl: None,
             sequence: 1,
-            committing: false,
+            commit: super::super::Commit::Waits,
             overwritten: None,
         });
         expect(&audit(&memory, None, false), &[]);

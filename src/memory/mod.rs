@@ -34,7 +34,7 @@ pub(crate) use doubt::{Answer, Asked, Purpose};
 pub(crate) use read::{AllSeen, AsOf, Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::{Left, NewSlot};
-pub(crate) use unwritten::Unwritten;
+pub(crate) use unwritten::{Commit, Unwritten, Waited};
 pub(crate) use write::{Before, Change, Claim, Claimer, Finished};
 
 use crate::options::{Lifetimes, Limits, Options};

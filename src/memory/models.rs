@@ -65,7 +65,14 @@ impl Tier {
             let (previous, new) = commit(&mut rows);
             (rows.revision, previous.map(|(revision, _)| revision), new)
         };
-        drop(write.end(vec![Change { key, revision, previous, new, inherits: None }]));
+        drop(write.end(vec![Change {
+            key,
+            revision,
+            previous,
+            new,
+            inherits: None,
+            waited: None,
+        }]));
     }
 
     /// A hit, or a read that promotes.

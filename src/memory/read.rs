@@ -251,7 +251,14 @@ mod tests {
         let (value, key) = (Arc::new(()), Key::from("a"));
         let new =
             NewSlot { value, size: 1, created: at(1), accessed: at(5), stored: at(1), ttl: None };
-        let change = Change { key, revision: 1, previous: None, new: Some(new), inherits: None };
+        let change = Change {
+            key,
+            revision: 1,
+            previous: None,
+            new: Some(new),
+            inherits: None,
+            waited: None,
+        };
         memory.begin_write([Key::from("a")].iter()).end(vec![change]);
         memory
     }

@@ -28,7 +28,7 @@ fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
 }
 
 fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
-    Change { key: Key::from(key), revision, previous: None, new, inherits: None }
+    Change { key: Key::from(key), revision, previous: None, new, inherits: None, waited: None }
 }
 
 /// What a read found: the row `revision`, stored as touched at `stored`, with its value if that may lie

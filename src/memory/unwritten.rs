@@ -4,7 +4,7 @@
 //! They lie in the shards beside the slots and hide them, and whatever the disk tier has of their
 //! keys. Limits do not count them: how much may lie here is the buffer's affair.
 
-use super::{Hashed, InFlight, Memory, Seen, State, Touch};
+use super::{Hashed, InFlight, Memory, Seen, State};
 use crate::entry::{Form, OwnTtl};
 use crate::key::Key;
 use crate::options::Lifetimes;
@@ -22,11 +22,34 @@ pub(crate) struct Unwritten<V> {
     pub ttl: Option<OwnTtl>,
     /// The number of the put among all of the handle.
     pub sequence: u64,
-    /// Whether its row is being written, so that the row may be there already.
-    pub committing: bool,
+    pub commit: Commit,
     /// For whoever wants to be told: the objects that this one took the place of before they were written,
     /// with the numbers of their puts.
     pub overwritten: Option<Vec<(u64, Arc<V>)>>,
+}
+
+/// How far an object is on its way into the disk tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    Waits,
+    Begun,
+    /// Its row has this revision, in a transaction that is open or has just been committed.
+    Written(i64),
+}
+
+/// A put that waited, whose row a commit has written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waited {
+    pub sequence: u64,
+    /// The recency that the row has.
+    pub stored: Timestamp,
+}
+
+/// What need not lie here any more. Its objects are to be dropped without any lock.
+#[derive(Debug)]
+pub(super) struct Settled<V> {
+    pub put: Option<Unwritten<V>>,
+    _told: Vec<(u64, Arc<V>)>,
 }
 
 impl<V> Unwritten<V> {
@@ -82,13 +105,13 @@ impl<V> Memory<V> {
     }
 
     /// The object of `key` that is still to be written. If it is that of the put `sequence`, notes
-    /// whether its row is being written.
-    pub fn note_commit(&self, key: &str, sequence: u64, committing: bool) -> Option<Unwritten<V>> {
+    /// that its commit has begun, or that it waits again.
+    pub fn note_commit(&self, key: &str, sequence: u64, commit: Commit) -> Option<Unwritten<V>> {
         let key = self.hashed(key);
         let mut state = self.shard(key).lock();
         let found = state.unwritten_mut(key)?;
         if found.sequence == sequence {
-            found.committing = committing;
+            found.commit = commit;
         }
         Some(found.clone())
     }
@@ -103,42 +126,6 @@ impl<V> Memory<V> {
     pub fn unwritten(&self, key: &str) -> Option<Unwritten<V>> {
         let key = self.hashed(key);
         self.shard(key).lock().unwritten_of(key).cloned()
-    }
-
-    /// Takes note that the row of the put `sequence` was written with the recency `stored`. What is
-    /// known beyond that goes to the slot, or to the pending recency of the row. Hands back what need
-    /// not lie here any more.
-    pub fn note_written(
-        &self,
-        key: &str,
-        sequence: u64,
-        revision: i64,
-        stored: Timestamp,
-    ) -> Option<Unwritten<V>> {
-        let key = self.hashed(key);
-        // Dropped after the lock.
-        let _told: Vec<_>;
-        let mut state = self.shard(key).lock();
-        let unwritten = state.unwritten_mut(key)?;
-        if unwritten.sequence != sequence {
-            let told = unwritten
-                .overwritten
-                .as_mut()
-                .map(|overwritten| overwritten.extract_if(.., |(of, _)| *of <= sequence).collect());
-            _told = told.unwrap_or_default();
-            return None;
-        }
-        let written = state.take_unwritten(key)?;
-        let accessed = written.accessed;
-        match state.slot_mut(key) {
-            Some(slot) if slot.revision() == revision => slot.touch(accessed),
-            _ if accessed > stored => {
-                let touch = Touch { key: written.key.clone(), revision, accessed };
-                self.keep_pending(&mut state, touch);
-            }
-            _ => {}
-        }
-        Some(written)
     }
 }
 
@@ -167,8 +154,8 @@ impl<V> State<V> {
         if self.unwritten.is_empty() {
             return None;
         }
-        let committing = self.unwritten_of(key)?.committing;
-        let claimed = committing && self.write_on(key).and_then(InFlight::claim).is_some();
+        let has_row = matches!(self.unwritten_of(key)?.commit, Commit::Written(_));
+        let claimed = has_row && self.write_on(key).and_then(InFlight::claim).is_some();
         let found = self.unwritten_mut(key)?;
         if claimed || !found.alive(lifetimes, now) {
             return Some(None);
@@ -191,10 +178,34 @@ impl<V> State<V> {
         self.unwritten_of(key).is_some()
     }
 
-    /// The recency of an object whose row may be there already.
-    pub(super) fn recency_of_committing(&self, key: Hashed<'_>) -> Option<Timestamp> {
-        let unwritten = self.unwritten_of(key).filter(|unwritten| unwritten.committing);
+    /// Takes note that the object of `key` that is being committed has a row now, which may be claimed.
+    pub(super) fn note_row(&mut self, key: Hashed<'_>, revision: i64) {
+        if let Some(unwritten) = self.unwritten_mut(key)
+            && unwritten.commit != Commit::Waits
+        {
+            unwritten.commit = Commit::Written(revision);
+        }
+    }
+
+    /// The recency of the object whose row is `revision`, while it still lies here.
+    pub(super) fn recency_of_written(&self, key: Hashed<'_>, revision: i64) -> Option<Timestamp> {
+        let written = Commit::Written(revision);
+        let unwritten = self.unwritten_of(key).filter(|unwritten| unwritten.commit == written);
         unwritten.map(|unwritten| unwritten.accessed)
+    }
+
+    /// Lets go of the put `sequence`, whose row was written; where a later put of `key` waits, of the
+    /// objects that nobody needs to be told of any more.
+    pub(super) fn settle(&mut self, key: Hashed<'_>, sequence: u64) -> Option<Settled<V>> {
+        let unwritten = self.unwritten_mut(key)?;
+        if unwritten.sequence == sequence {
+            return Some(Settled { put: self.take_unwritten(key), _told: Vec::new() });
+        }
+        let told = unwritten
+            .overwritten
+            .as_mut()
+            .map(|overwritten| overwritten.extract_if(.., |(of, _)| *of <= sequence).collect());
+        Some(Settled { put: None, _told: told.unwrap_or_default() })
     }
 
     fn unwritten_mut(&mut self, key: Hashed<'_>) -> Option<&mut Unwritten<V>> {
@@ -213,6 +224,7 @@ impl<V> State<V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::write::Write;
     use super::super::{Change, Claim, NewSlot};
     use super::*;
     use crate::entry::CodecId;
@@ -222,18 +234,19 @@ mod tests {
         Timestamp::from_nanos(nanos)
     }
 
-    /// A tier with an object of "a" that waits and was touched last at 9, beside the slot of the row
-    /// `revision` that was touched at 5.
-    fn memory(revision: Option<i64>) -> Memory<()> {
+    /// What a commit did that wrote the row `revision` of "a", which waited, with the recency `stored`.
+    fn written(revision: i64, new: bool, sequence: u64, stored: Timestamp) -> Change<()> {
+        let (value, key) = (Arc::new(()), Key::from("a"));
+        let slot = NewSlot { value, size: 1, created: at(5), accessed: stored, stored, ttl: None };
+        let waited = Some(Waited { sequence, stored });
+        Change { key, revision, previous: None, new: new.then_some(slot), inherits: None, waited }
+    }
+
+    /// A tier with an object of "a" that waits for the commit of its row, and was touched at 9 since that
+    /// began; beside the slot of a row 1 that was touched at 5.
+    fn memory() -> Memory<()> {
         let memory = Memory::new(&Settings::default().validate().unwrap());
-        let changes = revision.map(|revision| {
-            let (value, time) = (Arc::new(()), at(5));
-            let new =
-                NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None };
-            let key = Key::from("a");
-            Change { key, revision, previous: None, new: Some(new), inherits: None }
-        });
-        memory.begin_write([Key::from("a")].iter()).end(changes.into_iter().collect());
+        memory.begin_write([Key::from("a")].iter()).end(vec![written(1, true, 0, at(5))]);
         memory.accept(Unwritten {
             key: Key::from("a"),
             value: Arc::new(()),
@@ -242,36 +255,40 @@ mod tests {
             accessed: at(5),
             ttl: None,
             sequence: 1,
-            committing: true,
+            commit: Commit::Waits,
             overwritten: None,
         });
+        memory.note_commit("a", 1, Commit::Begun).unwrap();
         memory.hit("a", || Some(at(9))).unwrap();
         memory
     }
 
+    fn commit(memory: &Memory<()>) -> Write<'_, ()> {
+        memory.begin_write([Key::from("a")].iter())
+    }
+
     #[test]
     fn what_was_touched_during_its_commit_hands_its_touch_on() {
-        let own = memory(Some(2));
-        assert!(own.note_written("a", 1, 2, at(5)).is_some());
-        assert_eq!((own.recency("a", 2), own.pending()), (Some(at(9)), 0), "to its slot");
+        let held = memory();
+        commit(&held).end(vec![written(2, true, 1, at(5))]);
+        assert!(held.unwritten("a").is_none());
+        assert_eq!((held.recency("a", 2), held.pending()), (Some(at(9)), 0), "to its slot");
 
-        for other in [None, Some(3)] {
-            let without = memory(other);
-            assert!(without.note_written("a", 1, 2, at(5)).is_some());
-            assert_eq!((without.recency("a", 2), without.pending()), (Some(at(9)), 1));
-            assert_eq!(without.recency("a", 3), other.map(|_| at(5)), "to no other row's slot");
-        }
+        let without = memory();
+        commit(&without).end(vec![written(2, false, 1, at(5))]);
+        assert_eq!((without.recency("a", 2), without.pending()), (Some(at(9)), 1));
 
-        let known = memory(None);
-        assert!(known.note_written("a", 1, 2, at(9)).is_some());
+        let known = memory();
+        commit(&known).end(vec![written(2, false, 1, at(9))]);
         assert_eq!(known.pending(), 0, "the row has it");
     }
 
     #[test]
     fn a_later_put_stays_when_an_earlier_one_was_written() {
-        let memory = memory(None);
-        assert!(memory.note_written("a", 0, 2, at(5)).is_none());
+        let memory = memory();
+        commit(&memory).end(vec![written(2, true, 0, at(5))]);
         assert!(memory.unwritten("a").is_some());
+        assert_eq!(memory.recency("a", 2), Some(at(5)), "it was touched, and not the row");
     }
 
     /// A commit that wrote more than the limit evicted some of what it wrote. A get that came before memory
@@ -280,8 +297,9 @@ mod tests {
     // rule: R5, D5
     #[test]
     fn what_an_eviction_has_claimed_is_no_hit_until_its_commit_ends() {
-        let memory = memory(None);
-        let write = memory.begin_write(std::iter::empty());
+        let memory = memory();
+        let write = commit(&memory);
+        write.claimer().note_row("a", 2);
         assert_eq!(write.claimer().claim("a", 2, at(9)), Claim::Granted);
         assert!(memory.hit("a", || Some(at(10))).is_none());
         assert!(memory.peek_unwritten("a", at(10)).is_some(), "a look touches nothing");
@@ -291,18 +309,50 @@ mod tests {
         assert!(memory.hit("a", || Some(at(10))).is_some());
     }
 
+    /// The same a moment later: the commit's marks were gone, and the object still lay there.
+    // rule: R5, D5
     #[test]
-    fn a_row_whose_commit_is_under_way_is_as_young_as_its_object() {
-        for held in [None, Some(2), Some(3)] {
-            let memory = memory(held);
+    fn what_its_own_commit_has_evicted_is_no_hit_when_that_has_ended() {
+        let memory = memory();
+        let evicted = Change {
+            revision: 3,
+            previous: Some(2),
+            new: None,
+            waited: None,
+            ..written(2, true, 1, at(9))
+        };
+        commit(&memory).end(vec![written(2, true, 1, at(9)), evicted]);
+        assert!(memory.hit("a", || Some(at(10))).is_none());
+        assert!(memory.unwritten("a").is_none());
+    }
+
+    #[test]
+    fn a_row_that_was_just_written_is_as_young_as_its_object() {
+        let memory = memory();
+        let write = commit(&memory);
+        write.claimer().note_row("a", 2);
+        assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Younger(at(9)));
+        assert_eq!(write.claimer().claim("a", 2, at(9)), Claim::Granted);
+    }
+
+    /// Maintenance reclaimed a row that had expired while a put of its key was about to be committed, and
+    /// took that one's time for the row's: a get that had looked before the put hit what had expired.
+    // rule: X1, D5
+    #[test]
+    fn the_row_before_is_no_younger_for_the_object_that_will_replace_it() {
+        for begun in [true, false] {
+            let memory = memory();
             let write = memory.begin_write(std::iter::empty());
-            assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Younger(at(9)));
-            assert_eq!(memory.recency("a", 2), held.filter(|of| *of == 2).map(|_| at(9)));
-            assert_eq!(memory.recency("a", 3), held.filter(|of| *of == 3).map(|_| at(5)));
+            if !begun {
+                write.claimer().note_row("a", 2);
+            }
+            assert_eq!(write.claimer().claim("a", 1, at(5)), Claim::Granted);
+            assert_eq!(memory.recency("a", 1), Some(at(5)));
         }
-        let waiting = memory(None);
-        waiting.note_commit("a", 1, false).unwrap();
+        let waiting = memory();
+        waiting.note_commit("a", 1, Commit::Waits).unwrap();
         let write = waiting.begin_write(std::iter::empty());
-        assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Granted, "the row is an older one");
+        write.claimer().note_row("a", 2);
+        assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Granted, "of a put before it");
     }
 }

@@ -11,7 +11,7 @@
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
 use super::slot::{Left, Slot};
-use super::{Hashed, Memory, NewSlot, Shards, State, Touch};
+use super::{Hashed, Memory, NewSlot, Shards, State, Touch, Waited};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::planted::{Bug, planted};
@@ -84,6 +84,9 @@ pub(crate) struct Change<V> {
     /// The stored recency of a row that was only rewritten: it has whatever more is known of the
     /// previous one's.
     pub inherits: Option<Timestamp>,
+    /// The put that waited until now, and hides what is here for the last time. Whatever touched it has
+    /// touched the row.
+    pub waited: Option<Waited>,
 }
 
 /// What memory knew of a key before its change.
@@ -148,9 +151,19 @@ impl<'m, V> Write<'m, V> {
         let mut stale = Vec::new();
         let mut before = Vec::with_capacity(changes.len());
         let (mut came, mut came_bytes) = (0, 0);
+        // Dropped after the locks.
+        let mut settled = Vec::new();
         for change in changes {
             let key = self.memory.hashed(&change.key);
             let mut state = self.memory.shard(key).lock();
+            let mut waited = None;
+            if let Some(Waited { sequence, stored }) = change.waited
+                && let Some(done) = state.settle(key, sequence)
+            {
+                let accessed = done.put.as_ref().map(|put| put.accessed);
+                waited = accessed.filter(|accessed| *accessed > stored);
+                settled.push(done);
+            }
             let known = state.before(key, change.previous);
             if !state.is_news(key, change.revision) {
                 before.push((known, None));
@@ -161,7 +174,7 @@ impl<'m, V> Write<'m, V> {
             self.memory.drop_pending(&mut state, key);
             let inherited =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
-            let later = inherited.max(touched);
+            let later = inherited.max(touched).max(waited);
             let key_text = change.key.clone();
             let new = match (change.new, later) {
                 (Some(mut new), later) => {
@@ -254,6 +267,12 @@ impl<V> Claimer<V> {
         self.shards.of(hashed).lock().is_hidden(hashed)
     }
 
+    /// Takes note that the row `revision` of an object that waits was written.
+    pub fn note_row(&self, key: &str, revision: i64) {
+        let hashed = self.shards.hashed(key);
+        self.shards.of(hashed).lock().note_row(hashed, revision);
+    }
+
     /// Asks to remove the row `revision` of `key`, which the caller thinks was last touched at
     /// `judged`.
     pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
@@ -264,14 +283,9 @@ impl<V> Claimer<V> {
         {
             return Claim::Granted;
         }
-        // An object whose commit is under way may be that very row, and touched since.
-        let committing = state.recency_of_committing(hashed);
-        if let Some(recency) = committing
-            && let Some(slot) = state.slot_mut(hashed).filter(|slot| slot.revision() == revision)
-        {
-            slot.touch(recency);
-        }
-        match state.recency(hashed, revision).max(committing) {
+        // An object whose commit is under way may have been touched since its row was written.
+        let written = state.recency_of_written(hashed, revision);
+        match state.recency(hashed, revision).max(written) {
             Some(recency) if recency > judged => Claim::Younger(recency),
             _ => {
                 let key = Key::from(key);

@@ -279,6 +279,9 @@ pub trait Claims: Send + Sync {
     /// knows. `Some` is a refusal: the row was touched later, at that time.
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;
 
+    /// Tells of a row that the batch has written, before anybody asks to remove it.
+    fn wrote(&self, key: &str, revision: i64);
+
     /// Whether the key was written since somebody looked at it, in a way that no row tells.
     fn is_overtaken(&self, key: &str) -> bool;
 }

@@ -19,6 +19,7 @@ pub fn work(path: &Path, plan: &Plan) {
     let desk = Desk { plan, pen: Pen::new(), number, clock };
     let mut random = Random::new(plan.seed);
     let mut left = plan.operations;
+    let mut calm = random.one_in(2);
     while left > 0 {
         let mut collections = Collections::default();
         for collection in 0..plan.collections {
@@ -28,8 +29,8 @@ pub fn work(path: &Path, plan: &Plan) {
         }
         let share = (plan.era / 2 + random.below(plan.era)).min(left).div_ceil(plan.threads);
         left = left.saturating_sub(share * plan.threads);
-        // With buffered puts, what commits them makes the wait short; sometimes there is nothing else.
-        let calm = plan.buffered && random.one_in(2);
+        // With buffered puts, what commits them makes the wait short; every other time there is nothing else.
+        calm = plan.buffered && !calm;
         thread::scope(|scope| {
             for _ in 0..plan.threads {
                 let (desk, caches) = (&desk, collections.all());

@@ -2,6 +2,7 @@
 
 use super::{Cache, Thread, buffered, run, with_a_row};
 use crate::models::explore;
+use crate::options::Settings;
 
 /// Room for everything.
 const ROOM: u64 = 1_000;
@@ -97,6 +98,22 @@ fn a_clear_comes_after_what_waits() {
         get(cache);
     };
     explore(move || check(ROOM, 0, [write, clear, replace]));
+}
+
+/// A commit writes two puts where the disk tier has room for one. Whatever it has evicted is no hit any
+/// more, and what is hit is not what it evicts.
+#[test]
+fn what_was_touched_last_stays() {
+    let touch = |cache: &Cache| {
+        cache.put("a", 2).unwrap();
+        cache.put("b", 3).unwrap();
+        let hit = cache.get("a").unwrap().is_some();
+        cache.flush().unwrap();
+        assert!(!hit || cache.engine.store.value("a").is_some());
+    };
+    let flush = |cache: &Cache| cache.flush().unwrap();
+    let settings = || Settings { disk_entries: Some(1), ..buffered(ROOM) };
+    explore(move || run(&Cache::new(settings()), [touch, flush]));
 }
 
 /// What waits stays when memory is emptied, and an audit waits for it.

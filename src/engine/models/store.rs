@@ -216,13 +216,13 @@ impl Rows {
 
     fn step(&mut self, op: &Op, claims: &dyn Claims) -> Outcome {
         match op {
-            Op::Put(row) => self.write(row),
+            Op::Put(row) => self.write(row, claims),
             Op::Fill { row, expected } => {
                 let there = self.rows.get(&row.key).map(|row| row.meta.revision);
                 if claims.is_overtaken(&row.key) || !expected.is(there) {
                     return Outcome::Unchanged;
                 }
-                self.write(row)
+                self.write(row, claims)
             }
             Op::Delete { key } => match self.rows.remove(key) {
                 Some(row) => {
@@ -251,7 +251,7 @@ impl Rows {
         }
     }
 
-    fn write(&mut self, row: &NewRow) -> Outcome {
+    fn write(&mut self, row: &NewRow, claims: &dyn Claims) -> Outcome {
         let meta = Meta {
             revision: self.next_revision(),
             size: row.value.form.size,
@@ -265,6 +265,7 @@ impl Rows {
         let revision = meta.revision;
         let new = Row { meta, value: row.value.bytes[..].into(), intact: true };
         let previous = self.rows.insert(row.key.clone(), new).map(|row| row.meta);
+        claims.wrote(&row.key, revision);
         Outcome::Written { revision, previous }
     }
 

@@ -32,10 +32,11 @@ pub(super) fn apply(
     let totals = ledger.totals(connection, sql.collection)?;
     let before = *totals;
     let (evicted, corrected) = (Vec::new(), Vec::new());
+    let (insert, has_tags) = (None, false);
     let mut run =
-        Run { connection, sql, before, totals, evicted, corrected, insert: None, has_tags: false };
-    let outcomes = batch.ops.iter().map(|op| run.step(op, claims)).collect::<Result<_, _>>()?;
-    let ended = run.evict(batch, claims)?;
+        Run { connection, sql, claims, before, totals, evicted, corrected, insert, has_tags };
+    let outcomes = batch.ops.iter().map(|op| run.step(op)).collect::<Result<_, _>>()?;
+    let ended = run.evict(batch)?;
     let Run { evicted, corrected, totals, .. } = run;
     let Some(excess) = ended else { return Ok(Done::Undo(Err(corrected))) };
     Ok(Done::Keep(Ok(Applied { outcomes, evicted, corrected, usage: totals.usage(), excess })))
@@ -93,6 +94,7 @@ pub(super) type Correction = (Key, i64, Timestamp);
 struct Run<'c> {
     connection: &'c Connection,
     sql: &'c Sql,
+    claims: &'c dyn Claims,
     before: Totals,
     totals: &'c mut Totals,
     evicted: Vec<Evicted>,
@@ -104,10 +106,10 @@ struct Run<'c> {
 }
 
 impl Run<'_> {
-    fn step(&mut self, op: &Op, claims: &dyn Claims) -> rusqlite::Result<Outcome> {
+    fn step(&mut self, op: &Op) -> rusqlite::Result<Outcome> {
         match op {
             Op::Put(row) => self.put(row),
-            Op::Fill { row, .. } if claims.is_overtaken(&row.key) => Ok(Outcome::Unchanged),
+            Op::Fill { row, .. } if self.claims.is_overtaken(&row.key) => Ok(Outcome::Unchanged),
             Op::Fill { row, expected } => {
                 let previous = self.find(&row.key)?;
                 let there = previous.as_ref().map(|(_, meta)| meta.revision);
@@ -134,7 +136,7 @@ impl Run<'_> {
                 Some((id, previous))
                     if previous.revision == *revision && previous.accessed <= *judged =>
                 {
-                    match claims.claim(key, *revision, *judged) {
+                    match self.claims.claim(key, *revision, *judged) {
                         None => self.remove(id, previous),
                         Some(accessed) => {
                             self.correct((key.clone(), *revision, accessed))?;
@@ -173,8 +175,9 @@ impl Run<'_> {
             self.tag(self.connection.last_insert_rowid(), &row.tags)?;
         }
         self.totals.added(row.size());
+        self.claims.wrote(&row.key, self.totals.next_revision());
         point(Point::RowWritten);
-        Ok(Outcome::Written { revision: self.totals.next_revision(), previous: None })
+        Ok(Outcome::Written { revision, previous: None })
     }
 
     fn update(&mut self, row: &NewRow, (id, previous): (i64, Meta)) -> rusqlite::Result<Outcome> {
@@ -212,6 +215,7 @@ impl Run<'_> {
         update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
+        self.claims.wrote(&row.key, revision);
         point(Point::RowWritten);
         Ok(Outcome::Written { revision, previous: Some(previous) })
     }
@@ -235,7 +239,7 @@ impl Run<'_> {
 
     /// Evicts until the limits hold. `Some` says whether an excess remains that others caused;
     /// `None` that too many rows had to be corrected and this attempt must be given up.
-    fn evict(&mut self, batch: &Batch, claims: &dyn Claims) -> rusqlite::Result<Option<bool>> {
+    fn evict(&mut self, batch: &Batch) -> rusqlite::Result<Option<bool>> {
         let limits = batch.terms.limits;
         loop {
             let Usage { entries, bytes, .. } = self.totals.usage();
@@ -252,7 +256,7 @@ impl Run<'_> {
             };
             let Scanned { id, key, meta } = victim;
             let revision = meta.revision;
-            match claims.claim(&key, revision, meta.accessed) {
+            match self.claims.claim(&key, revision, meta.accessed) {
                 None => {
                     self.remove(id, meta)?;
                     point(Point::RowEvicted);
