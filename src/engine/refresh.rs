@@ -15,6 +15,7 @@ use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Lead, Outcome};
+use crate::gate::Gate;
 use crate::key::{self, Key};
 use crate::listener::RemovalCause;
 use crate::memory::Born;
@@ -95,6 +96,17 @@ pub(crate) struct Reload<T> {
     expected: Expected,
     born: Born,
     now: Timestamp,
+    /// What is to be told before what leaves for the reload, if anything.
+    before: Option<Arc<Gate>>,
+}
+
+/// What the caller of a reload found has been told when this is dropped.
+struct Told(Arc<Gate>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.open();
+    }
 }
 
 /// Counts a loader when it has ended and nothing of it is under way any more.
@@ -140,7 +152,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // Who was faster may have ended just before.
         self.memory.born(key).filter(|again| again.revision == born.revision)?;
         let turn = self.reloads.begin(key, now)?;
-        Some(Reload { lead, turn, expected: Expected::Row(born.revision), born, now })
+        let expected = Expected::Row(born.revision);
+        Some(Reload { lead, turn, expected, born, now, before: None })
     }
 
     /// Answers what [`hit`](Self::hit) did not, as [`load`](Self::load) does, or with what is there while
@@ -163,7 +176,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return self.load(place, key, now, storing, async move || load().await).await;
         }
         let uses = Use::Stale(self.options.grace.revalidate);
-        // As for a load.
+        // As for a load, and the reload waits for that.
+        let told;
         let kept;
         let lead = match self.board(place, key, now, &storing, uses).await? {
             Begun::Answer(answer) => return answer,
@@ -193,7 +207,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 (value, reload)
             }
         };
-        if let Some(reload) = reload {
+        if let Some(mut reload) = reload {
+            if self.listener.is_some() {
+                told = Told(Arc::default());
+                reload.before = Some(Arc::clone(&told.0));
+            }
             self.begin_reload(place, reload, storing, load).await;
         }
         Ok(value)
@@ -230,7 +248,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // Dropped last.
         let kept;
         let mut ended = Ended(&self.counters.refresh_failures);
-        let Reload { lead, turn, expected, born, now } = reload;
+        let Reload { lead, turn, expected, born, now, before } = reload;
         let pause = self.options.lifetimes.of(born.ttl).shortest() / PAUSE;
         let (key, until) = (lead.key().clone(), now.plus_nanos(pause));
         let mut attempt = Attempt { reloads: &self.reloads, key, now, until, failed: true };
@@ -258,6 +276,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         lead.land(Outcome::Loaded(value));
         drop(turn);
+        if let Some(before) = before {
+            before.opened().await;
+        }
         drop(kept);
     }
 
@@ -298,7 +319,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         expected: Expected,
     ) -> Option<Reload<T>> {
         let turn = self.reloads.begin(lead.key(), now)?;
-        Some(Reload { lead: lead.relay()?, turn, expected, born, now })
+        Some(Reload { lead: lead.relay()?, turn, expected, born, now, before: None })
     }
 
     /// When the entry that was found was put.

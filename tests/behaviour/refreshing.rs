@@ -2,10 +2,11 @@
 
 use crate::support::{at, on_both, on_file, secs};
 use disk_backed_cache::{
-    Builder, DiskBackedCache, Durability, ErrorKind, LoadError, PutOptions, Tier,
+    Builder, DiskBackedCache, Durability, ErrorKind, LoadError, PutOptions, Removal, RemovalCause,
+    Tier,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -380,6 +381,41 @@ fn for_a_while_an_entry_that_has_expired_is_the_answer_while_it_is_reloaded() {
         bench.at_second(93);
         assert!(cache.try_get_or_insert_with("a", || Err::<u32, _>(())).is_err());
         assert!(cache.verify().unwrap().is_ok());
+    });
+}
+
+/// The reload was quick: it told of the row before its caller, who had begun it, told of the copy that had
+/// left memory earlier. CI's machine did that once.
+// rule: H4, Y8
+#[test]
+fn what_the_caller_of_a_reload_found_is_told_before_what_leaves_for_it() {
+    on_file(|bench, _| {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let here: Arc<OnceLock<Cache>> = Arc::default();
+        let (log, its_own) = (Arc::clone(&told), Arc::clone(&here));
+        let listener = move |removal: Removal<u32>| {
+            if removal.tier == Tier::Memory {
+                let cache = its_own.get().unwrap();
+                let deadline = Instant::now() + Duration::from_secs(60);
+                while cache.peek("a").unwrap().is_none_or(|value| *value == 1) {
+                    assert!(
+                        Instant::now() < deadline,
+                        "the reload waits for its caller's listener"
+                    );
+                }
+                // The reload could tell now.
+                (0..1_000).for_each(|_| thread::yield_now());
+            }
+            log.lock().unwrap().push((removal.tier, removal.cause));
+        };
+        let cache = bench.cache(|builder| revalidating(builder).eviction_listener(listener));
+        here.set(cache.clone()).unwrap();
+        cache.put("a", 1).unwrap();
+        bench.at_second(15);
+        assert_eq!(refresh(&cache, "a", 2), 1);
+        wait_for(&cache, 1);
+        let expired = RemovalCause::Expired;
+        assert_eq!(*told.lock().unwrap(), [(Tier::Memory, expired), (Tier::Disk, expired)]);
     });
 }
 
