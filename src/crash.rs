@@ -55,11 +55,9 @@ points! {
     BufferDue,
     /// Some of the touches that wait are written back.
     TouchesWritten,
-    /// A commit has made the log long enough to be taken over into the file.
-    #[cfg(crash_points)]
+    /// There is enough in the log to be taken over into the file.
     CheckpointBegins,
-    /// The log was taken over; its commit has not returned.
-    #[cfg(crash_points)]
+    /// The log was taken over, and nobody was told.
     CheckpointEnded,
     /// No operation runs any more, and what waits is not written.
     CloseBegins,

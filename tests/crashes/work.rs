@@ -19,7 +19,7 @@ pub fn work(path: &Path, plan: &Plan) {
     let desk = Desk { plan, pen: Pen::new(), number, clock };
     let mut random = Random::new(plan.seed);
     let mut left = plan.operations;
-    let mut calm = random.one_in(2);
+    let (mut calm, mut explicit) = (random.one_in(2), random.one_in(2));
     while left > 0 {
         let mut collections = Collections::default();
         for collection in 0..plan.collections {
@@ -45,8 +45,9 @@ pub fn work(path: &Path, plan: &Plan) {
             let ended = std::io::stdin().read_to_end(&mut Vec::new());
             panic!("the parent is gone: {ended:?}");
         }
+        explicit = !explicit;
         for collection in (0..plan.collections).rev() {
-            let mut close = || collections.close_last(random.one_in(2));
+            let mut close = || collections.close_last(explicit ^ (collection % 2 == 1));
             desk.note(collection, "close", 1, |_| (close(), None));
         }
     }

@@ -4,7 +4,7 @@ use super::background::{Background, Upkeep};
 use super::ledger::Ledger;
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
-use super::{fault, open, recognise};
+use super::{fault, log, open, recognise};
 use crate::crash::{Point, point};
 use crate::error::Error;
 #[cfg(feature = "testing")]
@@ -200,7 +200,20 @@ impl FileInner {
         #[cfg(feature = "testing")]
         self.meet(faults::Access::Write)?;
         let done = self.writers.take_turn(terms, work).await;
+        self.take_log_over();
         done.map_err(|error| fault::of_shared(error, self.path()))
+    }
+
+    /// Has the log taken over in the background, if there is enough of it. That holds no reference to the
+    /// file, and ends before the file closes.
+    fn take_log_over(&self) {
+        if let Some(path) =
+            self.path().filter(|_| self.has_others() && self.background.is_running())
+            && self.writers.early.is_due()
+        {
+            let path = path.to_owned();
+            self.background.run_later(Box::new(move || log::take_over(&path)), Duration::ZERO);
+        }
     }
 
     /// Closes the file and leaves its log as it is, but for an empty one.

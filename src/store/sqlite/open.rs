@@ -20,13 +20,6 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// How long creating a file waits for another process that does the same.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When the log has so many pages, 16 MiB, a commit takes them over into the file. Each time costs two
-/// waits for the disk, and a page that was written often is taken over once; with SQLite's own default,
-/// 1,000, a put takes 1.2 times as long. More has its price: a log of more than 4,062 pages has a second
-/// index to search, and SQLite finds a page by walking past its older copies in the log. (That is a
-/// sixth of a put's instructions already.)
-const LOG_PAGES: u32 = 4_000;
-
 /// Statements a connection keeps prepared; a collection has about twenty.
 const PREPARED_STATEMENTS: usize = 256;
 
@@ -76,8 +69,7 @@ fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refu
     }
     let has_log = has_beside(path, "-wal");
     let seen = identity(path);
-    #[cfg_attr(not(crash_points), expect(unused_mut, reason = "the hook asks for it"))]
-    let mut connection = connect(path)?;
+    let connection = connect(path)?;
     if access == Access::Exclusive {
         // Before anything is read: from then on the connection keeps every lock that it takes.
         let alone = connection.pragma_update(None, "locking_mode", "exclusive");
@@ -87,9 +79,6 @@ fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refu
     if identity(path) != seen {
         return Ok(None);
     }
-    #[cfg(crash_points)]
-    pass_points_at_checkpoints(&mut connection)
-        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     // A log that was there before a file is refused stays as it was. An empty one of our own goes.
     if opened.is_ok() || !has_log {
         allow_checkpoint_on_close(&connection, true)
@@ -120,6 +109,14 @@ pub(super) fn open_in_memory() -> Result<Connection, Error> {
         Ok(connection)
     };
     memory().map_err(|error| fault::of_sqlite(error, None))
+}
+
+/// A further connection to a file that is open, for nothing but taking its log over.
+pub(super) fn open_for_the_log(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
 }
 
 /// A further connection for reading a file that is open.
@@ -345,22 +342,7 @@ fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "synchronous", "normal")
-}
-
-/// Does what `wal_autocheckpoint` does, between two points.
-#[cfg(crash_points)]
-fn pass_points_at_checkpoints(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.wal_hook(Some(|log: &mut rusqlite::hooks::Wal, pages: i32| {
-        if pages.unsigned_abs() >= LOG_PAGES {
-            point(Point::CheckpointBegins);
-            // SQLite's own hook does not mind either if it must be done later.
-            drop(log.checkpoint());
-            point(Point::CheckpointEnded);
-        }
-        Ok(())
-    }))
 }
 
 pub(super) fn allow_checkpoint_on_close(

@@ -9,7 +9,7 @@
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
 use super::ledger::Ledger;
-use super::log::Log;
+use super::log::{self, Early, Log};
 use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
 use super::settings::{Settings, busy_timeout};
@@ -43,6 +43,8 @@ pub(super) struct Writers {
     writer: Mutex<Writer>,
     line: Mutex<Line>,
     commits: AtomicU64,
+    /// Whether the background thread is to take the log over.
+    pub early: Early,
     /// How many reads the writing connection was lent to since the last commit.
     loans: AtomicU32,
 }
@@ -106,7 +108,8 @@ pub(super) enum Done<R> {
 }
 
 impl Writers {
-    pub fn new(connection: Connection, path: Option<&Path>) -> rusqlite::Result<Self> {
+    pub fn new(mut connection: Connection, path: Option<&Path>) -> rusqlite::Result<Self> {
+        let early = log::watch(&mut connection)?;
         let writer = Writer {
             others_commits: others::count(&connection)?,
             session: Session::new(connection),
@@ -121,6 +124,7 @@ impl Writers {
             writer: Mutex::new(writer),
             line: Mutex::default(),
             commits: AtomicU64::new(0),
+            early,
             loans: AtomicU32::new(0),
         })
     }

@@ -131,7 +131,7 @@ fn a_failure_while_a_long_log_is_begun_anew_harms_nothing() {
                     alive();
                 }
                 println!("{way:?} {call:?} {effect:?}: {runs} of {calls} calls, {struck} struck");
-                assert!(struck > 0, "what was to fail did not come");
+                assert!(struck > 0 || !way.is_exact(), "what was to fail did not come");
             }
         }
     });

@@ -143,6 +143,12 @@ pub fn large(random: &mut fastrand::Rng) -> Vec<Op> {
     (0..52).map(&mut op).collect()
 }
 
+/// Whether it is such a run.
+pub fn fills_the_log(script: &[Op]) -> bool {
+    let is_long = |(_, value): &(String, String)| value.len() > 100_000;
+    script.iter().any(|op| matches!(op, Op::Put(pairs) if pairs.iter().any(is_long)))
+}
+
 fn distinct(numbers: &[u64]) -> Vec<u64> {
     let distinct: std::collections::BTreeSet<u64> = numbers.iter().copied().collect();
     distinct.into_iter().collect()

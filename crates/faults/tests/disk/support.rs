@@ -23,6 +23,11 @@ impl Way {
     pub const KNOWN: [Self; 4] =
         [Self::Committed, Self::CommittedWithThread, Self::Synced, Self::Buffered];
 
+    /// Whether a run makes the same calls each time. A thread takes a long log over when it comes to it.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Committed | Self::Synced)
+    }
+
     pub fn builder(self, clock: &Arc<ManualClock>) -> Builder<String> {
         // Nothing is committed before an operation asks for it.
         let max_delay = Duration::from_secs(36_000);
