@@ -113,16 +113,19 @@ impl<T> Flights<T> {
         }
     }
 
-    /// The same, but does not wait for a reload: `None` if one is under way.
-    pub async fn board_unless_reloading<E: Any + Send + Sync>(
+    /// The same, but does not wait for a reload, nor for any load if by then `must_look`: `None` if so.
+    pub async fn board_unless<E: Any + Send + Sync>(
         self: &Arc<Self>,
         key: &str,
         tags: &Tags,
+        must_look: impl Fn() -> bool,
     ) -> Result<Option<Boarding<T, E>>, Error> {
         loop {
             let flight = match self.join(key, tags) {
                 Ok(lead) => return Ok(Some(Boarding::Lead(lead))),
-                Err(flight) if flight.reloads && !flight.is_led_here() => return Ok(None),
+                Err(flight) if !flight.is_led_here() && (flight.reloads || must_look()) => {
+                    return Ok(None);
+                }
                 Err(flight) => flight,
             };
             if let Some(boarding) = flight.wait(key).await? {
@@ -157,8 +160,8 @@ impl<T> Flights<T> {
 
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
     /// nothing of it is stored. A write calls this before it commits, so that no load that began before
-    /// it is stored after it, and again before it returns, so that whoever comes after it meets no load
-    /// that looked at the disk tier before its commit.
+    /// it is stored after it, and again before it can be seen where no mark of it lies, so that whoever has
+    /// seen it meets no load that had not.
     pub fn overtake<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;

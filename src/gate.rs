@@ -2,12 +2,23 @@
 
 use crate::sync::Mutex;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Closed until [`open`](Gate::open) is called once.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     waiting: Mutex<Waiting>,
+}
+
+/// Opens its gate when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Opens(pub Arc<Gate>);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.open();
+    }
 }
 
 #[derive(Debug, Default)]

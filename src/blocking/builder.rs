@@ -160,6 +160,34 @@ impl<T: Cacheable> Builder<T> {
         self
     }
 
+    /// Has one process at a time load a key
+    /// ([`get_or_insert_with`](DiskBackedCache::get_or_insert_with) and its like). Another one that misses it
+    /// meanwhile waits, for so long at most, and then finds what that one has stored; when the time has passed it
+    /// loads, too. Reloads in the background are not leased. Default: each process loads for itself.
+    ///
+    /// While a process loads, an empty file whose name ends in `-lease-` and a number lies beside the cache's, with
+    /// a lock of the operating system. So a lease ends with its process; where one was killed the empty file
+    /// stays, until the key is loaded again. A lease that cannot be had (where no file may be made, say) is
+    /// logged, and the key is loaded without. A miss costs two looks at the file and those of the lease.
+    ///
+    /// ```
+    /// use disk_backed_cache::DiskBackedCache;
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("cache.db");
+    /// let cache = DiskBackedCache::<String>::builder()
+    ///     .load_lease(Duration::from_secs(30))
+    ///     .open(&path)?;
+    /// let page = cache.get_or_insert_with("page", || "rendered by one of the workers".to_owned())?;
+    /// # assert_eq!(*page, "rendered by one of the workers");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load_lease(mut self, patience: Duration) -> Self {
+        self.settings.load_lease = Some(patience);
+        self
+    }
+
     /// How long a write waits while another process writes to the file. Default: 5 s.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.settings.busy_timeout = timeout;

@@ -14,7 +14,7 @@ use crate::flight::{Boarding, Lead, Outcome};
 use crate::key::{self, Key};
 use crate::memory::{Born, Seen};
 use crate::options::Given;
-use crate::store::{Expected, Store};
+use crate::store::{Expected, Lease, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(super) struct Gap {
     pub missing: Missing,
     /// For puts that wait.
     seen: Option<Seen>,
+    /// Kept from others until the object can be found.
+    pub lease: Option<Lease>,
 }
 
 /// What may be answered with.
@@ -89,7 +91,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Lead(lead) => lead,
         };
         let looked;
-        (looked, kept) = self.look_for(place, lead.key(), now, Use::Live).await;
+        (looked, kept) = self.look_before_load(place, lead.key(), now, Use::Live).await;
         match looked? {
             // Nothing stale was asked for.
             Looked::Found(value, _) | Looked::Stale(value, _) => {
@@ -100,7 +102,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    /// Boards the flight of `key`. While it is being reloaded, what is there is the answer.
+    /// Boards the flight of `key`. While it is being reloaded, what is there is the answer; and while it is
+    /// being written, whoever asks may have seen what the load had not.
     pub(super) async fn board<E: Any + Send + Sync>(
         self: &Arc<Self>,
         place: &impl Place,
@@ -110,7 +113,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         uses: Use,
     ) -> Result<Begun<T, E>, Error> {
         let tags = &storing.given.tags;
-        let boarding = match self.flights.board_unless_reloading(key, tags).await? {
+        let must_look = || self.memory.is_in_doubt(key);
+        let boarding = match self.flights.board_unless(key, tags, must_look).await? {
             Some(boarding) => boarding,
             None => match self.look_for(place, &Key::from(key), now, uses).await.0? {
                 Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),
@@ -213,7 +217,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(Looked::Stale(value, Born::from(&stale.row.meta)));
         }
         let seen = self.still_missing(key, missing.left).await?;
-        Ok(Looked::Missing(Gap { missing, seen }))
+        Ok(Looked::Missing(Gap { missing, seen, lease: None }))
     }
 
     pub(super) fn count_stale(&self) {
@@ -250,13 +254,18 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Stores what was loaded, if it can be, and tells those who wait.
     async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, birth: Birth) {
-        let Gap { missing, seen } = gap;
+        let Gap { missing, seen, lease } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
         let span = self.span("store_loaded", Some(lead.key()));
         match traced!(span, self.fill(lead.key(), &value, &birth, unless)) {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
+        }
+        if lease.is_some()
+            && let Err(error) = self.commit_buffered().await
+        {
+            warn_unstored(lead.key(), &error);
         }
         lead.land(Outcome::Loaded(value));
     }

@@ -10,6 +10,7 @@ mod events;
 mod get;
 mod get_many;
 mod judge;
+mod lease;
 mod load;
 mod look;
 mod measure;

@@ -151,7 +151,8 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let trimmed;
         (trimmed, _told_last) = block_on(engine.keeping(engine.trim()));
         trimmed?;
-        if engine.buffer.is_some() || engine.options.background_maintenance {
+        let has_timers = engine.buffer.is_some() || engine.options.load_lease.is_some();
+        if has_timers || engine.options.background_maintenance {
             file.start_background()?;
         }
         if engine.options.background_maintenance && changes {

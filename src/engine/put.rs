@@ -76,9 +76,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        let removed = self.store_pairs(pairs, packed, birth, None).await?;
-        self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        drop(removed);
+        drop(self.store_pairs(pairs, packed, birth, None).await?);
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
             event!(key, Disk, "put");

@@ -15,7 +15,7 @@ use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Lead, Outcome};
-use crate::gate::Gate;
+use crate::gate::{Gate, Opens};
 use crate::key::{self, Key};
 use crate::listener::RemovalCause;
 use crate::memory::Born;
@@ -100,15 +100,6 @@ pub(crate) struct Reload<T> {
     before: Option<Arc<Gate>>,
 }
 
-/// What the caller of a reload found has been told when this is dropped.
-struct Told(Arc<Gate>);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        self.0.open();
-    }
-}
-
 /// Counts a loader when it has ended and nothing of it is under way any more.
 struct Ended<'a>(&'a Counter);
 
@@ -184,7 +175,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Lead(lead) => lead,
         };
         let looked;
-        (looked, kept) = self.look_for(place, lead.key(), now, uses).await;
+        (looked, kept) = self.look_before_load(place, lead.key(), now, uses).await;
         let (value, reload) = match looked? {
             Looked::Missing(gap) => {
                 let load = async move || load().await;
@@ -209,7 +200,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         if let Some(mut reload) = reload {
             if self.listener.is_some() {
-                told = Told(Arc::default());
+                told = Opens(Arc::default());
                 reload.before = Some(Arc::clone(&told.0));
             }
             self.begin_reload(place, reload, storing, load).await;

@@ -31,7 +31,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let held = self.commit_before().await?;
         let owned: Vec<_> = keys.iter().map(|&key| Key::from(key)).collect();
         let written = self.write(deletions(&owned, now), self.terms).await?;
-        self.flights.overtake(keys.iter().copied());
         drop(held);
         self.counters.deletes.add(keys.len() as u64);
         Ok(self.count_live(&owned, &written, now))
@@ -63,10 +62,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let held = self.commit_before().await?;
         let write = self.memory.begin_clear();
         let cleared = self.store.clear(&self.terms, self.listener.is_some()).await?;
+        self.flights.overtake_all();
         let left = write.end_clear(cleared.revision);
         let mut removed = self.removed();
         removed.cleared(cleared.rows, left);
-        self.flights.overtake_all();
         drop(held);
         drop(removed);
         self.note_usage(Usage { entries: 0, bytes: 0, revision: cleared.revision });

@@ -105,7 +105,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         let written = self.write(entries.iter().map(removal).collect(), self.terms).await?;
         drop(held);
-        self.flights.overtake(keys());
         let (mut removed, mut changed) = (0, Vec::new());
         for (key, effect) in keys().zip(&written.effects) {
             if effect.is_some() {

@@ -154,7 +154,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let pairs = [(key, Arc::clone(value))];
         let written = self.put_committed(&pairs, &packed, birth, Some(&unless)).await?;
         drop(held);
-        self.flights.overtake([key]);
         let stored = written.effects.iter().flatten().count() > 0;
         drop(written);
         self.counters.puts.add(u64::from(stored));
@@ -171,7 +170,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let step = Step::remove(op, Why::Is(RemovalCause::Deleted));
         let written = self.write(vec![step], self.terms).await?;
         drop(held);
-        self.flights.overtake([key]);
         Ok(written.effects.iter().flatten().count() > 0)
     }
 }

@@ -64,8 +64,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // What is still there as it was could not be found by its key: that is damage, and is passed over.
         rows.retain(|row| !progress.changed.contains(&(row.id, row.meta.revision)));
         let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-        let each = || keys.iter().map(Key::as_str);
-        self.flights.overtake(each());
+        self.flights.overtake(keys.iter().map(Key::as_str));
         let removal = |Scanned { key, meta, .. }: &Scanned| {
             // Whoever touches it meanwhile.
             let (revision, judged) = (meta.revision, Timestamp::MAX);
@@ -74,7 +73,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         };
         let written = self.write(rows.iter().map(removal).collect(), self.terms).await?;
         drop(held);
-        self.flights.overtake(each());
         let unchanged = rows.iter().zip(&written.effects).filter(|(_, effect)| effect.is_none());
         progress.changed = unchanged.map(|(row, _)| (row.id, row.meta.revision)).collect();
         // What has changed may have the tag still.

@@ -11,8 +11,8 @@ use crate::options::{Durability, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Most, Outcome, Range, Scanned,
-    Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Lease, Mended, Most, Outcome, Range,
+    Scanned, Store, Task, Terms, Usage,
 };
 use crate::sync::{Mutex, block_on};
 use crate::time::Timestamp;
@@ -88,6 +88,10 @@ impl Store for Scripted {
     }
 
     async fn clear(&self, _: &Terms, _: bool) -> Result<Cleared, Error> {
+        busy()
+    }
+
+    async fn lease(&self, _: &str) -> Result<Option<Lease>, Error> {
         busy()
     }
 

@@ -41,6 +41,14 @@ pub(super) enum Why {
     OrExpired(RemovalCause, Timestamp),
 }
 
+impl Why {
+    /// Whether somebody wanted it to leave, or to be replaced.
+    pub const fn is_asked(self) -> bool {
+        let (Self::Is(cause) | Self::OrExpired(cause, _)) = self else { return false };
+        matches!(cause, RemovalCause::Replaced | RemovalCause::Deleted)
+    }
+}
+
 impl<T: Send + Sync + 'static> Removed<T> {
     pub fn listens(&self) -> bool {
         self.listener.is_some()
@@ -146,6 +154,14 @@ sync::thread_local! {
 #[derive(Default)]
 #[must_use = "dropped too early it is told too early"]
 pub(super) struct Kept(Vec<Tell>);
+
+impl Kept {
+    /// Has this told before what is kept `too`.
+    pub fn before(mut self, mut too: Self) -> Self {
+        self.0.append(&mut too.0);
+        self
+    }
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {

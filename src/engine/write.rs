@@ -116,6 +116,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             changed.push(what);
             changes.extend(change);
         }
+        // Before the marks go. Who finds a marked key looks for itself.
+        let asked =
+            batch.ops.iter().zip(&others).zip(&changed).filter_map(|((op, rest), changed)| {
+                let (_, (why, _)) = rest;
+                (why.is_asked() && changed.is_some()).then(|| written_or_removed(op).as_str())
+            });
+        self.flights.overtake(asked);
         self.counters.disk_evictions.add(evicted.len() as u64);
         let victims: Vec<Key> = if self.listener.is_some() {
             evicted.iter().map(|evicted| evicted.key.clone()).collect()

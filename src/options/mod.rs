@@ -118,6 +118,8 @@ pub(crate) struct Options {
     pub disk: Limits,
     pub lifetimes: Lifetimes,
     pub grace: Grace,
+    /// How long a load waits for another process's load of the same key, if it does.
+    pub load_lease: Option<Duration>,
     pub ttl_jitter: f64,
     pub max_item_size: u64,
     pub row_cache_bytes: u64,
@@ -195,6 +197,7 @@ impl Options {
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
             && self.grace == other.grace
+            && self.load_lease == other.load_lease
             && self.ttl_jitter == other.ttl_jitter
             && self.max_item_size == other.max_item_size
             && self.row_cache_bytes == other.row_cache_bytes
@@ -225,6 +228,7 @@ pub(crate) struct Settings {
     pub max_age: Option<Duration>,
     pub ttl_jitter: f64,
     pub grace: GraceSettings,
+    pub load_lease: Option<Duration>,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -254,6 +258,7 @@ impl Default for Settings {
             max_age: None,
             ttl_jitter: 0.0,
             grace: GraceSettings::default(),
+            load_lease: None,
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
@@ -302,6 +307,7 @@ impl Settings {
                 max_age: nanos(self.max_age),
             },
             grace: self.grace.grace(),
+            load_lease: self.load_lease,
             ttl_jitter: self.ttl_jitter,
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
@@ -348,6 +354,7 @@ impl Settings {
             zero("fail_safe", self.grace.fail_safe),
             self.grace.no_part_of_a_life(),
             zero("stale_while_revalidate", self.grace.revalidate),
+            zero("load_lease", self.load_lease),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
         ]

@@ -1,6 +1,9 @@
 //! The disk tier as the engine sees it: keys and bytes, never a user's type.
 
+mod lease;
 pub(crate) mod sqlite;
+
+pub use lease::Lease;
 
 use crate::codec::Packed;
 use crate::entry::{OwnTtl, Tags};
@@ -60,6 +63,11 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
         batch: Arc<Batch>,
         claims: Arc<dyn Claims>,
     ) -> impl Future<Output = Result<Applied, Error>> + Send;
+
+    /// Takes the lease of `key`, of which there is one among all processes. `None` if somebody has it.
+    /// What was stored under it before is found from here on.
+    #[doc(hidden)]
+    fn lease(&self, key: &str) -> impl Future<Output = Result<Option<Lease>, Error>> + Send;
 
     /// Removes all rows, and says which if that is `asked`.
     #[doc(hidden)]

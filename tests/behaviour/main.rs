@@ -17,6 +17,7 @@ mod expiry_upkeep;
 mod file;
 mod groups;
 mod keys;
+mod leases;
 mod lifecycle;
 mod listener;
 mod loading;

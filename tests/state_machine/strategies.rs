@@ -94,7 +94,7 @@ fn groups() -> impl Strategy<Value = Group> {
         3 => prefixes().prop_map(Group::Scan),
         2 => prefixes().prop_map(Group::Values),
         1 => prefixes().prop_map(Group::Delete),
-        3 => (0..Tag::ALL).prop_map(|tag| Group::DeleteTag(Tag::nth(tag))),
+        4 => (0..Tag::ALL).prop_map(|tag| Group::DeleteTag(Tag::nth(tag))),
         1 => (0..60_u64).prop_map(Group::Retain),
     ]
 }

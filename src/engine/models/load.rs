@@ -56,6 +56,21 @@ fn lose_to_put(settings: Settings) {
     assert_eq!(cache.get("a").unwrap(), Some(1));
 }
 
+/// Whoever has found what was put is not answered by a load that had not, be the put still under way.
+fn be_older_than_nothing_seen(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let put = |cache: &Cache, _: &Source| cache.put("a", 1).unwrap();
+    let look = |cache: &Cache, source: &Source| {
+        if cache.get("a").unwrap() == Some(1) {
+            assert_eq!(cache.load("a", || source.look()), 1);
+        }
+    };
+    threads(&cache, &source, [load, put, look]);
+}
+
 /// Whoever comes after the source was changed and the key deleted sees the change, and nothing older
 /// stays behind.
 fn lose_to_delete(settings: Settings) {
@@ -120,6 +135,16 @@ fn against_put() {
 #[test]
 fn against_put_while_puts_wait() {
     explore(|| lose_to_put(buffered(1_000)));
+}
+
+#[test]
+fn against_put_and_who_has_seen_it() {
+    explore(|| be_older_than_nothing_seen(Settings::default()));
+}
+
+#[test]
+fn against_put_that_waits_and_who_has_seen_it() {
+    explore(|| be_older_than_nothing_seen(buffered(1_000)));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::key::Key;
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Mended, Most, NewRow, Op,
-    Outcome, Range, Scanned, Store, Task, Terms, Usage,
+    Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Lease, Mended, Most, NewRow,
+    Op, Outcome, Range, Scanned, Store, Task, Terms, Usage,
 };
 use crate::sync::{Mutex, thread};
 use crate::time::Timestamp;
@@ -125,6 +125,10 @@ impl Store for Table {
         let mut committed = self.committed.lock();
         committed.rows.clear();
         Ok(Cleared { revision: committed.next_revision(), rows: Vec::new() })
+    }
+
+    async fn lease(&self, _: &str) -> Result<Option<Lease>, Error> {
+        unimplemented!("no model leases loads")
     }
 
     async fn usage(&self) -> Result<Usage, Error> {

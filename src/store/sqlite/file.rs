@@ -178,8 +178,8 @@ impl CacheFile {
     }
 
     fn no_thread(&self, error: std::io::Error) -> Error {
-        let message = "the background thread cannot be started; do without background_maintenance and \
-                       Durability::Buffered";
+        let message = "the background thread cannot be started; do without background_maintenance, \
+                       load_lease and Durability::Buffered";
         fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
     }
 }

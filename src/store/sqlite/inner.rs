@@ -10,7 +10,7 @@ use crate::error::Error;
 #[cfg(feature = "testing")]
 use crate::faults::{self, Faults};
 use crate::options::Access;
-use crate::store::{Count, Task, Terms};
+use crate::store::{Count, Lease, Task, Terms};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use rusqlite::Connection;
@@ -214,6 +214,19 @@ impl FileInner {
             let path = path.to_owned();
             self.background.run_later(Box::new(move || log::take_over(&path)), Duration::ZERO);
         }
+    }
+
+    /// The lease of that name, unless another process has it. What it stored before is found then.
+    pub fn lease(&self, name: u64) -> Result<Option<Lease>, Error> {
+        let is_shared = self.has_others() && self.access != Access::ReadOnly;
+        let Some(path) = self.path().filter(|_| is_shared) else {
+            return Ok(Some(Lease::default()));
+        };
+        let lease = Lease::take(path, name).map_err(|error| fault::of_io(error, path))?;
+        if lease.is_some() {
+            self.writers.end_snapshots();
+        }
+        Ok(lease)
     }
 
     /// Closes the file and leaves its log as it is, but for an empty one.

@@ -35,8 +35,8 @@ pub use file::CacheFile;
 pub(crate) use inner::{Known, Life, Opened};
 
 use super::{
-    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Mended, Most, Range, Scanned, Store,
-    Task, Terms, Usage, sealed,
+    Applied, Audit, Batch, Claims, Cleared, Count, Inspect, Lease, Mended, Most, Range, Scanned,
+    Store, Task, Terms, Usage, sealed,
 };
 use crate::error::Error;
 #[cfg(feature = "testing")]
@@ -142,6 +142,10 @@ impl Store for SqliteStore {
         let file = self.file()?;
         let writer = file.exclusive(terms)?;
         apply::clear(&writer, &self.sql, asked).map_err(|error| file.error(error))
+    }
+
+    async fn lease(&self, key: &str) -> Result<Option<Lease>, Error> {
+        self.file()?.lease(self.sql.seed.lease(key))
     }
 
     async fn usage(&self) -> Result<Usage, Error> {

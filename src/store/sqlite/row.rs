@@ -21,6 +21,11 @@ impl Seed {
     pub fn of(collection: &str) -> Self {
         Self(xxh3_64(collection.as_bytes()))
     }
+
+    /// What the lease of a key is called. Two keys may share one, and then wait for each other.
+    pub fn lease(self, key: &str) -> u64 {
+        xxh3_64_with_seed(key.as_bytes(), self.0)
+    }
 }
 
 /// What ties a value to its collection, key, version, codec and age, so that neither a flipped bit nor

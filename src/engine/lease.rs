@@ -1,0 +1,83 @@
+//! One load of a key at a time among the processes that share a file, where that is asked for.
+
+use super::Engine;
+use super::events::event;
+use super::load::{Looked, Use};
+use super::place::Place;
+use super::told::Kept;
+use crate::cacheable::Cacheable;
+use crate::error::Error;
+use crate::gate::{Gate, Opens};
+use crate::key::Key;
+use crate::store::{Lease, Store};
+use crate::time::Timestamp;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two attempts to take a lease there is first so much time, then twice as much each time.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// But no more than this.
+const LONGEST: Duration = Duration::from_millis(20);
+
+impl<T: Cacheable, S: Store> Engine<T, S> {
+    /// What there is of a key that is to be loaded if there is nothing. Where loads are leased, this process
+    /// has the lease of what is missing then, or has waited for it long enough.
+    pub(super) async fn look_before_load(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &Key,
+        now: Timestamp,
+        uses: Use,
+    ) -> (Result<Looked<T>, Error>, Kept) {
+        let (looked, kept) = self.look_for(place, key, now, uses).await;
+        let (Some(patience), Ok(Looked::Missing(_))) = (self.options.load_lease, &looked) else {
+            return (looked, kept);
+        };
+        let lease = self.lease(place, key, patience).await;
+        // Whoever had it may have stored what was missing.
+        let (mut looked, kept_too) = self.look_for(place, key, now, uses).await;
+        if let Ok(Looked::Missing(gap)) = &mut looked {
+            gap.lease = lease;
+        }
+        (looked, kept.before(kept_too))
+    }
+
+    /// Waits for the lease of `key`, but not for ever.
+    async fn lease(
+        self: &Arc<Self>,
+        place: &impl Place,
+        key: &Key,
+        patience: Duration,
+    ) -> Option<Lease> {
+        let (began, mut pause) = (Instant::now(), SHORTEST);
+        loop {
+            let (engine, name) = (Arc::clone(self), key.clone());
+            match place.run(async move { engine.store.lease(&name).await }).await {
+                Ok(None) => {}
+                Ok(lease) => return lease,
+                Err(error) => {
+                    if !error.is_closed() {
+                        tracing::warn!(key = key.as_str(), %error, "a load is not leased");
+                    }
+                    return None;
+                }
+            }
+            let left = patience.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                event!(key.as_str(), Disk, "lease not waited for");
+                return None;
+            }
+            self.pause(pause.min(left)).await;
+            pause = LONGEST.min(pause * 2);
+        }
+    }
+
+    /// Waits until the store's thread says so, or has no time for it any more.
+    async fn pause(&self, time: Duration) {
+        let passed = Arc::new(Gate::default());
+        let opens = Opens(Arc::clone(&passed));
+        self.store.run_later(time, Box::new(move || drop(opens)));
+        passed.opened().await;
+    }
+}

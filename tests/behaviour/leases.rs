@@ -1,0 +1,171 @@
+//! L9: one process at a time loads a key.
+
+use crate::support::{Child, on_file};
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind};
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn open(path: &Path, settings: impl FnOnce(Builder<u32>) -> Builder<u32>) -> DiskBackedCache<u32> {
+    settings(DiskBackedCache::builder().load_lease(LONG)).open(path).unwrap()
+}
+
+fn load(cache: &DiskBackedCache<u32>, made: u32) -> u32 {
+    *cache.get_or_insert_with("a", || made).unwrap()
+}
+
+/// Waits until what was to be told by the file of that name was told.
+fn wait_for(path: &Path, name: &str) {
+    let deadline = Instant::now() + LONG;
+    while !path.with_file_name(name).exists() {
+        assert!(Instant::now() < deadline, "nobody says {name:?}");
+        thread::yield_now();
+    }
+}
+
+fn say(path: &Path, name: &str) {
+    fs::write(path.with_file_name(name), "").unwrap();
+}
+
+/// How many files of leases lie beside the cache's.
+fn leases(path: &Path) -> usize {
+    let beside = fs::read_dir(path.parent().unwrap()).unwrap();
+    beside
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("-lease-"))
+        .count()
+}
+
+/// In a process of its own: a loader that says that it runs, and waits until it is told to end.
+fn load_slowly(path: &Path, settings: impl FnOnce(Builder<u32>) -> Builder<u32>) -> u32 {
+    let cache = open(path, settings);
+    let load = || {
+        say(path, "loading");
+        wait_for(path, "go on");
+        1
+    };
+    *cache.get_or_insert_with("a", load).unwrap()
+}
+
+// rule: L9
+#[test]
+fn while_another_process_loads_a_load_waits_and_finds_what_that_one_stored() {
+    let child = Child::of(
+        "leases::while_another_process_loads_a_load_waits_and_finds_what_that_one_stored",
+    );
+    let buffered = |b: Builder<u32>| {
+        b.durability(Durability::Buffered { max_delay: Duration::MAX, max_bytes: 1 << 20 })
+    };
+    if let Some(path) = child.file() {
+        let by = path.with_file_name("buffered").exists();
+        let cache = move |b| if by { buffered(b) } else { b };
+        assert_eq!(load_slowly(&path, cache), 1);
+        if by {
+            // What it loaded is found although it does not close.
+            child.die();
+        }
+        return;
+    }
+    for by in ["committed", "buffered"] {
+        on_file(|_, path| {
+            say(path, by);
+            // With a snapshot that may be kept for longer than everything here takes.
+            let cache = open(path, |b| b.staleness(LONG));
+            assert_eq!(cache.get("a").unwrap(), None);
+            thread::scope(|scope| {
+                scope.spawn(|| child.run(path));
+                wait_for(path, "loading");
+                let second = scope.spawn(|| load(&cache, 2));
+                say(path, "go on");
+                assert_eq!(second.join().unwrap(), 1, "{by}");
+            });
+            assert_eq!((cache.stats().loads, cache.stats().disk_hits), (0, 1));
+            assert_eq!(leases(path), 0);
+        });
+    }
+}
+
+// rule: L9
+#[test]
+fn a_lease_ends_with_its_process() {
+    let child = Child::of("leases::a_lease_ends_with_its_process");
+    if let Some(path) = child.file() {
+        let die = || child.die();
+        open(&path, |b| b).get_or_insert_with("a", || -> u32 { die() }).unwrap();
+        return;
+    }
+    on_file(|_, path| {
+        child.run(path);
+        assert_eq!(leases(path), 1, "its file stayed");
+        let cache = open(path, |b| b);
+        assert_eq!((load(&cache, 2), cache.stats().loads, leases(path)), (2, 1, 0));
+    });
+}
+
+// rule: L9
+#[test]
+fn a_lease_is_not_waited_for_longer_than_was_said() {
+    let child = Child::of("leases::a_lease_is_not_waited_for_longer_than_was_said");
+    if let Some(path) = child.file() {
+        assert_eq!(load_slowly(&path, |b| b), 1, "it has an answer, which is not stored");
+        return;
+    }
+    on_file(|_, path| {
+        let cache = open(path, |b| b.load_lease(Duration::from_millis(2)));
+        thread::scope(|scope| {
+            scope.spawn(|| child.run(path));
+            wait_for(path, "loading");
+            assert_eq!((load(&cache, 2), leases(path)), (2, 1));
+            say(path, "go on");
+        });
+        cache.evict_memory();
+        assert_eq!((*cache.get("a").unwrap().unwrap(), leases(path)), (2, 0));
+    });
+}
+
+// rule: L9
+#[test]
+fn a_load_that_fails_or_panics_gives_its_lease_back() {
+    on_file(|_, path| {
+        let cache = open(path, |b| b);
+        let failed = cache.try_get_or_insert_with("a", || {
+            assert_eq!(leases(path), 1);
+            Err::<u32, _>("no source")
+        });
+        assert!(failed.is_err());
+        assert_eq!(leases(path), 0);
+        let panics = || cache.get_or_insert_with("a", || -> u32 { panic!("no source") });
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        assert_eq!((leases(path), load(&cache, 3)), (0, 3));
+    });
+}
+
+// rule: L9
+#[test]
+fn what_no_other_process_has_or_can_be_stored_is_loaded_without() {
+    on_file(|_, path| {
+        let without = |cache: &DiskBackedCache<u32>| {
+            let load = || u32::try_from(leases(path)).unwrap();
+            *cache.get_or_insert_with("a", load).unwrap()
+        };
+        let memory = DiskBackedCache::builder().load_lease(LONG).open_in_memory().unwrap();
+        assert_eq!(without(&memory), 0);
+        let cache = open(path, |b| b.exclusive());
+        assert_eq!(without(&cache), 0);
+        assert!(cache.delete("a").unwrap());
+        cache.close().unwrap();
+        assert_eq!(without(&open(path, |b| b.read_only())), 0);
+        assert_eq!(without(&open(path, |b| b)), 1);
+    });
+}
+
+// rule: L9
+#[test]
+fn no_patience_is_refused() {
+    let settings = DiskBackedCache::<u32>::builder().load_lease(Duration::ZERO);
+    let error = settings.open_in_memory().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+    assert!(error.problems()[0].starts_with("load_lease is zero"), "{error}");
+}
