@@ -7,6 +7,7 @@ mod encryption;
 mod grace;
 mod lifetimes;
 mod put;
+mod timeouts;
 mod wrappers;
 
 #[cfg(feature = "zstd")]
@@ -17,6 +18,7 @@ pub(crate) use grace::{Grace, GraceSettings};
 pub(crate) use lifetimes::Lifetimes;
 pub use put::PutOptions;
 pub(crate) use put::{Given, check_tag};
+pub(crate) use timeouts::Timeouts;
 pub(crate) use wrappers::Wrappers;
 
 use crate::entry::{CodecId, OwnTtl};
@@ -118,6 +120,7 @@ pub(crate) struct Options {
     pub disk: Limits,
     pub lifetimes: Lifetimes,
     pub grace: Grace,
+    pub timeouts: Timeouts,
     pub ttl_jitter: f64,
     pub max_item_size: u64,
     pub row_cache_bytes: u64,
@@ -195,6 +198,7 @@ impl Options {
             && self.disk == other.disk
             && self.lifetimes == other.lifetimes
             && self.grace == other.grace
+            && self.timeouts == other.timeouts
             && self.ttl_jitter == other.ttl_jitter
             && self.max_item_size == other.max_item_size
             && self.row_cache_bytes == other.row_cache_bytes
@@ -225,6 +229,7 @@ pub(crate) struct Settings {
     pub max_age: Option<Duration>,
     pub ttl_jitter: f64,
     pub grace: GraceSettings,
+    pub timeouts: Timeouts,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -254,6 +259,7 @@ impl Default for Settings {
             max_age: None,
             ttl_jitter: 0.0,
             grace: GraceSettings::default(),
+            timeouts: Timeouts::default(),
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
@@ -302,6 +308,7 @@ impl Settings {
                 max_age: nanos(self.max_age),
             },
             grace: self.grace.grace(),
+            timeouts: self.timeouts,
             ttl_jitter: self.ttl_jitter,
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
@@ -348,6 +355,10 @@ impl Settings {
             zero("fail_safe", self.grace.fail_safe),
             self.grace.no_part_of_a_life(),
             zero("stale_while_revalidate", self.grace.revalidate),
+            zero("soft_load_timeout", self.timeouts.soft),
+            self.timeouts.without_anything_stale(&self.grace),
+            zero("hard_load_timeout", self.timeouts.hard),
+            self.timeouts.too_late(),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
         ]
