@@ -74,6 +74,8 @@ pub enum ErrorKind {
     MissingEncryptionKey,
     /// A loader asked for the key that it was called for.
     Reentrant,
+    /// A loader took longer than `hard_load_timeout`. It goes on, and what it makes is stored.
+    TimedOut,
     /// The cache was closed.
     Closed,
 }
@@ -144,6 +146,12 @@ impl Error {
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         self.kind() == ErrorKind::Corrupt
+    }
+
+    /// Whether a loader took too long. What it makes is found later.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.kind() == ErrorKind::TimedOut
     }
 
     /// Whether the entry is encrypted with a key that the cache was not opened with.

@@ -45,6 +45,8 @@ pub struct Stats {
     pub refreshes: u64,
     /// Loaders that failed in the background. They are not among `load_failures`.
     pub refresh_failures: u64,
+    /// Callers that did not wait for the end of a load, which took too long.
+    pub load_timeouts: u64,
     /// Entries in memory now.
     pub memory_entries: u64,
     /// Encoded bytes of the entries in memory now.
@@ -96,6 +98,7 @@ pub(crate) struct Counters {
     pub stale_answers: Counter,
     pub refreshes: Counter,
     pub refresh_failures: Counter,
+    pub load_timeouts: Counter,
 }
 
 /// A number that many threads move and none waits for.

@@ -16,6 +16,8 @@ mod operations;
 mod refreshing;
 #[path = "future/threads.rs"]
 mod threads;
+#[path = "future/timeouts.rs"]
+mod timeouts;
 #[path = "future/user_code.rs"]
 mod user_code;
 #[path = "linearizability/watchdog.rs"]

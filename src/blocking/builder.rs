@@ -1,5 +1,8 @@
 //! What can be set before a cache is opened.
 
+#[cfg(feature = "future")]
+mod timeouts;
+
 use super::DiskBackedCache;
 use crate::cacheable::Cacheable;
 use crate::codec::Codec;

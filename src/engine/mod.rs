@@ -25,6 +25,8 @@ mod retain;
 mod scan;
 mod swap;
 mod tags;
+#[cfg(feature = "future")]
+mod timeouts;
 mod told;
 mod touch;
 mod trust;
@@ -154,6 +156,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             stale_answers: counters.stale_answers.get(),
             refreshes: counters.refreshes.get(),
             refresh_failures: counters.refresh_failures.get(),
+            load_timeouts: counters.load_timeouts.get(),
             memory_entries,
             memory_bytes,
             disk_entries: usage.entries,

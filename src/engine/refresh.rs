@@ -6,11 +6,11 @@
 
 use super::Engine;
 use super::events::event;
-use super::load::{Begun, Looked, Storing, Use};
+use super::load::{Begun, Gap, Looked, Storing, Use};
 use super::measure::Timed;
 use super::place::Place;
 use super::put::Birth;
-use super::told::Why;
+use super::told::{Kept, Why};
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
@@ -100,6 +100,14 @@ pub(crate) struct Reload<T> {
     before: Option<Arc<Gate>>,
 }
 
+/// What there is for a caller that may have it reloaded.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub(super) enum There<T, L> {
+    Value(Arc<T>),
+    /// With what it takes to make it.
+    Nothing((Kept, Lead<T>, Gap, Storing, L)),
+}
+
 /// Counts a loader when it has ended and nothing of it is under way any more.
 struct Ended<'a>(&'a Counter);
 
@@ -166,20 +174,48 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if !self.reloads_anything() {
             return self.load(place, key, now, storing, async move || load().await).await;
         }
-        let uses = Use::Stale(self.options.grace.revalidate);
-        // As for a load, and the reload waits for that.
-        let told;
-        let kept;
+        let uses = self.uses_of_refresh();
         let lead = match self.board(place, key, now, &storing, uses).await? {
             Begun::Answer(answer) => return answer,
             Begun::Lead(lead) => lead,
         };
+        match self.look_or_reload(place, (lead, uses), now, storing, load).await? {
+            There::Value(value) => Ok(value),
+            There::Nothing((kept, lead, gap, storing, load)) => {
+                let load = async move || load().await;
+                self.make(place, kept, (lead, gap), storing, load).await
+            }
+        }
+    }
+
+    /// What `load_or_refresh` may answer with.
+    pub(super) fn uses_of_refresh(&self) -> Use {
+        if self.reloads_anything() { Use::Stale(self.options.grace.revalidate) } else { Use::Live }
+    }
+
+    /// What there is, for whoever leads; begins its reload if that is due.
+    pub(super) async fn look_or_reload<V, E, F, L: FnOnce() -> F>(
+        self: &Arc<Self>,
+        place: &impl Place,
+        (lead, uses): (Lead<T>, Use),
+        now: Timestamp,
+        storing: Storing,
+        load: L,
+    ) -> Result<There<T, L>, Error>
+    where
+        V: Into<Arc<T>> + 'static,
+        E: Any + Send + Sync,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        // As for a load, and the reload waits for that.
+        let told;
+        let kept;
+        let lead = lead;
         let looked;
         (looked, kept) = self.look_before_load(place, lead.key(), now, uses).await;
         let (value, reload) = match looked? {
             Looked::Missing(gap) => {
-                let load = async move || load().await;
-                return self.make(place, kept, (lead, gap), storing, load).await;
+                return Ok(There::Nothing((kept, lead, gap, storing, load)));
             }
             Looked::Found(value, born) => {
                 let born = born.filter(|born| self.is_late(born, now));
@@ -190,7 +226,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             Looked::Stale(value, born) => {
                 self.count_stale();
-                event!(key, Disk, "stale");
+                event!(lead.key().as_str(), Disk, "stale");
                 // It may be evicted meanwhile.
                 let expected = Expected::RowOrNothing(born.revision);
                 let reload = self.relayed(&lead, now, born, expected);
@@ -205,7 +241,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
             self.begin_reload(place, reload, storing, load).await;
         }
-        Ok(value)
+        Ok(There::Value(value))
     }
 
     /// Calls `load` here, and has what that returns done in the background.

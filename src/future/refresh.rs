@@ -19,6 +19,10 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     /// wait for it, and otherwise by threads of the cache. If it needs its runtime there, give it one that
     /// was spawned: `|| { let task = tokio::spawn(fetch()); async { task.await.unwrap() } }`.
     ///
+    /// With [`soft_load_timeout`](crate::Builder::soft_load_timeout) or
+    /// [`hard_load_timeout`](crate::Builder::hard_load_timeout) it is always polled by threads of the cache, and
+    /// nobody waits for longer.
+    ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// use disk_backed_cache::DiskBackedCache;
@@ -35,7 +39,7 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     /// ```
     ///
     /// # Errors
-    /// As there.
+    /// As there; and after `hard_load_timeout` [`TimedOut`](crate::ErrorKind::TimedOut).
     pub async fn get_or_refresh_with<V, F>(
         &self,
         key: &str,
@@ -165,7 +169,12 @@ where
 {
     let engine = &cache.blocking.engine;
     let Some(value) = engine.hit(key, &when) else {
-        return engine.load_or_refresh(cache, key, when.timestamp(), storing, load).await;
+        let now = when.timestamp();
+        if engine.has_timeouts() {
+            let places = (cache, cache.blocking.guard.pool());
+            return engine.load_in_time(places, key, now, storing, load).await;
+        }
+        return engine.load_or_refresh(cache, key, now, storing, load).await;
     };
     if let Some(reload) = engine.due(key, when.timestamp(), &storing) {
         engine.begin_reload(cache, reload, storing, load).await;

@@ -7,6 +7,7 @@ mod encryption;
 mod grace;
 mod lifetimes;
 mod put;
+mod timeouts;
 mod wrappers;
 
 #[cfg(feature = "zstd")]
@@ -17,6 +18,7 @@ pub(crate) use grace::{Grace, GraceSettings};
 pub(crate) use lifetimes::Lifetimes;
 pub use put::PutOptions;
 pub(crate) use put::{Given, check_tag};
+pub(crate) use timeouts::Timeouts;
 pub(crate) use wrappers::Wrappers;
 
 use crate::entry::{CodecId, OwnTtl};
@@ -120,6 +122,7 @@ pub(crate) struct Options {
     pub grace: Grace,
     /// How long a load waits for another process's load of the same key, if it does.
     pub load_lease: Option<Duration>,
+    pub timeouts: Timeouts,
     pub ttl_jitter: f64,
     pub max_item_size: u64,
     pub row_cache_bytes: u64,
@@ -198,6 +201,7 @@ impl Options {
             && self.lifetimes == other.lifetimes
             && self.grace == other.grace
             && self.load_lease == other.load_lease
+            && self.timeouts == other.timeouts
             && self.ttl_jitter == other.ttl_jitter
             && self.max_item_size == other.max_item_size
             && self.row_cache_bytes == other.row_cache_bytes
@@ -229,6 +233,7 @@ pub(crate) struct Settings {
     pub ttl_jitter: f64,
     pub grace: GraceSettings,
     pub load_lease: Option<Duration>,
+    pub timeouts: Timeouts,
     pub busy_timeout: Duration,
     pub verify_round_trip: bool,
     pub durability: Durability,
@@ -259,6 +264,7 @@ impl Default for Settings {
             ttl_jitter: 0.0,
             grace: GraceSettings::default(),
             load_lease: None,
+            timeouts: Timeouts::default(),
             busy_timeout: Duration::from_secs(5),
             verify_round_trip: cfg!(debug_assertions),
             durability: Durability::default(),
@@ -308,6 +314,7 @@ impl Settings {
             },
             grace: self.grace.grace(),
             load_lease: self.load_lease,
+            timeouts: self.timeouts,
             ttl_jitter: self.ttl_jitter,
             max_item_size: self.max_item_size.unwrap_or(self.memory_bytes),
             row_cache_bytes: self.row_cache_bytes,
@@ -355,6 +362,10 @@ impl Settings {
             self.grace.no_part_of_a_life(),
             zero("stale_while_revalidate", self.grace.revalidate),
             zero("load_lease", self.load_lease),
+            zero("soft_load_timeout", self.timeouts.soft),
+            self.timeouts.without_anything_stale(&self.grace),
+            zero("hard_load_timeout", self.timeouts.hard),
+            self.timeouts.too_late(),
             self.nothing_buffered(),
             zero("recency_lag", self.recency_lag),
         ]

@@ -41,7 +41,7 @@ const HITS: &str = "Keys found in the tier.";
 const EVICTIONS: &str = "Entries that left the tier because of its limits.";
 const EXPIRATIONS: &str = "Entries found expired in the tier.";
 
-const COUNTERS: [Number; 17] = [
+const COUNTERS: [Number; 18] = [
     number("disk_backed_cache_hits_total", MEMORY, |stats| stats.memory_hits, HITS),
     number("disk_backed_cache_hits_total", DISK, |stats| stats.disk_hits, HITS),
     number("disk_backed_cache_misses_total", None, |stats| stats.misses, "Keys not found."),
@@ -103,6 +103,12 @@ const COUNTERS: [Number; 17] = [
         None,
         |stats| stats.refresh_failures,
         "Reloads that failed.",
+    ),
+    number(
+        "disk_backed_cache_load_timeouts_total",
+        None,
+        |stats| stats.load_timeouts,
+        "Callers that did not wait for the end of a load.",
     ),
 ];
 
