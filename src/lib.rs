@@ -162,6 +162,8 @@ pub use entry::{CodecId, EntryInfo, Revision, Tier};
 pub use error::{Error, ErrorKind, LoadError};
 #[cfg(feature = "future")]
 pub use future::{AsyncAt, AsyncDiskBackedCache, AsyncWith};
+#[cfg(feature = "future")]
+pub use future::{AsyncScan, AsyncScanKeys, AsyncScanValues};
 pub use key::MAX_KEY_CHARS;
 pub use listener::{Removal, RemovalCause};
 #[cfg(feature = "zstd")]

@@ -74,7 +74,7 @@ impl Scanning<EntryInfo> {
 
 impl<I> Scanning<I> {
     /// The next one of the page, or nothing at the end. `None` if there must be another page first.
-    fn next(&mut self, is_closed: bool) -> Result<Option<Option<I>>, Error> {
+    pub fn next(&mut self, is_closed: bool) -> Result<Option<Option<I>>, Error> {
         if self.ended {
             return Ok(Some(None));
         }
@@ -103,9 +103,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             if let Some(next) = scan.next(self.is_closed())? {
                 return Ok(next);
             }
-            let page = self.page_of_infos(scan).await;
-            scan.turn(page)?;
+            self.turn_to_infos(scan).await?;
         }
+    }
+
+    /// Reads the next page.
+    pub async fn turn_to_infos(&self, scan: &mut Scanning<EntryInfo>) -> Result<(), Error> {
+        let page = self.page_of_infos(scan).await;
+        scan.turn(page)
     }
 
     /// The next live object.
@@ -117,9 +122,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             if let Some(next) = scan.next(self.is_closed())? {
                 return Ok(next);
             }
-            let page = self.page_of_values(scan).await;
-            scan.turn(page)?;
+            self.turn_to_values(scan).await?;
         }
+    }
+
+    /// Reads the next page.
+    pub async fn turn_to_values(&self, scan: &mut Scanning<(String, Arc<T>)>) -> Result<(), Error> {
+        let page = self.page_of_values(scan).await;
+        scan.turn(page)
     }
 
     async fn page_of_infos(

@@ -4,11 +4,13 @@
 //! operation ends as if somebody waited for it.
 
 mod at;
+mod groups;
 mod refresh;
 mod verbs;
 mod with;
 
 pub use at::AsyncAt;
+pub use groups::{AsyncScan, AsyncScanKeys, AsyncScanValues};
 pub use with::AsyncWith;
 
 use crate::blocking::{Builder, DiskBackedCache};
@@ -43,8 +45,8 @@ use std::sync::Arc;
 /// who wait for it loads.
 ///
 /// The loaders and the function of `update_with` run where the future is polled, and small values (of at
-/// most 16 KiB) are decoded there. What else belongs to the type (serde, `upgrade`, `Drop`) runs on the cache's
-/// threads. It may use the blocking face there, but it must
+/// most 16 KiB) are decoded there. What else belongs to the type (serde, `upgrade`, `Drop`), and the function of
+/// [`retain`](Self::retain), runs on the cache's threads. It may use the blocking face there, but it must
 /// not wait for an asynchronous operation on the same cache. If it panics, that goes on in whoever awaits
 /// the operation. Events go to `tracing` from those threads, too, outside of the caller's spans.
 ///

@@ -5,6 +5,7 @@ use disk_backed_cache::{
     AsyncDiskBackedCache, Cacheable, DiskBackedCache, Error, ErrorKind, LoadError, ManualClock,
     PutOptions, Store, Timestamp,
 };
+use futures_lite::StreamExt;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::pin;
@@ -171,6 +172,24 @@ async fn use_single_entries(twins: &Twins) {
     both!(twins, delete_prefix("a"));
     both!(twins, delete_prefix("a"));
     both!(twins, shrink());
+    scan_and_retain(twins).await;
+}
+
+async fn scan_and_retain(twins: &Twins) {
+    both!(twins, put_many([("s", text(1)), ("sa", text(2)), ("s%", text(3))]));
+    for prefix in ["s", "s%", "S"] {
+        let scan = twins.asynchronous.scan(prefix).collect::<Vec<_>>().await;
+        assert_eq!(shown(scan), shown(twins.blocking.scan(prefix).collect::<Vec<_>>()));
+        let keys = twins.asynchronous.scan(prefix).keys().collect::<Vec<_>>().await;
+        assert_eq!(shown(keys), shown(twins.blocking.scan(prefix).keys().collect::<Vec<_>>()));
+        let values = twins.asynchronous.at(at(9)).scan(prefix).values();
+        let also = twins.blocking.at(at(9)).scan(prefix).values();
+        assert_eq!(shown(values.collect::<Vec<_>>().await), shown(also.collect::<Vec<_>>()));
+        twins.compare();
+    }
+    both!(twins, retain(|key, _| key != "sa"));
+    both!(twins, at(at(9)).retain(|_, info| info.size == 1));
+    both!(twins, len());
 }
 
 async fn load(twins: &Twins) {

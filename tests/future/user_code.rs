@@ -3,11 +3,15 @@
 use crate::{on_both, poll};
 use disk_backed_cache::semver::Version;
 use disk_backed_cache::{AsyncDiskBackedCache, CacheFile, Cacheable, DiskBackedCache};
+use futures_lite::Stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::mem::{ManuallyDrop, forget};
-use std::pin::pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 /// A text that panics where it says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +98,38 @@ fn a_panic_goes_on_in_whoever_awaits() {
         }
         let loaded = cache.get_or_insert_with("c", async || Frail::new("fine")).await.unwrap();
         assert_eq!(loaded.0, "fine", "nobody waits for a load that panicked");
+        still_works(&cache).await;
+    });
+}
+
+async fn panics(scan: &mut (impl Stream + Unpin)) -> bool {
+    poll_fn(|context| {
+        let next = || Pin::new(&mut *scan).poll_next(context);
+        match catch_unwind(AssertUnwindSafe(next)) {
+            Ok(next) => next.map(|_| false),
+            Err(_) => Poll::Ready(true),
+        }
+    })
+    .await
+}
+
+// rule: A6, A15
+#[test]
+fn a_panic_is_the_end_of_a_scan_and_goes_on_in_whoever_asks_next() {
+    on_both(|| async {
+        let cache = frail();
+        cache.put("a", Frail::new("not to be decoded")).await.unwrap();
+        cache.put("b", Frail::new("fine")).await.unwrap();
+        let mut scan = cache.scan("").values();
+        assert!(panics(&mut scan).await);
+        assert!(scan.next().await.is_none());
+        // With nobody there when it does, unless it is faster.
+        let mut scan = cache.scan("").values();
+        let first = catch_unwind(AssertUnwindSafe(|| poll(pin!(scan.next())).map(forget)));
+        assert!(first.is_err() || panics(&mut scan).await);
+        assert!(scan.next().await.is_none());
+        let mut scan = cache.scan("b").values();
+        assert_eq!(scan.next().await.unwrap().unwrap().1.0, "fine");
         still_works(&cache).await;
     });
 }
