@@ -39,6 +39,8 @@ points! {
     MigrationCommitted,
     /// A row of a batch is written, the next one is not.
     RowWritten,
+    /// A row of a batch has its tags, too.
+    RowTagged,
     /// A row is evicted in the transaction that is open.
     RowEvicted,
     /// All rows of a collection are removed and that is not committed.

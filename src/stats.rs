@@ -1,5 +1,11 @@
 //! Statistics: the snapshot users see and the counters behind it.
 
+#[cfg(feature = "metrics")]
+mod published;
+
+#[cfg(feature = "metrics")]
+pub(crate) use published::{METADATA, Published};
+
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A snapshot of a cache's statistics.

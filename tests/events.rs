@@ -1,6 +1,8 @@
 //! What the cache tells `tracing`.
 
-use disk_backed_cache::{CacheFile, Clock, DiskBackedCache, Durability, ManualClock, Timestamp};
+use disk_backed_cache::{
+    CacheFile, Clock, DiskBackedCache, Durability, EntryInfo, ManualClock, Timestamp,
+};
 use rusqlite::Connection;
 use std::fmt::Debug;
 use std::path::Path;
@@ -142,9 +144,42 @@ fn what_goes_to_disk_is_a_span_and_a_hit_in_memory_is_none() {
     assert_eq!(spans(|| assert!(cache.put_if_absent("c", 3).unwrap())), span("put_if", "c"));
     let prefix = || assert_eq!(cache.delete_prefix("x").unwrap(), 0);
     assert_eq!(spans(prefix), span("delete_prefix", ""));
+    assert_eq!(spans(|| _ = cache.delete_tag("t").unwrap()), span("delete_tag", ""));
     assert_eq!(spans(|| cache.clear().unwrap()), span("clear", ""));
     assert_eq!(spans(|| cache.flush().unwrap()), span("flush", ""));
-    assert_eq!(spans(|| cache.run_maintenance().unwrap()), span("reclaim", ""));
+    assert_eq!(spans(|| cache.run_maintenance().unwrap()), span("run_maintenance", ""));
+    assert_eq!(spans(|| _ = cache.purge_outdated().unwrap()), span("purge_outdated", ""));
+    assert_eq!(spans(|| drop(cache.verify().unwrap())), span("verify", ""));
+    assert_eq!(spans(|| _ = cache.repair().unwrap()), span("repair", ""));
+    assert_eq!(spans(|| _ = cache.shrink().unwrap()), span("shrink", ""));
+    assert_eq!(spans(|| assert!(!cache.contains_key("a").unwrap())), []);
+    assert_eq!(spans(|| cache.close().unwrap()), span("close", ""));
+    assert_eq!(spans(|| cache.close().unwrap()), [], "it is closed");
+    assert_eq!(spans(|| drop(cache)), []);
+}
+
+#[test]
+fn each_page_of_a_scan_is_a_span_and_all_of_a_retain() {
+    let builder = DiskBackedCache::<u16>::builder().background_maintenance(false);
+    let cache = builder.collection("things").open_in_memory().unwrap();
+    cache.put_many((0..1_001).map(|number| (format!("{number:04}"), number))).unwrap();
+    let named = |operation: &str| (operation.to_owned(), String::new());
+    let scan = |prefix: &str| spans(|| cache.scan(prefix).for_each(|info| drop(info.unwrap())));
+    assert_eq!(scan(""), [named("scan"), named("scan")]);
+    assert_eq!(scan("000"), [named("scan")]);
+    assert_eq!(scan("x"), [named("scan")]);
+    let values = || cache.scan("000").values().for_each(|value| drop(value.unwrap()));
+    assert_eq!(spans(values), [named("scan"), named("get_many")]);
+    // What the caller's function does lies within.
+    let mut asked = 0;
+    let keep = |_: &str, _: &EntryInfo| {
+        asked += 1;
+        asked > 1 || cache.put("other", 1).is_ok()
+    };
+    let retain = spans(|| assert_eq!(cache.retain(keep).unwrap(), 0));
+    assert_eq!(retain, [named("retain"), ("put".to_owned(), "other".to_owned())]);
+    assert_eq!(asked, 1_002);
+    assert_eq!(spans(|| drop(cache)), [named("close")]);
 }
 
 // rule: H5

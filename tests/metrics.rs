@@ -1,6 +1,6 @@
 //! What the recorder of the crate `metrics` is given.
 
-use disk_backed_cache::{DiskBackedCache, ManualClock, Timestamp};
+use disk_backed_cache::{DiskBackedCache, ManualClock, MemoryCache, Timestamp};
 use metrics::with_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::collections::BTreeMap;
@@ -28,14 +28,18 @@ fn look(snapshotter: &Snapshotter) -> BTreeMap<String, DebugValue> {
 
 /// The counters and gauges that are not zero.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let numbers = every_number(snapshotter).into_iter();
+    numbers.filter(|(_, number)| *number != 0.0).collect()
+}
+
+/// The counters and gauges.
+fn every_number(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let number = |value| match value {
         DebugValue::Counter(count) => Some(count as f64),
         DebugValue::Gauge(gauge) => Some(gauge.into_inner()),
         DebugValue::Histogram(_) => None,
     };
-    let numbers =
-        look(snapshotter).into_iter().filter_map(|(name, value)| Some((name, number(value)?)));
-    numbers.filter(|(_, number)| *number != 0.0).collect()
+    look(snapshotter).into_iter().filter_map(|(name, value)| Some((name, number(value)?))).collect()
 }
 
 fn expected(numbers: &[(&str, f64)]) -> BTreeMap<String, f64> {
@@ -174,6 +178,80 @@ fn collections_and_files_have_labels_of_their_own() {
     let path = |file: &str| folder.path().canonicalize().unwrap().join(file).display().to_string();
     let all = [("a.db", "x"), ("a.db", "y"), ("b.db", "x")];
     assert_eq!(labels, all.map(|(file, collection)| (path(file), collection.to_owned())));
+}
+
+// rule: H11
+#[test]
+fn memory_alone_publishes_what_it_has() {
+    let recorder = DebuggingRecorder::new();
+    let seen = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        let clock = Arc::new(ManualClock::new(Timestamp::default()));
+        let builder = MemoryCache::<u32>::builder().name("sessions").entries(2);
+        let cache = builder.ttl(Duration::from_secs(9)).clock(clock.clone()).build().unwrap();
+        ["a", "b", "c"].into_iter().for_each(|key| cache.put(key, 1));
+        assert!(cache.get("c").is_some() && cache.get("a").is_none());
+        assert!(cache.delete("c"));
+        assert_eq!(cache.try_get_or_insert_with("d", || Ok::<_, ()>(4)).as_deref().unwrap(), &4);
+        cache.try_get_or_insert_with("e", || Err::<u32, _>(())).unwrap_err();
+        assert!(look(&seen).is_empty());
+        cache.publish_metrics();
+        let all = every_number(&seen);
+        let entries = ("entries{cache=sessions,tier=memory}", 2.0);
+        // And nothing of the disk.
+        let named = [
+            ("hits_total{cache=sessions,tier=memory}", 1.0),
+            ("misses_total{cache=sessions}", 3.0),
+            ("evictions_total{cache=sessions,tier=memory}", 1.0),
+            ("expirations_total{cache=sessions,tier=memory}", 0.0),
+            ("puts_total{cache=sessions}", 3.0),
+            ("deletes_total{cache=sessions}", 1.0),
+            ("loads_total{cache=sessions}", 1.0),
+            ("load_failures_total{cache=sessions}", 1.0),
+            ("shared_loads_total{cache=sessions}", 0.0),
+            entries,
+        ];
+        assert_eq!(all, expected(&named));
+        cache.clone().publish_metrics();
+        assert_eq!(numbers(&seen), expected(&[entries]), "nothing has happened since");
+
+        clock.advance(Duration::from_secs(10));
+        assert!(cache.get("b").is_none());
+        let clone = cache.clone();
+        drop(cache);
+        assert_eq!(numbers(&seen), expected(&[]), "a handle is left");
+        clone.publish_metrics();
+        assert!(clone.get("x").is_none());
+        drop(clone);
+        let last = [
+            ("misses_total{cache=sessions}", 2.0),
+            ("expirations_total{cache=sessions,tier=memory}", 1.0),
+        ];
+        assert_eq!(numbers(&seen), expected(&last), "and no entries any more");
+    });
+}
+
+// rule: H11
+#[test]
+fn caches_in_memory_alone_have_labels_of_their_own() {
+    let recorder = DebuggingRecorder::new();
+    let seen = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        let named = MemoryCache::<u32>::builder().name("Sitzungen \u{2116} 1");
+        for builder in [named, MemoryCache::builder(), MemoryCache::builder()] {
+            let cache = builder.build().unwrap();
+            cache.put("a", 1);
+            cache.publish_metrics();
+            // What it published already is not told again.
+            drop(cache);
+        }
+    });
+    let puts = [
+        ("puts_total{cache=Sitzungen \u{2116} 1}", 1.0),
+        // Caches of one name add up.
+        ("puts_total{cache=memory}", 2.0),
+    ];
+    assert_eq!(numbers(&seen), expected(&puts));
 }
 
 // rule: H9

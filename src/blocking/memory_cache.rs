@@ -1,5 +1,8 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
+#[cfg(feature = "metrics")]
+mod publish;
+
 use super::at::infallibly;
 use crate::entry::Tier;
 use crate::error::{Error, LoadError};
@@ -7,6 +10,8 @@ use crate::flight::{Boarding, Flights, Outcome};
 use crate::listener::{Listener, Removal, RemovalCause};
 use crate::memory::{Asked, Displaced, Left, Memory, Purpose};
 use crate::options::{Given, Options, PutOptions, Settings};
+#[cfg(feature = "metrics")]
+use crate::stats::Published;
 use crate::stats::{Counters, Stats};
 use crate::sync::block_on;
 use crate::time::{Clock, Timestamp};
@@ -45,12 +50,37 @@ struct Shared<V> {
     counters: Counters,
     flights: Arc<Flights<V>>,
     listener: Option<Listener<V>>,
+    name: String,
+    #[cfg(feature = "metrics")]
+    published: Published,
+}
+
+impl<V> Shared<V> {
+    fn stats(&self) -> Stats {
+        let Self { memory, counters, .. } = self;
+        let (memory_hits, misses) = (memory.hits(), counters.misses.get());
+        Stats {
+            memory_hits,
+            misses,
+            gets: memory_hits + misses,
+            puts: counters.puts.get(),
+            deletes: counters.deletes.get(),
+            loads: counters.loads.get(),
+            load_failures: counters.load_failures.get(),
+            shared_loads: counters.shared_loads.get(),
+            memory_evictions: counters.memory_evictions.get(),
+            memory_expirations: counters.memory_expirations.get(),
+            memory_entries: memory.gauges().0,
+            ..Stats::default()
+        }
+    }
 }
 
 impl<V> MemoryCache<V> {
     /// Begins to describe a cache.
     pub fn builder() -> MemoryCacheBuilder<V> {
-        MemoryCacheBuilder { settings: Settings::default(), listener: None, value: PhantomData }
+        let (settings, name) = (Settings::default(), "memory".to_owned());
+        MemoryCacheBuilder { settings, name, listener: None, value: PhantomData }
     }
 
     /// The object stored under `key`, which becomes the most recent one.
@@ -275,22 +305,7 @@ impl<V> MemoryCache<V> {
     /// A snapshot of the statistics. Those of the disk and of bytes are zero.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Shared { memory, counters, .. } = &*self.shared;
-        let (memory_hits, misses) = (memory.hits(), counters.misses.get());
-        Stats {
-            memory_hits,
-            misses,
-            gets: memory_hits + misses,
-            puts: counters.puts.get(),
-            deletes: counters.deletes.get(),
-            loads: counters.loads.get(),
-            load_failures: counters.load_failures.get(),
-            shared_loads: counters.shared_loads.get(),
-            memory_evictions: counters.memory_evictions.get(),
-            memory_expirations: counters.memory_expirations.get(),
-            memory_entries: memory.gauges().0,
-            ..Stats::default()
-        }
+        self.shared.stats()
     }
 }
 
@@ -314,7 +329,10 @@ impl<V> Clone for MemoryCache<V> {
 
 impl<V> fmt::Debug for MemoryCache<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryCache").field("options", &self.shared.options).finish_non_exhaustive()
+        f.debug_struct("MemoryCache")
+            .field("name", &self.shared.name)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -322,11 +340,19 @@ impl<V> fmt::Debug for MemoryCache<V> {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MemoryCacheBuilder<V> {
     settings: Settings,
+    name: String,
     listener: Option<Listener<V>>,
     value: PhantomData<fn() -> V>,
 }
 
 impl<V> MemoryCacheBuilder<V> {
+    /// What the cache is called by `Debug`, and with the feature `metrics` by its numbers. Any text. Default:
+    /// `memory`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// At most this many objects. 0 keeps none. Default: 10,000.
     pub fn entries(mut self, entries: u64) -> Self {
         self.settings.memory_entries = entries;
@@ -371,14 +397,23 @@ impl<V> MemoryCacheBuilder<V> {
         // An object's own TTL takes the place of the cache's.
         options.lifetimes.memory_alone = i64::MAX;
         let (memory, counters) = (Memory::new(&options), Counters::default());
-        let (flights, listener) = (Arc::default(), self.listener);
-        let shared = Shared { memory, options, counters, flights, listener };
+        let (flights, listener, name) = (Arc::default(), self.listener, self.name);
+        let shared = Shared {
+            memory,
+            options,
+            counters,
+            flights,
+            listener,
+            #[cfg(feature = "metrics")]
+            published: publish::published(&name),
+            name,
+        };
         Ok(MemoryCache { shared: Arc::new(shared) })
     }
 }
 
 impl<V> fmt::Debug for MemoryCacheBuilder<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryCacheBuilder").finish_non_exhaustive()
+        f.debug_struct("MemoryCacheBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::whole;
+use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
 use crate::error::Error;
@@ -77,6 +78,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         self.trust.end();
         let released = Released(&self.lifecycle.released);
+        traced!(self.span("close", None), self.let_go(released))
+    }
+
+    async fn let_go(&self, released: Released<'_>) -> Result<(), Error> {
         self.lifecycle.idle.opened().await;
         point(Point::CloseBegins);
         let committed = self.commit_buffered().await;

@@ -2,15 +2,15 @@
 //! feature `metrics` the crate of that name is given how long they take, beside what the statistics say.
 //! A hit in memory is none of them.
 
-#[cfg(feature = "metrics")]
-mod published;
 #[cfg(not(feature = "metrics"))]
 mod silent;
-
 #[cfg(feature = "metrics")]
-pub(super) use published::{Measures, Timer};
+mod timed;
+
 #[cfg(not(feature = "metrics"))]
 pub(super) use silent::{Measures, Timer};
+#[cfg(feature = "metrics")]
+pub(super) use timed::{Measures, Timer};
 
 use super::Engine;
 use crate::cacheable::Cacheable;

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::events::whole;
+use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::store::{Mended, Store};
@@ -23,6 +24,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Lets the store mend itself, and memory begin anew. Puts that wait to be written wait on: they
     /// lie in no row yet, and a damaged file might not take them.
     pub async fn repair(&self) -> Result<Repaired, Error> {
+        traced!(self.span("repair", None), self.mend())
+    }
+
+    async fn mend(&self) -> Result<Repaired, Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         let write = self.memory.begin_clear();

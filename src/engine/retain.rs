@@ -56,6 +56,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub async fn retain(
         &self,
         now: Timestamp,
+        keep: impl FnMut(&str, &EntryInfo) -> bool,
+    ) -> Result<u64, Error> {
+        traced!(self.span("retain", None), self.remove_unless(now, keep))
+    }
+
+    async fn remove_unless(
+        &self,
+        now: Timestamp,
         mut keep: impl FnMut(&str, &EntryInfo) -> bool,
     ) -> Result<u64, Error> {
         let mut group = Group::new("");

@@ -1,6 +1,7 @@
 //! `scan`: a group of entries, page by page in the order of keys. Between pages nothing is held.
 
 use super::Engine;
+use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::entry::EntryInfo;
 use crate::error::Error;
@@ -81,7 +82,11 @@ impl<I> Scanning<I> {
         if is_closed {
             return self.turn(Err(Error::closed())).map(|()| None);
         }
-        Ok(self.page.next().map(Some))
+        if let Some(next) = self.page.next() {
+            return Ok(Some(Some(next)));
+        }
+        self.ended = self.begun && self.group.from.is_none();
+        Ok(self.ended.then_some(None))
     }
 
     /// An error is the end, as is that there are no more pages.
@@ -109,7 +114,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Reads the next page.
     pub async fn turn_to_infos(&self, scan: &mut Scanning<EntryInfo>) -> Result<(), Error> {
-        let page = self.page_of_infos(scan).await;
+        let page = traced!(self.span("scan", None), self.page_of_infos(scan));
         scan.turn(page)
     }
 
@@ -128,7 +133,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Reads the next page.
     pub async fn turn_to_values(&self, scan: &mut Scanning<(String, Arc<T>)>) -> Result<(), Error> {
-        let page = self.page_of_values(scan).await;
+        let page = traced!(self.span("scan", None), self.page_of_values(scan));
         scan.turn(page)
     }
 

@@ -54,16 +54,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Writes recency back and reclaims a bounded number of expired rows.
     pub async fn run_maintenance(&self, now: Timestamp) -> Result<(), Error> {
-        let _operation = self.lifecycle.enter()?;
-        self.write_back_all(AT_ONCE).await?;
-        self.reclaim_expired(now).await
+        traced!(self.span("run_maintenance", None), self.maintain(now, true))
     }
 
     /// A round of the background thread at that `moment`: it writes recency back only as often as must
     /// be, since every commit makes readers read their pages again.
     pub(super) async fn run_round(&self, now: Timestamp, moment: Instant) -> Result<(), Error> {
+        let is_due = self.is_write_back_due(moment);
+        traced!(self.span("run_maintenance", None), self.maintain(now, is_due))
+    }
+
+    async fn maintain(&self, now: Timestamp, writes_back: bool) -> Result<(), Error> {
         let _operation = self.lifecycle.enter()?;
-        if self.is_write_back_due(moment) {
+        if writes_back {
             self.write_back_all(AT_ONCE).await?;
         }
         self.reclaim_expired(now).await
@@ -80,10 +83,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     async fn reclaim_expired(&self, now: Timestamp) -> Result<(), Error> {
-        traced!(self.span("reclaim", None), self.reclaim_some(now))
-    }
-
-    async fn reclaim_some(&self, now: Timestamp) -> Result<(), Error> {
         if self.writable().is_err() {
             return Ok(());
         }
@@ -96,6 +95,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Gives back the room that rows left in the file; says how many bytes.
     pub async fn shrink(&self) -> Result<u64, Error> {
+        traced!(self.span("shrink", None), self.shrink_file())
+    }
+
+    async fn shrink_file(&self) -> Result<u64, Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         let bytes = self.store.shrink(&self.terms).await?;
@@ -105,6 +108,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Removes the rows of versions below the type's own that the type discards.
     pub async fn purge_outdated(&self) -> Result<usize, Error> {
+        traced!(self.span("purge_outdated", None), self.remove_outdated())
+    }
+
+    async fn remove_outdated(&self) -> Result<usize, Error> {
         let _operation = self.lifecycle.enter()?;
         self.writable()?;
         self.commit_buffered().await?;

@@ -1,6 +1,7 @@
 //! `verify`: every invariant that ties rows, totals, index and memory together.
 
 use super::Engine;
+use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::codec;
 use crate::error::Error;
@@ -61,6 +62,10 @@ impl Report {
 impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Checks both tiers while nothing can be written. Reads everything.
     pub async fn verify(&self) -> Result<Report, Error> {
+        traced!(self.span("verify", None), self.check_all())
+    }
+
+    async fn check_all(&self) -> Result<Report, Error> {
         let _operation = self.lifecycle.enter()?;
         // Nobody commits meanwhile: until a commit has ended, memory is behind.
         let held = self.commit_before().await?;

@@ -15,6 +15,7 @@ const COMMITTED: Plan = Plan {
     operations: 0,
     still: false,
     collections: 1,
+    tagged: false,
     lives: Lives::ENDLESS,
 };
 const BUFFERED: Plan = Plan { buffered: true, ..COMMITTED };

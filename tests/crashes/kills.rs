@@ -78,6 +78,7 @@ fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
         operations: if still { 1 + random.below(500) } else { u64::MAX },
         still,
         collections: ground.collections(),
+        tagged: true,
         // Where one waits, everything that was put last is to be there.
         lives: if still || random.one_in(2) {
             Lives::ENDLESS

@@ -73,6 +73,8 @@ pub struct Plan {
     pub still: bool,
     /// How many collections the file has.
     pub collections: u32,
+    /// Whether the entries of some keys have a tag, in all lives of a file or in none.
+    pub tagged: bool,
     pub lives: Lives,
 }
 
@@ -92,6 +94,7 @@ impl Plan {
             self.operations,
             self.still.into(),
             self.collections.into(),
+            self.tagged.into(),
             disk_ttl,
             memory_ttl,
             max_age,
@@ -117,6 +120,7 @@ impl Plan {
             operations: next(),
             still: next() == 1,
             collections: next() as u32,
+            tagged: next() == 1,
             lives: Lives { disk_ttl: next(), memory_ttl: next(), max_age: next() },
         };
         Some((path, plan))

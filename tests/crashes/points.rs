@@ -59,6 +59,8 @@ fn die_at(
             operations: OPERATIONS,
             still: false,
             collections: ground.collections(),
+            // There were no tags in format 1.
+            tagged: !point.starts_with("Migration"),
             lives: if random.one_in(2) { Lives::ENDLESS } else { Lives::random(random, 60) },
         };
         let chosen = format!("{point}:{passage}");
@@ -84,6 +86,7 @@ fn leave_an_old_file(test: &str, ground: &mut Ground, random: &mut Random, tally
         operations: 300,
         still: false,
         collections: ground.collections(),
+        tagged: false,
         lives: Lives::ENDLESS,
     };
     let ended = Running::start(test, &plan, &ground.path(), None).last();

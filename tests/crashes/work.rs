@@ -4,7 +4,7 @@ use super::collections::Collections;
 use super::entry::{Entry, name};
 use super::plan::{Plan, time};
 use super::random::Random;
-use disk_backed_cache::{Clock, DiskBackedCache, Timestamp};
+use disk_backed_cache::{Clock, DiskBackedCache, PutOptions, Timestamp};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -81,6 +81,8 @@ impl Pen {
     }
 }
 
+const TAG: &str = "every fourth";
+
 /// What the threads share.
 struct Desk<'p> {
     plan: &'p Plan,
@@ -135,7 +137,9 @@ impl Worker<'_> {
             720..770 => self.get_many(),
             770..780 => self.note("evict_memory", 1, |_| (self.cache().evict_memory(), None)),
             780..860 => self.delete(1),
-            860..900 => self.delete_several(),
+            860..895 => self.delete_several(),
+            895..900 if self.desk.plan.tagged => self.delete_tagged(),
+            895..900 => self.delete_several(),
             900..904 => self.note("clear", 1, |_| (self.cache().clear().unwrap(), None)),
             904..930 => self.note("flush", 1, |_| (self.cache().flush().unwrap(), None)),
             930..960 => {
@@ -176,13 +180,22 @@ impl Worker<'_> {
     }
 
     fn put(&mut self, count: u64) {
-        let keys = self.keys(count);
+        let mut keys = self.keys(count);
+        let tagged = self.has_tag(keys[0]);
+        keys.retain(|key| self.has_tag(*key) == tagged);
+        let options = PutOptions::new();
+        let options = if tagged { options.tag(TAG) } else { options };
         let entry = |first: u64, place: usize| Entry::new(keys[place], first + place as u64);
-        let put = |first: u64| match keys[..] {
-            [key] => self.cache().at(time(first)).put(&name(key), entry(first, 0)).unwrap(),
-            _ => {
-                let pairs = (0..keys.len()).map(|place| (name(keys[place]), entry(first, place)));
-                self.cache().at(time(first)).put_many(pairs).unwrap();
+        let put = |first: u64| {
+            let cache = self.cache().at(time(first));
+            let cache = cache.with(options);
+            match keys[..] {
+                [key] => cache.put(&name(key), entry(first, 0)).unwrap(),
+                _ => {
+                    let pairs =
+                        (0..keys.len()).map(|place| (name(keys[place]), entry(first, place)));
+                    cache.put_many(pairs).unwrap();
+                }
             }
         };
         self.note(&listed("put", &keys), keys.len() as u64, |first| (put(first), None));
@@ -211,6 +224,21 @@ impl Worker<'_> {
     fn delete_several(&mut self) {
         let count = 2 + self.random.below(10);
         self.delete(count);
+    }
+
+    /// Whether what is put under `key` has the tag, always.
+    fn has_tag(&self, key: u32) -> bool {
+        self.desk.plan.tagged && key.is_multiple_of(4)
+    }
+
+    /// Deletes by the tag, which is to be what it is to delete all keys that have it.
+    fn delete_tagged(&self) {
+        let keys: Vec<u32> = (0..self.desk.plan.keys).filter(|key| self.has_tag(*key)).collect();
+        self.note(&listed("delete", &keys), 1, |number| {
+            let deleted = self.cache().at(time(number)).delete_tag(TAG).unwrap();
+            assert!(deleted <= keys.len() as u64);
+            ((), None)
+        });
     }
 
     fn delete(&mut self, count: u64) {

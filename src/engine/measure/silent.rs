@@ -23,5 +23,5 @@ impl Measures {
         Timer(PhantomData)
     }
 
-    pub fn publish(&self, _: impl Fn() -> Stats) {}
+    pub fn publish(&self, _: impl FnOnce() -> Stats) {}
 }

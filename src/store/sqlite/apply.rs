@@ -200,7 +200,9 @@ impl Run<'_> {
             tags::make(self.connection, &self.sql.tags)?;
             self.has_tags = true;
         }
-        tags::add(self.connection, &self.sql.tags, id, tags)
+        tags::add(self.connection, &self.sql.tags, id, tags)?;
+        point(Point::RowTagged);
+        Ok(())
     }
 
     fn write_over(

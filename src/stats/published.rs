@@ -1,21 +1,16 @@
-//! With the feature `metrics`: what its recorder is given.
+//! With the feature `metrics`: what its recorder is given of the statistics.
 //!
 //! Counters go there as differences, taken under a lock, so that what several clones and the background thread
 //! publish is counted once, and a cache that is opened again adds to what there is. The recorder is asked
 //! for its instruments each time, because one may be installed at any time.
 
-use super::Timed;
-use crate::stats::Stats;
+use super::Stats;
 use crate::sync::Mutex;
 use metrics::{Key, Label, Level, Metadata, Unit, with_recorder};
 use std::mem;
-use std::path::Path;
-use std::time::Instant;
 
-const METADATA: Metadata<'static> =
+pub(crate) const METADATA: Metadata<'static> =
     Metadata::new("disk_backed_cache", Level::INFO, Some("disk_backed_cache"));
-
-const DURATIONS: &str = "disk_backed_cache_operation_duration_seconds";
 
 /// A number of the statistics, as it is published.
 struct Number {
@@ -23,6 +18,14 @@ struct Number {
     tier: Option<&'static str>,
     value: fn(&Stats) -> u64,
     help: &'static str,
+    /// Whether memory alone has it, too.
+    alone: bool,
+}
+
+impl Number {
+    const fn also_alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
 }
 
 const MEMORY: Option<&str> = Some("memory");
@@ -34,7 +37,7 @@ const fn number(
     value: fn(&Stats) -> u64,
     help: &'static str,
 ) -> Number {
-    Number { name, tier, value, help }
+    Number { name, tier, value, help, alone: false }
 }
 
 const HITS: &str = "Keys found in the tier.";
@@ -42,17 +45,20 @@ const EVICTIONS: &str = "Entries that left the tier because of its limits.";
 const EXPIRATIONS: &str = "Entries found expired in the tier.";
 
 const COUNTERS: [Number; 18] = [
-    number("disk_backed_cache_hits_total", MEMORY, |stats| stats.memory_hits, HITS),
+    number("disk_backed_cache_hits_total", MEMORY, |stats| stats.memory_hits, HITS).also_alone(),
     number("disk_backed_cache_hits_total", DISK, |stats| stats.disk_hits, HITS),
-    number("disk_backed_cache_misses_total", None, |stats| stats.misses, "Keys not found."),
-    number("disk_backed_cache_evictions_total", MEMORY, |stats| stats.memory_evictions, EVICTIONS),
+    number("disk_backed_cache_misses_total", None, |stats| stats.misses, "Keys not found.")
+        .also_alone(),
+    number("disk_backed_cache_evictions_total", MEMORY, |stats| stats.memory_evictions, EVICTIONS)
+        .also_alone(),
     number("disk_backed_cache_evictions_total", DISK, |stats| stats.disk_evictions, EVICTIONS),
     number(
         "disk_backed_cache_expirations_total",
         MEMORY,
         |stats| stats.memory_expirations,
         EXPIRATIONS,
-    ),
+    )
+    .also_alone(),
     number(
         "disk_backed_cache_expirations_total",
         DISK,
@@ -71,21 +77,25 @@ const COUNTERS: [Number; 18] = [
         |stats| stats.decode_failures,
         "Rows that could not be read.",
     ),
-    number("disk_backed_cache_puts_total", None, |stats| stats.puts, "Pairs put."),
-    number("disk_backed_cache_deletes_total", None, |stats| stats.deletes, "Keys deleted."),
-    number("disk_backed_cache_loads_total", None, |stats| stats.loads, "Objects made by loaders."),
+    number("disk_backed_cache_puts_total", None, |stats| stats.puts, "Pairs put.").also_alone(),
+    number("disk_backed_cache_deletes_total", None, |stats| stats.deletes, "Keys deleted.")
+        .also_alone(),
+    number("disk_backed_cache_loads_total", None, |stats| stats.loads, "Objects made by loaders.")
+        .also_alone(),
     number(
         "disk_backed_cache_load_failures_total",
         None,
         |stats| stats.load_failures,
         "Loaders that failed.",
-    ),
+    )
+    .also_alone(),
     number(
         "disk_backed_cache_shared_loads_total",
         None,
         |stats| stats.shared_loads,
         "Callers answered by a load that another one had begun.",
-    ),
+    )
+    .also_alone(),
     number(
         "disk_backed_cache_stale_answers_total",
         None,
@@ -116,59 +126,53 @@ const ENTRIES: &str = "Entries in the tier.";
 const BYTES: &str = "Encoded bytes of the entries in the tier.";
 
 const GAUGES: [Number; 4] = [
-    number("disk_backed_cache_entries", MEMORY, |stats| stats.memory_entries, ENTRIES),
+    number("disk_backed_cache_entries", MEMORY, |stats| stats.memory_entries, ENTRIES).also_alone(),
     number("disk_backed_cache_entries", DISK, |stats| stats.disk_entries, ENTRIES),
     number("disk_backed_cache_size_bytes", MEMORY, |stats| stats.memory_bytes, BYTES),
     number("disk_backed_cache_size_bytes", DISK, |stats| stats.disk_bytes, BYTES),
 ];
 
-/// What one collection gives the recorder.
+/// What one cache gives the recorder.
 #[derive(Debug)]
-pub(in crate::engine) struct Measures {
-    labels: [Label; 2],
-    durations: [Key; Timed::ALL.len()],
+pub(crate) struct Published {
+    labels: Vec<Label>,
+    /// Whether it is memory alone, and so has a part of the numbers.
+    alone: bool,
     /// What was published last.
     last: Mutex<Stats>,
 }
 
-/// The time that something takes, which the recorder is given when this is dropped.
-pub(in crate::engine) struct Timer<'m> {
-    duration: &'m Key,
-    began: Instant,
-}
-
-impl Measures {
-    pub fn new(path: Option<&Path>, collection: &str) -> Self {
-        let path = path.map_or_else(|| ":memory:".into(), |path| path.display().to_string());
-        let labels = [Label::new("path", path), Label::new("collection", collection.to_owned())];
-        let durations = Timed::ALL.map(|timed| {
-            let operation = Label::from_static_parts("operation", timed.name());
-            let labels = labels.iter().cloned().chain([operation]);
-            Key::from_parts(DURATIONS, labels.collect::<Vec<_>>())
-        });
-        Self { labels, durations, last: Mutex::default() }
+impl Published {
+    /// Of a cache with both tiers.
+    pub fn new(labels: Vec<Label>) -> Self {
+        Self { labels, alone: false, last: Mutex::default() }
     }
 
-    pub fn timer(&self, what: Timed) -> Timer<'_> {
-        Timer { duration: &self.durations[what as usize], began: Instant::now() }
+    /// Of memory alone.
+    pub fn alone(labels: Vec<Label>) -> Self {
+        Self { alone: true, ..Self::new(labels) }
     }
 
-    pub fn publish(&self, stats: impl Fn() -> Stats) {
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Gives the recorder what happened since it was given something last.
+    pub fn publish(&self, stats: impl FnOnce() -> Stats) {
         let mut guard = self.last.lock();
         let now = stats();
         let last = mem::replace(&mut *guard, now);
         // A recorder may be anybody's code.
         drop(guard);
+        let is_there = |number: &&Number| number.alone || !self.alone;
         with_recorder(|recorder| {
-            let help = "How long operations take that memory alone does not answer.";
-            recorder.describe_histogram(DURATIONS.into(), Some(Unit::Seconds), help.into());
-            for counter in &COUNTERS {
+            for counter in COUNTERS.iter().filter(is_there) {
                 let Number { name, value, help, .. } = counter;
                 recorder.describe_counter((*name).into(), Some(Unit::Count), (*help).into());
                 let registered = recorder.register_counter(&self.key(counter), &METADATA);
                 registered.increment(value(&now).saturating_sub(value(&last)));
             }
-            for gauge in &GAUGES {
+            for gauge in GAUGES.iter().filter(is_there) {
                 let Number { name, value, help, .. } = gauge;
                 recorder.describe_gauge((*name).into(), None, (*help).into());
                 let registered = recorder.register_gauge(&self.key(gauge), &METADATA);
@@ -181,19 +185,5 @@ impl Measures {
         let tier = number.tier.map(|tier| Label::from_static_parts("tier", tier));
         let labels = self.labels.iter().cloned().chain(tier);
         Key::from_parts(number.name, labels.collect::<Vec<_>>())
-    }
-}
-
-impl Timer<'_> {
-    /// Gives the time now.
-    pub fn stop(self) {}
-}
-
-impl Drop for Timer<'_> {
-    fn drop(&mut self) {
-        let took = self.began.elapsed().as_secs_f64();
-        with_recorder(|recorder| {
-            recorder.register_histogram(self.duration, &METADATA).record(took)
-        });
     }
 }

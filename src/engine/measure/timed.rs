@@ -1,0 +1,63 @@
+//! With the feature `metrics`: how long things take, for its recorder.
+
+use super::Timed;
+use crate::stats::{METADATA, Published, Stats};
+use metrics::{Key, Label, Unit, with_recorder};
+use std::path::Path;
+use std::time::Instant;
+
+const DURATIONS: &str = "disk_backed_cache_operation_duration_seconds";
+
+/// What one collection gives the recorder.
+#[derive(Debug)]
+pub(in crate::engine) struct Measures {
+    published: Published,
+    durations: [Key; Timed::ALL.len()],
+}
+
+/// The time that something takes, which the recorder is given when this is dropped.
+pub(in crate::engine) struct Timer<'m> {
+    duration: &'m Key,
+    began: Instant,
+}
+
+impl Measures {
+    pub fn new(path: Option<&Path>, collection: &str) -> Self {
+        let path = path.map_or_else(|| ":memory:".into(), |path| path.display().to_string());
+        let labels =
+            vec![Label::new("path", path), Label::new("collection", collection.to_owned())];
+        let published = Published::new(labels);
+        let durations = Timed::ALL.map(|timed| {
+            let operation = Label::from_static_parts("operation", timed.name());
+            let labels = published.labels().iter().cloned().chain([operation]);
+            Key::from_parts(DURATIONS, labels.collect::<Vec<_>>())
+        });
+        Self { published, durations }
+    }
+
+    pub fn timer(&self, what: Timed) -> Timer<'_> {
+        Timer { duration: &self.durations[what as usize], began: Instant::now() }
+    }
+
+    pub fn publish(&self, stats: impl FnOnce() -> Stats) {
+        with_recorder(|recorder| {
+            let help = "How long operations take that memory alone does not answer.";
+            recorder.describe_histogram(DURATIONS.into(), Some(Unit::Seconds), help.into());
+        });
+        self.published.publish(stats);
+    }
+}
+
+impl Timer<'_> {
+    /// Gives the time now.
+    pub fn stop(self) {}
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        let took = self.began.elapsed().as_secs_f64();
+        with_recorder(|recorder| {
+            recorder.register_histogram(self.duration, &METADATA).record(took)
+        });
+    }
+}
