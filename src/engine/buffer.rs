@@ -13,6 +13,7 @@ use crate::cacheable::Cacheable;
 use crate::codec::Packed;
 use crate::crash::{Point, point};
 use crate::error::Error;
+use crate::flight::Overtaken;
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::listener::RemovalCause;
@@ -150,7 +151,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
             return Err(packed);
         }
-        if unless.is_some_and(|unless| unless.overtaken.is_set()) {
+        let overtaken = unless.and_then(|unless| unless.overtaken.as_ref());
+        if overtaken.is_some_and(Overtaken::is_set) {
             return Ok(false);
         }
         // Of a key that is given twice nobody sees the first value.

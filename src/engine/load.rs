@@ -256,7 +256,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, birth: Birth) {
         let Gap { missing, seen, lease } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
-        let unless = Unless { expected, overtaken: lead.overtaken().clone(), seen };
+        let unless = Unless { expected, overtaken: Some(lead.overtaken().clone()), seen };
         let span = self.span("store_loaded", Some(lead.key()));
         match traced!(span, self.fill(lead.key(), &value, &birth, unless)) {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),

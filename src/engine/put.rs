@@ -22,7 +22,8 @@ use std::sync::Arc;
 pub(super) struct Unless {
     /// Anything else than this.
     pub expected: Expected,
-    pub overtaken: Overtaken,
+    /// What tells of writes since, if this was loaded.
+    pub overtaken: Option<Overtaken>,
     /// When nothing was there, for puts that wait: nothing may have been written since.
     pub seen: Option<Seen>,
 }
@@ -139,7 +140,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let why = Why::OrExpired(RemovalCause::Replaced, birth.time);
             steps.push(Step::write(op, value, why));
         }
-        let overtaken = unless.map(|unless| unless.overtaken.clone());
+        let overtaken = unless.and_then(|unless| unless.overtaken.clone());
         let written = self.write_loaded(steps, self.terms, overtaken).await?;
         written.effects.iter().flatten().for_each(|effect| self.count_expired(effect, birth.time));
         Ok(written)

@@ -13,7 +13,6 @@ use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::entry::Revision;
 use crate::error::Error;
-use crate::flight::Overtaken;
 use crate::key::{self, Key};
 use crate::listener::RemovalCause;
 use crate::store::{Expected, Op, Store};
@@ -58,7 +57,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             // User code: nothing is locked, and `close` does not wait for it.
             let Some(value) = decide(seen.value) else { return Ok(None) };
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
-            let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
+            let unless = Unless { expected, overtaken: None, seen: None };
             let (engine, key, new) = (Arc::clone(self), key.clone(), Arc::clone(&value));
             let birth = birth.clone();
             let put = async move { engine.put_unless(&key, &new, &birth, unless).await };
@@ -84,7 +83,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(false);
         }
         let expected = Expected::Row(revision);
-        let unless = Unless { expected, overtaken: Overtaken::default(), seen: None };
+        let unless = Unless { expected, overtaken: None, seen: None };
         self.put_unless(key, &value, &birth, unless).await
     }
 

@@ -79,7 +79,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.write_loaded(steps, terms, None).await
     }
 
-    /// The same for steps that come to nothing if their load was overtaken.
+    /// The same for steps of a load, which come to nothing if that was `overtaken`.
     pub(super) async fn write_loaded(
         &self,
         steps: Vec<Step<T>>,
@@ -92,7 +92,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             (op, ((value, sequence), (why, overwritten)))
         };
         let (ops, mut others): (Vec<_>, Vec<_>) = steps.into_iter().map(apart).unzip();
-        let write = self.memory.begin_write(ops.iter().filter_map(Op::written_key));
+        let keys = ops.iter().filter_map(Op::written_key);
+        let is_load = overtaken.is_some();
+        let write =
+            if is_load { self.memory.begin_fill(keys) } else { self.memory.begin_write(keys) };
         let batch = Arc::new(Batch { ops, terms });
         let judge = Judge { claimer: write.claimer(), overtaken, has_waited };
         let timer = self.timer(Timed::Commit);
@@ -116,13 +119,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             changed.push(what);
             changes.extend(change);
         }
-        // Before the marks go. Who finds a marked key looks for itself.
-        let asked =
-            batch.ops.iter().zip(&others).zip(&changed).filter_map(|((op, rest), changed)| {
-                let (_, (why, _)) = rest;
-                (why.is_asked() && changed.is_some()).then(|| written_or_removed(op).as_str())
-            });
-        self.flights.overtake(asked);
+        if !is_load {
+            // Before the marks go. Who finds a marked key looks for itself.
+            let steps = batch.ops.iter().zip(&others).zip(&changed);
+            let asked = steps
+                .filter(|((_, (_, (why, _))), changed)| why.is_asked() && changed.is_some())
+                .map(|((op, _), _)| written_or_removed(op).as_str());
+            self.flights.overtake(asked);
+        }
         self.counters.disk_evictions.add(evicted.len() as u64);
         let victims: Vec<Key> = if self.listener.is_some() {
             evicted.iter().map(|evicted| evicted.key.clone()).collect()

@@ -122,14 +122,6 @@ impl<V> Memory<V> {
         self.shard(key).lock().peek_unwritten(key, &self.lifetimes, now)?
     }
 
-    /// Whether a write of `key` is under way or still to come, so that readers may know more of it than those who
-    /// came shortly before.
-    pub fn is_in_doubt(&self, key: &str) -> bool {
-        let key = self.hashed(key);
-        let state = self.shard(key).lock();
-        state.is_written(key) || state.is_hidden(key)
-    }
-
     /// The object of `key` that is still to be written, dead or alive.
     pub fn unwritten(&self, key: &str) -> Option<Unwritten<V>> {
         let key = self.hashed(key);

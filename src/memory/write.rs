@@ -26,6 +26,8 @@ pub(super) struct InFlight {
     hash: u64,
     /// How many marks lie on the key.
     marks: u32,
+    /// How many of them are those of loads.
+    fills: u32,
     /// The revision of the last change that ended while others were under way.
     newest: i64,
     /// The writes that are about to remove the row as it is.
@@ -50,6 +52,8 @@ pub(crate) struct Write<'m, V> {
     keys: Vec<Key>,
     claimer: Arc<Claimer<V>>,
     everything: bool,
+    /// Whether it stores what was loaded.
+    fills: bool,
     /// The epoch in which it began, before it committed.
     epoch: u32,
 }
@@ -112,14 +116,35 @@ pub(crate) struct Finished<V> {
 impl<V> Memory<V> {
     /// Begins a write on `keys`.
     pub fn begin_write<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> Write<'_, V> {
+        self.begin(keys, false)
+    }
+
+    /// Begins a write that stores what was loaded.
+    pub fn begin_fill<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> Write<'_, V> {
+        self.begin(keys, true)
+    }
+
+    fn begin<'k>(&self, keys: impl Iterator<Item = &'k Key>, fills: bool) -> Write<'_, V> {
         let keys: Vec<Key> = keys.cloned().collect();
         if !planted(Bug::CommitWithoutMarks) {
             for key in &keys {
                 let hashed = self.hashed(key);
-                self.shard(hashed).lock().mark(hashed, key, None);
+                let mut state = self.shard(hashed).lock();
+                state.mark(hashed, key, None).fills += u32::from(fills);
             }
         }
-        Write::new(self, keys, false)
+        let mut write = Write::new(self, keys, false);
+        write.fills = fills;
+        write
+    }
+
+    /// Whether readers may know more of `key` than those who came shortly before: it waits to be written, or
+    /// is being written by somebody else than a load of it.
+    pub fn is_in_doubt(&self, key: &str) -> bool {
+        let key = self.hashed(key);
+        let state = self.shard(key).lock();
+        let write = state.write_on(key).is_some_and(|write| write.marks > write.fills);
+        state.frozen > 0 || write || state.is_hidden(key)
     }
 
     /// Begins a write that will empty the tier.
@@ -138,7 +163,14 @@ impl<'m, V> Write<'m, V> {
             claimed: Mutex::default(),
             gate: Arc::default(),
         };
-        Self { memory, keys, claimer: Arc::new(claimer), everything, epoch: memory.epoch() }
+        Self {
+            memory,
+            keys,
+            claimer: Arc::new(claimer),
+            everything,
+            fills: false,
+            epoch: memory.epoch(),
+        }
     }
 
     /// What claims rows for this write.
@@ -249,7 +281,7 @@ impl<'m, V> Write<'m, V> {
         for (key, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
             let mut state = self.memory.shard(hashed).lock();
-            state.unmark(hashed, claim);
+            state.unmark(hashed, claim, self.fills && claim.is_none());
             if changed {
                 state.end_epoch(hashed);
                 if !planted(Bug::RowKeptOverWrite) {
@@ -310,26 +342,29 @@ impl<V> Drop for Write<'_, V> {
 }
 
 impl<V> State<V> {
-    fn mark(&mut self, key: Hashed<'_>, text: &Key, claim: Option<Arc<Gate>>) {
+    fn mark(&mut self, key: Hashed<'_>, text: &Key, claim: Option<Arc<Gate>>) -> &mut InFlight {
         let hash = |write: &InFlight| write.hash;
         let entry = self.writes.entry(key.hash, |write| write.is_on(key), hash);
-        let mut write = entry.or_insert_with(|| InFlight {
+        let write = entry.or_insert_with(|| InFlight {
             key: text.clone(),
             hash: key.hash,
             marks: 0,
+            fills: 0,
             newest: 0,
             claims: Vec::new(),
         });
-        let write = write.get_mut();
+        let write = write.into_mut();
         write.marks += 1;
         write.claims.extend(claim);
+        write
     }
 
-    fn unmark(&mut self, key: Hashed<'_>, claim: Option<&Arc<Gate>>) {
+    fn unmark(&mut self, key: Hashed<'_>, claim: Option<&Arc<Gate>>, fills: bool) {
         let Ok(mut write) = self.writes.find_entry(key.hash, |write| write.is_on(key)) else {
             return;
         };
         write.get_mut().marks -= 1;
+        write.get_mut().fills -= u32::from(fills);
         if let Some(claim) = claim {
             write.get_mut().claims.retain(|gate| !Arc::ptr_eq(gate, claim));
         }
