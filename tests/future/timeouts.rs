@@ -10,6 +10,7 @@ use futures_lite::future::{or, zip};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -90,7 +91,7 @@ fn what_is_stale_is_the_answer_while_a_loader_is_slow() {
 fn without_anything_stale_a_caller_waits_on() {
     on_both(|| async {
         let cache = stale(|b| b.soft_load_timeout(SHORT)).await;
-        for nothing in ["b", "too old"] {
+        for (answered, nothing) in (1..).zip(["b", "too old"]) {
             let at = match nothing {
                 "b" => cache.at(seconds(11)),
                 _ => {
@@ -110,7 +111,8 @@ fn without_anything_stale_a_caller_waits_on() {
             assert!(poll(waits.as_mut()).is_pending());
             answer.send(7).unwrap();
             assert_eq!(*waits.await.unwrap(), 7);
-            assert_eq!(cache.stats().load_timeouts, cache.stats().stale_answers);
+            // It may have looked once more, and have found what its own load had stored just before.
+            assert_eq!(cache.stats().stale_answers, answered, "those of `a`");
         }
     });
 }
@@ -215,10 +217,15 @@ fn what_was_put_meanwhile_is_better_than_the_error() {
             for key in (0..).map(|number| format!("key {number}")) {
                 let mut leads = pin!(cache.get_or_insert_with(&key, pending::<u32>));
                 let mut waits = pin!(cache.get_or_refresh_with(&key, never));
-                assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+                assert!(poll(leads.as_mut()).is_pending());
+                let begun = poll(waits.as_mut());
                 cache.put(&key, 5).await.unwrap();
                 cache.evict_memory();
-                match waits.await {
+                let answer = match begun {
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => waits.await,
+                };
+                match answer {
                     Ok(value) => {
                         assert_eq!(*value, 5);
                         break;
