@@ -96,12 +96,17 @@
 //! # Testing code that uses it
 //!
 //! [`Builder::open_in_memory`] gives a cache that leaves nothing behind, and [`ManualClock`] a time
-//! that stands still until it is moved. The feature `testing` adds a disk that fails on demand.
+//! that stands still until it is moved. The feature `testing` adds a disk that fails on demand, and a model of the
+//! cache with strategies for `proptest`, to compare your own code with.
 //!
 //! # What it is not for
 //!
 //! It has no queries and no replication, and one SQLite file has one writer at a time. Objects are
 //! cached by key and may go at any time; do not keep the only copy of anything here.
+
+// The parts of `testing` that the tests take in name the crate as everybody else does.
+#[cfg(feature = "testing")]
+extern crate self as disk_backed_cache;
 
 mod crash;
 mod error;

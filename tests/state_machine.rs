@@ -3,6 +3,10 @@
 //!
 //! `DBC_MODEL_CASES` says how many sequences are run, and `PROPTEST_RNG_SEED` repeats a run.
 
+#[path = "../src/testing/strategies.rs"]
+mod choices;
+#[path = "../src/testing/conversions.rs"]
+mod conversions;
 #[path = "state_machine/documents.rs"]
 mod documents;
 #[path = "state_machine/driver.rs"]
@@ -11,11 +15,14 @@ mod driver;
 mod handle;
 #[path = "state_machine/injuries.rs"]
 mod injuries;
+#[path = "../src/testing/model/mod.rs"]
 mod model;
-#[path = "state_machine/operations.rs"]
+#[path = "../src/testing/operations.rs"]
 mod operations;
 #[path = "state_machine/regressions.rs"]
 mod regressions;
+#[path = "state_machine/sequence.rs"]
+mod sequence;
 #[path = "state_machine/strategies.rs"]
 mod strategies;
 

@@ -1,4 +1,7 @@
-//! U1: a disk that fails because a test asked for it.
+//! The feature `testing`: U1 here, a disk that fails because a test asked for it.
+
+#[path = "testing/model.rs"]
+mod model;
 
 use disk_backed_cache::testing::{Fault, Faults, faults_of};
 use disk_backed_cache::{CacheFile, DiskBackedCache, Durability, ErrorKind};

@@ -5,6 +5,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../src/testing/conversions.rs"]
+mod conversions;
 #[path = "operations/decode.rs"]
 mod decode;
 #[path = "../../tests/state_machine/documents.rs"]
@@ -15,10 +17,12 @@ mod driver;
 mod handle;
 #[path = "../../tests/state_machine/injuries.rs"]
 mod injuries;
-#[path = "../../tests/model/mod.rs"]
+#[path = "../../src/testing/model/mod.rs"]
 mod model;
-#[path = "../../tests/state_machine/operations.rs"]
+#[path = "../../src/testing/operations.rs"]
 mod operations;
+#[path = "../../tests/state_machine/sequence.rs"]
+mod sequence;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(sequence) = decode::sequence(bytes) else { return };

@@ -1,6 +1,6 @@
 //! One type of document in four editions, as a program that lives for years would have them.
 
-use crate::model::{Schema, Value, Verdict, Version};
+use crate::model::{Schema, Value};
 use disk_backed_cache::{Cacheable, Compatibility, Outdated, semver};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,26 +12,15 @@ pub trait Document: Cacheable {
     fn new(id: u8, padding: u8) -> Self;
 
     /// What [`Cacheable::upgrade`] does, without the cache.
-    fn upgraded(version: Version, content: &str) -> Option<Self>;
+    fn upgraded(version: &semver::Version, content: &str) -> Option<Self>;
 
     fn schema() -> Schema {
         Schema {
-            own: plain(&Self::schema_version()),
-            verdict: |Version(major, minor, patch)| {
-                let stored = semver::Version::new(major, minor, patch);
-                match Self::compatibility(&stored) {
-                    Compatibility::Current => Verdict::Current,
-                    Compatibility::Upgrade => Verdict::Upgrade,
-                    Compatibility::Discard => Verdict::Discard,
-                }
-            },
+            own: Self::schema_version(),
+            compatibility: Self::compatibility,
             upgrade: |version, content| Self::upgraded(version, content).map(|it| encoded(&it)),
         }
     }
-}
-
-pub fn plain(version: &semver::Version) -> Version {
-    Version(version.major, version.minor, version.patch)
 }
 
 pub fn encoded(document: &impl Serialize) -> Value {
@@ -158,7 +147,7 @@ impl Document for First {
         Self { id, pad: padded(padding) }
     }
 
-    fn upgraded(_: Version, content: &str) -> Option<Self> {
+    fn upgraded(_: &semver::Version, content: &str) -> Option<Self> {
         Self::from_third(parsed(content)?)
     }
 }
@@ -168,7 +157,7 @@ impl Document for Second {
         Self { id, pad: padded(padding), note: String::new() }
     }
 
-    fn upgraded(_: Version, content: &str) -> Option<Self> {
+    fn upgraded(_: &semver::Version, content: &str) -> Option<Self> {
         Self::from_first(parsed(content)?)
     }
 }
@@ -178,7 +167,7 @@ impl Document for Third {
         Self { number: id, pad: padded(padding) }
     }
 
-    fn upgraded(_: Version, content: &str) -> Option<Self> {
+    fn upgraded(_: &semver::Version, content: &str) -> Option<Self> {
         Self::from_second(parsed(content)?)
     }
 }
@@ -188,7 +177,7 @@ impl Document for ThirdRevised {
         Self { number: id, pad: padded(padding) }
     }
 
-    fn upgraded(_: Version, _: &str) -> Option<Self> {
+    fn upgraded(_: &semver::Version, _: &str) -> Option<Self> {
         None
     }
 }

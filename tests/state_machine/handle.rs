@@ -1,11 +1,11 @@
 //! A cache open for any edition of the document, so that reopening can change the type.
 
-use super::documents::{Document, First, Second, Third, ThirdRevised, encoded, plain};
-use super::operations::{Draft, Edition, Setup};
+use super::documents::{Document, First, Second, Third, ThirdRevised, encoded};
+use super::sequence::{Draft, Edition, Setup};
 use crate::model::{Info, OwnTtl, Schema, Told, Value};
 use disk_backed_cache::{
-    CacheFile, DiskBackedCache, EntryInfo, Error, LoadError, ManualClock, PutOptions, Report,
-    Stats, Tier, Timestamp,
+    CacheFile, DiskBackedCache, EntryInfo, Error, LoadError, ManualClock, PutOptions, Removal,
+    Report, Stats, Tier, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,13 +40,7 @@ pub trait Handle {
         &self,
         key: &str,
         draft: Draft,
-        ttl: OwnTtl,
-        at: Option<Timestamp>,
-    ) -> Result<(), Error>;
-    fn put_tagged(
-        &self,
-        key: &str,
-        draft: Draft,
+        ttl: Option<OwnTtl>,
         tags: &[&str],
         at: Option<Timestamp>,
     ) -> Result<(), Error>;
@@ -98,6 +92,7 @@ pub trait Handle {
     fn flush(&self) -> Result<(), Error>;
     fn close(&self) -> Result<(), Error>;
     fn len(&self) -> Result<u64, Error>;
+    fn is_empty(&self) -> Result<bool, Error>;
     fn total_size(&self) -> Result<u64, Error>;
     fn stats(&self) -> Stats;
     fn verify(&self) -> Result<Report, Error>;
@@ -127,44 +122,13 @@ fn open_as<D: Document>(
 ) -> Result<(Box<dyn Handle>, Schema), Error> {
     let settings = &setup.settings;
     let log = Arc::clone(log);
-    let mut builder = DiskBackedCache::<D>::builder()
-        .background_maintenance(false)
+    let mut builder = settings
+        .builder::<D>()
         .clock(clock.clone())
-        .eviction_listener(move |removal| {
-            let content = removal.value.map(|document: Arc<D>| encoded(&*document).content);
-            let (key, cause, tier) = (removal.key, removal.cause, removal.tier);
-            log.lock().unwrap().push(Told { key, content, cause, tier });
+        .eviction_listener(move |removal: Removal<D>| {
+            log.lock().unwrap().push(Told::json(&removal).unwrap());
         })
-        .verify_round_trip(setup.verify_round_trip)
-        .memory_entries(settings.memory_entries)
-        .memory_bytes(settings.memory_bytes);
-    if let Some(ttl) = settings.memory_ttl {
-        builder = builder.memory_ttl(ttl);
-    }
-    if let Some(entries) = settings.disk_entries {
-        builder = builder.disk_entries(entries);
-    }
-    if let Some(bytes) = settings.disk_bytes {
-        builder = builder.disk_bytes(bytes);
-    }
-    if let Some(ttl) = settings.disk_ttl {
-        builder = builder.disk_ttl(ttl);
-    }
-    if let Some(size) = settings.max_item_size {
-        builder = builder.max_item_size(size);
-    }
-    if let Some(max_age) = settings.max_age {
-        builder = builder.max_age(max_age);
-    }
-    if let Some(max_stale) = settings.fail_safe {
-        builder = builder.fail_safe(max_stale);
-    }
-    if let Some(max_stale) = settings.stale_while_revalidate {
-        builder = builder.stale_while_revalidate(max_stale);
-    }
-    if let Some(quarters) = settings.refresh_ahead {
-        builder = builder.refresh_ahead(f64::from(quarters) / 4.0);
-    }
+        .verify_round_trip(setup.verify_round_trip);
     #[cfg(feature = "zstd")]
     if setup.compressed {
         let compression = disk_backed_cache::Compression::zstd(super::documents::LEVEL);
@@ -201,29 +165,13 @@ impl<D: Document> Handle for DiskBackedCache<D> {
         &self,
         key: &str,
         draft: Draft,
-        ttl: OwnTtl,
-        at: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        let document = document::<D>(draft);
-        let options = match ttl {
-            OwnTtl::Sliding(ttl) => PutOptions::new().ttl(ttl),
-            OwnTtl::Fixed(ttl) => PutOptions::new().fixed_ttl(ttl),
-        };
-        match at {
-            Some(at) => self.at(at).put_with(key, document, options),
-            None => self.put_with(key, document, options),
-        }
-    }
-
-    fn put_tagged(
-        &self,
-        key: &str,
-        draft: Draft,
+        ttl: Option<OwnTtl>,
         tags: &[&str],
         at: Option<Timestamp>,
     ) -> Result<(), Error> {
         let document = document::<D>(draft);
-        let options = tags.iter().fold(PutOptions::new(), |options, tag| options.tag(tag));
+        let options = ttl.map_or_else(PutOptions::new, PutOptions::from);
+        let options = tags.iter().fold(options, |options, tag| options.tag(tag));
         match at {
             Some(at) => self.at(at).put_with(key, document, options),
             None => self.put_with(key, document, options),
@@ -372,12 +320,12 @@ impl<D: Document> Handle for DiskBackedCache<D> {
         if let Some(info) = &info {
             assert_eq!(info.key, key);
         }
-        Ok(Look { contains, tier, info: info.as_ref().map(plain_info) })
+        Ok(Look { contains, tier, info: info.map(Info::from) })
     }
 
     fn scan(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, Info)>, Error> {
         let scan = at.map_or_else(|| self.scan(prefix), |at| self.at(at).scan(prefix));
-        scan.map(|entry| entry.map(|(key, info)| (key, plain_info(&info)))).collect()
+        scan.map(|entry| entry.map(|(key, info)| (key, Info::from(info)))).collect()
     }
 
     fn values(&self, prefix: &str, at: Option<Timestamp>) -> Result<Vec<(String, String)>, Error> {
@@ -442,6 +390,10 @@ impl<D: Document> Handle for DiskBackedCache<D> {
         self.len()
     }
 
+    fn is_empty(&self) -> Result<bool, Error> {
+        self.is_empty()
+    }
+
     fn total_size(&self) -> Result<u64, Error> {
         self.total_size()
     }
@@ -469,15 +421,5 @@ fn answer<D: Document>(loaded: Result<Arc<D>, LoadError<()>>) -> Result<Option<S
         Ok(document) => Ok(Some(encoded(&*document).content)),
         Err(LoadError::Cache(error)) => Err(error),
         Err(_) => Ok(None),
-    }
-}
-
-fn plain_info(info: &EntryInfo) -> Info {
-    Info {
-        size: info.size,
-        created: info.created,
-        accessed: info.accessed,
-        expires: info.expires,
-        version: plain(&info.schema_version),
     }
 }

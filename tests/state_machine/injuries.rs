@@ -1,6 +1,6 @@
 //! Rows changed behind the cache's back.
 
-use super::operations::Injury;
+use super::sequence::Injury;
 use crate::model::Damage;
 use rusqlite::Connection;
 use std::path::Path;

@@ -1,32 +1,21 @@
 //! Sequences that once told the cache and the model apart, kept in words. (The seeds that the runner
 //! keeps mean something else as soon as the generators change.)
 
-use super::documents::as_it_is;
 use super::driver;
-use super::operations::{
-    Call, Draft, Edition, Ending, Injury, Key, Operation, Sequence, Setup, When,
-};
+use super::sequence::{Draft, Edition, Ending, Injury, Sequence, Setup, Step};
 use crate::model::Settings;
+use crate::operations::{Call, Key, Operation, When};
 
 fn roomy(edition: Edition) -> Setup {
-    let settings = Settings {
-        memory_entries: 100,
-        memory_bytes: 10_000,
-        memory_ttl: None,
-        disk_entries: None,
-        disk_bytes: None,
-        disk_ttl: None,
-        max_item_size: None,
-        max_age: None,
-        fail_safe: None,
-        stale_while_revalidate: None,
-        refresh_ahead: None,
-        stored: as_it_is,
-    };
+    let settings = Settings { memory_entries: 100, memory_bytes: 10_000, ..Settings::default() };
     Setup { edition, settings, recency_lag: None, verify_round_trip: false, compressed: false }
 }
 
-fn run(setup: &Setup, steps: &[Operation]) {
+fn call(call: Call<Draft>, when: When) -> Step {
+    Step::Do(Operation::Call(call, when))
+}
+
+fn run(setup: &Setup, steps: &[Step]) {
     for on_file in [false, true] {
         let sequence = Sequence { on_file, setup: setup.clone(), steps: steps.to_vec() };
         driver::run(&sequence).unwrap();
@@ -37,10 +26,7 @@ fn run(setup: &Setup, steps: &[Operation]) {
 /// collection for another one was a conflict, and the error advised to close the handle.
 #[test]
 fn a_closed_handle_is_in_nobodys_way() {
-    run(
-        &roomy(Edition::First),
-        &[Operation::Reopen(Ending::ClosedAndKept, roomy(Edition::Second))],
-    );
+    run(&roomy(Edition::First), &[Step::Reopen(Ending::ClosedAndKept, roomy(Edition::Second))]);
 }
 
 /// One `get_many` met a row that grows when it is upgraded and one that cannot be upgraded at all.
@@ -56,9 +42,9 @@ fn a_batch_of_gets_removes_bad_rows_before_upgraded_ones_need_room() {
         run(
             &roomy(Edition::First),
             &[
-                Operation::Call(Call::PutMany(vec![(first, grows), (second, hopeless)]), When::Now),
-                Operation::Reopen(Ending::Closed, tight.clone()),
-                Operation::Call(Call::GetMany(keys), When::Now),
+                call(Call::PutMany(vec![(first, grows), (second, hopeless)]), When::Now),
+                Step::Reopen(Ending::Closed, tight.clone()),
+                call(Call::GetMany(keys), When::Now),
             ],
         );
     }
@@ -74,11 +60,11 @@ fn a_batch_of_gets_counts_every_bad_row_it_read() {
     run(
         &roomy(Edition::First),
         &[
-            Operation::Call(Call::Put(young, grows), When::Now),
-            Operation::Call(Call::Put(old, damaged), When::Off(-1)),
-            Operation::Reopen(Ending::Closed, tight),
-            Operation::Injure(old, Injury::ValueBytes),
-            Operation::Call(Call::GetMany(vec![young, old]), When::Now),
+            call(Call::Put(young, grows), When::Now),
+            call(Call::Put(old, damaged), When::Off(-1)),
+            Step::Reopen(Ending::Closed, tight),
+            Step::Injure(old, Injury::ValueBytes),
+            call(Call::GetMany(vec![young, old]), When::Now),
         ],
     );
 }

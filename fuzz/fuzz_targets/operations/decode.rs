@@ -2,12 +2,11 @@
 //!
 //! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
 
-use crate::documents::as_it_is;
 use crate::model::{OwnTtl, Settings};
 use crate::operations::{
-    Call, Draft, Edition, Ending, Group, Injury, Key, Load, Operation, Prefix, Sequence, Setup,
-    Swap, Tag, Tags, When,
+    Call, Group, Key, Load, Operation, Prefix, Swap, Tag, Tags, When,
 };
+use crate::sequence::{Draft, Edition, Ending, Injury, Sequence, Setup, Step};
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -20,13 +19,16 @@ pub fn sequence(bytes: &[u8]) -> Result<Sequence> {
     let (on_file, setup) = (bytes.arbitrary()?, setup(bytes)?);
     let mut steps = Vec::new();
     while !bytes.is_empty() && steps.len() < MOST_STEPS {
-        steps.push(operation(bytes)?);
+        steps.push(step(bytes)?);
     }
     Ok(Sequence { on_file, setup, steps })
 }
 
-fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
-    Ok(match bytes.int_in_range(0..=31_u8)? {
+fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
+    Ok(Step::Do(match bytes.int_in_range(0..=31_u8)? {
+        9..=11 => return Ok(Step::Injure(key(bytes)?, injury(bytes)?)),
+        12 => return Ok(Step::Reopen(ending(bytes)?, setup(bytes)?)),
+        13 => return Ok(Step::Release(edition(bytes)?)),
         0 => Operation::Clear,
         1 => Operation::EvictMemory,
         2 => Operation::RunMaintenance,
@@ -34,14 +36,11 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
         4 => Operation::Repair,
         5 => Operation::Flush,
         6..=8 => Operation::Advance(seconds(bytes, 1..=60)?),
-        9..=11 => Operation::Injure(key(bytes)?, injury(bytes)?),
-        12 => Operation::Reopen(ending(bytes)?, setup(bytes)?),
-        13 => Operation::Release(edition(bytes)?),
         _ => Operation::Call(call(bytes)?, when(bytes)?),
-    })
+    }))
 }
 
-fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
+fn call(bytes: &mut Unstructured<'_>) -> Result<Call<Draft>> {
     Ok(match bytes.int_in_range(0..=31_u8)? {
         0..=5 => Call::Get(key(bytes)?),
         6..=10 => Call::Put(key(bytes)?, draft(bytes)?),
@@ -50,8 +49,10 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
         13 => Call::PutMany(several(bytes, |bytes| Ok((key(bytes)?, draft(bytes)?)))?),
         14 => Call::DeleteMany(several(bytes, key)?),
         18..=20 | 25 => Call::Swap(swap(bytes)?),
-        21..=22 => Call::PutWith(key(bytes)?, draft(bytes)?, own_ttl(bytes)?),
-        30..=31 => Call::PutTagged(key(bytes)?, draft(bytes)?, tags(bytes)?),
+        21..=22 => Call::PutWith(key(bytes)?, draft(bytes)?, Some(own_ttl(bytes)?), Tags::nth(0)),
+        30..=31 => {
+            Call::PutWith(key(bytes)?, draft(bytes)?, perhaps(bytes, own_ttl)?, tags(bytes)?)
+        }
         23 => Call::Touch(key(bytes)?),
         24 => Call::Peek(key(bytes)?),
         26..=28 => Call::Group(group(bytes)?),
@@ -62,7 +63,7 @@ fn call(bytes: &mut Unstructured<'_>) -> Result<Call> {
     })
 }
 
-fn swap(bytes: &mut Unstructured<'_>) -> Result<Swap> {
+fn swap(bytes: &mut Unstructured<'_>) -> Result<Swap<Draft>> {
     Ok(match bytes.int_in_range(0..=3_u8)? {
         0 => Swap::PutIfAbsent(key(bytes)?, draft(bytes)?),
         1 => Swap::PutIfRevision(key(bytes)?, draft(bytes)?),
@@ -104,8 +105,8 @@ fn setup(bytes: &mut Unstructured<'_>) -> Result<Setup> {
         max_age: perhaps(bytes, |bytes| seconds(bytes, 4..=40))?,
         fail_safe: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
         stale_while_revalidate: perhaps(bytes, |bytes| seconds(bytes, 1..=30))?,
-        refresh_ahead: perhaps(bytes, |bytes| bytes.int_in_range(1..=3))?,
-        stored: as_it_is,
+        refresh_ahead: perhaps(bytes, |bytes| Ok(f64::from(bytes.int_in_range(1..=3_u8)?) / 4.0))?,
+        ..Settings::default()
     };
     let recency_lag =
         perhaps(bytes, |bytes| Ok(Duration::from_millis(bytes.int_in_range(1..=2_000)?)))?;

@@ -1,7 +1,8 @@
 //! The model is not trusted blindly: scenarios worked out by hand from the semantics.
 
-use super::{Damage, Model, OwnTtl, Refusal, Schema, Settings, Value, Verdict, Version};
-use disk_backed_cache::{Tier, Timestamp};
+use super::{Damage, Model, OwnTtl, Schema, Settings, Value};
+use disk_backed_cache::semver::Version;
+use disk_backed_cache::{Compatibility, ErrorKind, Tier, Timestamp};
 use std::time::Duration;
 
 const ROOMY: Settings = Settings {
@@ -20,18 +21,21 @@ const ROOMY: Settings = Settings {
 };
 
 const SECOND_EDITION: Schema = Schema {
-    own: Version(2, 0, 0),
-    verdict: |stored| if stored == Version(2, 0, 0) { Verdict::Current } else { Verdict::Discard },
+    own: Version::new(2, 0, 0),
+    compatibility: |stored| match stored.major {
+        2 => Compatibility::Current,
+        _ => Compatibility::Discard,
+    },
     upgrade: |_, _| None,
 };
 
 /// Reads what the second edition wrote, adding a word; gives up on "hopeless".
 const THIRD_EDITION: Schema = Schema {
-    own: Version(3, 0, 0),
-    verdict: |stored| match stored.0 {
-        3 => Verdict::Current,
-        2 => Verdict::Upgrade,
-        _ => Verdict::Discard,
+    own: Version::new(3, 0, 0),
+    compatibility: |stored| match stored.major {
+        3 => Compatibility::Current,
+        2 => Compatibility::Upgrade,
+        _ => Compatibility::Discard,
     },
     upgrade: |_, content| (content != "hopeless").then(|| value(&format!("{content} again"))),
 };
@@ -145,9 +149,9 @@ fn an_own_ttl_takes_the_place_of_the_disk_tiers() {
     let settings = Settings { memory_ttl: seconds(5), disk_ttl: seconds(6), ..ROOMY };
     let mut model = open(Settings { max_age: seconds(30), ..settings });
     let (twenty, fifty) = (Duration::from_secs(20), Duration::from_secs(50));
-    model.put_with("sliding", value("x"), OwnTtl::Sliding(twenty), at(0)).unwrap();
-    model.put_with("fixed", value("x"), OwnTtl::Fixed(twenty), at(0)).unwrap();
-    model.put_with("aged", value("x"), OwnTtl::Fixed(fifty), at(0)).unwrap();
+    model.put_with("sliding", value("x"), Some(OwnTtl::Sliding(twenty)), &[], at(0)).unwrap();
+    model.put_with("fixed", value("x"), Some(OwnTtl::Fixed(twenty)), &[], at(0)).unwrap();
+    model.put_with("aged", value("x"), Some(OwnTtl::Fixed(fifty)), &[], at(0)).unwrap();
     let keys = ["sliding", "fixed", "aged"];
     let view = |model: &Model, second| tiers(model, &keys, at(second));
     assert_eq!((view(&model, 5), view(&model, 6)), ("MMM".into(), "DDD".into()));
@@ -194,7 +198,7 @@ fn a_large_value_is_disk_only_and_a_larger_one_is_refused() {
     assert_eq!(tiers(&model, &["a"], at(1)), "D", "the smaller copy left memory");
     assert!(get(&mut model, "a", at(2)).is_some());
     assert_eq!(tiers(&model, &["a"], at(2)), "D", "and is not promoted");
-    assert_eq!(model.put("a", value("123456"), at(3)), Err(Refusal::TooLarge));
+    assert_eq!(model.put("a", value("123456"), at(3)), Err(ErrorKind::TooLarge));
     assert_eq!(get(&mut model, "a", at(3)).as_deref(), Some("1234"));
     assert_eq!((model.stats().puts, model.stats().memory_evictions), (2, 0));
 }
@@ -205,12 +209,12 @@ fn an_upgraded_row_keeps_its_creation_and_may_grow_out_of_the_cache() {
     model.put("a", value("aaa"), at(1)).unwrap();
     model.put("b", value("bbb"), at(2)).unwrap();
     model.close();
-    model.open(Settings { disk_bytes: Some(10), ..ROOMY }, THIRD_EDITION);
+    model.reopen(Settings { disk_bytes: Some(10), ..ROOMY }, THIRD_EDITION);
     // 9 and 3 bytes are too many, and after the touch of "a" the other is the older one.
     assert_eq!(get(&mut model, "a", at(3)).as_deref(), Some("aaa again"));
     assert_eq!(tiers(&model, &["a", "b"], at(3)), "M-");
     let info = model.info("a", at(3)).unwrap().unwrap();
-    assert_eq!((info.created, info.accessed, info.version), (at(1), at(3), Version(3, 0, 0)));
+    assert_eq!((info.created, info.accessed, info.version), (at(1), at(3), Version::new(3, 0, 0)));
     let stats = model.stats();
     assert_eq!((stats.disk_hits, stats.puts, stats.disk_evictions), (1, 0, 1));
 }
@@ -220,13 +224,13 @@ fn rows_of_lower_versions_are_removed_when_met_and_higher_ones_stay() {
     let mut model = Model::new(ROOMY, THIRD_EDITION);
     model.put("a", value("x"), at(1)).unwrap();
     model.close();
-    model.open(ROOMY, SECOND_EDITION);
+    model.reopen(ROOMY, SECOND_EDITION);
     assert!(!model.contains_key("a", at(1)).unwrap());
     assert!(get(&mut model, "a", at(1)).is_none());
     assert_eq!((model.purge_outdated(), model.len()), (0, 1));
     model.put("b", value("hopeless"), at(1)).unwrap();
     model.close();
-    model.open(ROOMY, THIRD_EDITION);
+    model.reopen(ROOMY, THIRD_EDITION);
     assert!(model.contains_key("b", at(1)).unwrap(), "only a get tries to upgrade");
     assert!(get(&mut model, "b", at(1)).is_none());
     assert_eq!((model.stats().schema_mismatches, model.len()), (1, 1));
@@ -267,9 +271,9 @@ fn a_group_is_what_begins_with_its_prefix() {
 fn tags_are_an_entrys_until_it_is_put_again() {
     let mut model = open(Settings { disk_ttl: seconds(5), ..ROOMY });
     for (second, key) in [(0, "expired"), (3, "tagged"), (3, "put again")] {
-        model.put_tagged(key, value("x"), &["red", "round"], at(second)).unwrap();
+        model.put_with(key, value("x"), None, &["red", "round"], at(second)).unwrap();
     }
-    model.put_tagged("other", value("x"), &["Red"], at(3)).unwrap();
+    model.put_with("other", value("x"), None, &["Red"], at(3)).unwrap();
     model.put("put again", value("x"), at(4)).unwrap();
     assert_eq!((model.delete_tag("red", at(6)), model.len()), (1, 2));
     assert_eq!(model.delete_tag("round", at(6)), 0);
@@ -295,7 +299,7 @@ fn opening_with_smaller_limits_evicts_and_counts_from_zero() {
         model.put(key, value("x"), at(second)).unwrap();
     }
     assert_eq!(model.close().puts, 3);
-    model.open(Settings { disk_entries: Some(1), ..ROOMY }, SECOND_EDITION);
+    model.reopen(Settings { disk_entries: Some(1), ..ROOMY }, SECOND_EDITION);
     assert_eq!((model.stats().puts, model.stats().disk_evictions), (0, 2));
     assert_eq!(tiers(&model, &["a", "b", "c"], at(3)), "--D");
 }

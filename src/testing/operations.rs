@@ -1,75 +1,89 @@
-//! What a sequence consists of, as plain data, so that a failing one can be shrunk and read.
+//! What can be done to a cache, as plain data, so that a failing sequence can be shrunk and read.
+//!
+//! [`strategies`](super::strategies) chooses among them. Keys, prefixes and tags are few, so that operations meet, and
+//! of the kind that careless code confuses.
 
-use super::documents;
-use crate::model::{OwnTtl, Settings};
+use super::model::OwnTtl;
 use disk_backed_cache::Timestamp;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// One sequence: where it happens, how the cache is opened first, and what is done to it.
+/// One step of a sequence. `V` is what a test makes values from, or the values themselves.
 #[derive(Clone, Debug)]
-pub struct Sequence {
-    pub on_file: bool,
-    pub setup: Setup,
-    pub steps: Vec<Operation>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Operation {
-    Call(Call, When),
+#[non_exhaustive]
+pub enum Operation<V> {
+    /// What is asked at a time.
+    Call(Call<V>, When),
+    /// `clear`.
     Clear,
+    /// `evict_memory`.
     EvictMemory,
+    /// `run_maintenance`.
     RunMaintenance,
+    /// `purge_outdated`.
     PurgeOutdated,
+    /// `repair`.
     Repair,
+    /// `flush`.
     Flush,
+    /// The clock goes on.
     Advance(Duration),
-    /// Changes a row behind the cache's back; does nothing to a database in memory.
-    Injure(Key, Injury),
-    Reopen(Ending, Setup),
-    /// Reopens as before, but for another edition: a new release of the program.
-    Release(Edition),
 }
 
 /// What can be asked of a cache `at` a time.
 #[derive(Clone, Debug)]
-pub enum Call {
+#[non_exhaustive]
+pub enum Call<V> {
+    /// `get`.
     Get(Key),
-    Put(Key, Draft),
-    PutWith(Key, Draft, OwnTtl),
-    /// `put_with` tags.
-    PutTagged(Key, Draft, Tags),
+    /// `put`.
+    Put(Key, V),
+    /// `put_with` a TTL and tags.
+    PutWith(Key, V, Option<OwnTtl>, Tags),
+    /// `touch`.
     Touch(Key),
+    /// `peek`.
     Peek(Key),
-    Load(Load),
-    Swap(Swap),
+    /// What calls a loader.
+    Load(Load<V>),
+    /// A write on a condition.
+    Swap(Swap<V>),
+    /// `delete`.
     Delete(Key),
+    /// `get_many`.
     GetMany(Vec<Key>),
-    PutMany(Vec<(Key, Draft)>),
+    /// `put_many`.
+    PutMany(Vec<(Key, V)>),
+    /// `delete_many`.
     DeleteMany(Vec<Key>),
     /// `contains_key`, `tier_of` and `info`.
     Look(Key),
+    /// What concerns many entries.
     Group(Group),
 }
 
 /// What calls a loader.
 #[derive(Clone, Copy, Debug)]
-pub enum Load {
+#[non_exhaustive]
+pub enum Load<V> {
     /// `get_or_insert_with`.
-    Made(Key, Draft),
+    Made(Key, V),
     /// `try_get_or_insert_with`, with a loader that fails.
     InVain(Key),
     /// `try_get_or_refresh_with`, with a loader that makes that or fails.
-    Refresh(Key, Option<Draft>),
+    Refresh(Key, Option<V>),
 }
 
-/// What can be asked of a group.
+/// What concerns many entries.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Group {
+    /// `scan`.
     Scan(Prefix),
     /// `scan` of values.
     Values(Prefix),
+    /// `delete_prefix`.
     Delete(Prefix),
     /// `delete_tag`.
     DeleteTag(Tag),
@@ -79,67 +93,16 @@ pub enum Group {
 
 /// A write on a condition.
 #[derive(Clone, Copy, Debug)]
-pub enum Swap {
-    PutIfAbsent(Key, Draft),
+#[non_exhaustive]
+pub enum Swap<V> {
+    /// `put_if_absent`.
+    PutIfAbsent(Key, V),
     /// `put_if_revision`, with the revision that `info` has.
-    PutIfRevision(Key, Draft),
+    PutIfRevision(Key, V),
     /// `update_with` of a live entry.
-    Replace(Key, Draft),
+    Replace(Key, V),
+    /// `take`.
     Take(Key),
-}
-
-/// How a handle ends before the next one is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    Dropped,
-    Closed,
-    /// Closed, and dropped only when the next one is open.
-    ClosedAndKept,
-}
-
-/// What is done to a row through another connection.
-#[derive(Clone, Copy, Debug)]
-pub enum Injury {
-    ValueBytes,
-    ValueLength,
-    Checksum,
-    Version,
-}
-
-/// Which edition of the document a cache is opened for.
-#[derive(Clone, Copy, Debug)]
-pub enum Edition {
-    First,
-    Second,
-    Third,
-    ThirdRevised,
-}
-
-/// How a cache is opened.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub edition: Edition,
-    pub settings: Settings,
-    pub recency_lag: Option<Duration>,
-    pub verify_round_trip: bool,
-    /// Where this build can do it.
-    pub compressed: bool,
-}
-
-impl Setup {
-    /// With values stored as that says.
-    pub fn stored(mut self) -> Self {
-        self.settings.stored =
-            if self.compressed { documents::compressed } else { documents::as_it_is };
-        self
-    }
-}
-
-/// A document to be written, in whichever edition the cache is open for.
-#[derive(Clone, Copy, Debug)]
-pub struct Draft {
-    pub id: u8,
-    pub padding: u8,
 }
 
 /// One of a few keys, so that operations meet. They differ in case, in characters that sort
@@ -160,18 +123,24 @@ static KEYS: LazyLock<[String; Key::ALL]> = LazyLock::new(|| {
 impl Key {
     /// How many of them are accepted.
     pub const VALID: usize = 12;
+    /// How many there are.
     pub const ALL: usize = Self::VALID + 2;
 
+    /// The key itself.
+    #[must_use]
     pub fn text(self) -> &'static str {
         &KEYS[self.0]
     }
 
+    /// Those that are accepted.
     pub fn all_valid() -> impl Iterator<Item = Self> {
         (0..Self::VALID).map(Self)
     }
 
+    /// One of them, counted round and round.
+    #[must_use]
     pub fn nth(index: usize) -> Self {
-        Self(index)
+        Self(index % Self::ALL)
     }
 }
 
@@ -192,14 +161,19 @@ static PREFIXES: [&str; Prefix::ALL] =
     ["", "a", "b", "B", "a\0", "b'", "é", "\u{fffd}", "🦀", "日", "%", "_", "\u{10ffff}"];
 
 impl Prefix {
+    /// How many there are.
     pub const ALL: usize = 13;
 
+    /// The prefix itself.
+    #[must_use]
     pub fn text(self) -> &'static str {
         PREFIXES[self.0]
     }
 
+    /// One of them, counted round and round.
+    #[must_use]
     pub fn nth(index: usize) -> Self {
-        Self(index)
+        Self(index % Self::ALL)
     }
 }
 
@@ -216,14 +190,19 @@ pub struct Tag(usize);
 static TAGS: [&str; Tag::ALL] = ["a", "A", "%", "a\0"];
 
 impl Tag {
+    /// How many there are.
     pub const ALL: usize = 4;
 
+    /// The tag itself.
+    #[must_use]
     pub fn text(self) -> &'static str {
         TAGS[self.0]
     }
 
+    /// One of them, counted round and round.
+    #[must_use]
     pub fn nth(index: usize) -> Self {
-        Self(index)
+        Self(index % Self::ALL)
     }
 }
 
@@ -241,10 +220,14 @@ impl Tags {
     /// How many sets there are.
     pub const ALL: u8 = 1 << Tag::ALL;
 
+    /// The set of these bits, counted round and round.
+    #[must_use]
     pub fn nth(bits: u8) -> Self {
-        Self(bits)
+        Self(bits % Self::ALL)
     }
 
+    /// The tags themselves.
+    #[must_use]
     pub fn texts(self) -> Vec<&'static str> {
         (0..Tag::ALL).filter(|tag| self.0 >> tag & 1 == 1).map(|tag| TAGS[tag]).collect()
     }
@@ -256,24 +239,29 @@ impl fmt::Debug for Tags {
     }
 }
 
-/// The time an operation is given.
+/// The time a call is given.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum When {
     /// None: it reads the clock.
     Now,
     /// Seconds from what the clock says.
     Off(i64),
+    /// The earliest there is.
     Earliest,
+    /// The latest there is.
     Latest,
 }
 
 impl When {
-    /// The clock stays so far from both ends that this cannot overflow.
+    /// The time for a method of [`At`](disk_backed_cache::At); `None` for the method of the cache itself.
+    #[must_use]
     pub fn explicit(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Now => None,
             Self::Off(seconds) => {
-                Some(Timestamp::from_nanos(now.as_nanos() + seconds * 1_000_000_000))
+                let off = seconds.saturating_mul(1_000_000_000);
+                Some(Timestamp::from_nanos(now.as_nanos().saturating_add(off)))
             }
             Self::Earliest => Some(Timestamp::MIN),
             Self::Latest => Some(Timestamp::MAX),

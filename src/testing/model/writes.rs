@@ -1,37 +1,38 @@
 //! What writes and removes: `put`, `delete`, their batches, `clear`.
 
-use super::{Event, Model, OwnTtl, Refusal, Row, Value, check_key, distinct};
-use disk_backed_cache::{RemovalCause, Timestamp};
+use super::{Event, Model, OwnTtl, Row, Value, check_key, distinct};
+use disk_backed_cache::{ErrorKind, RemovalCause, Timestamp};
 use std::collections::BTreeSet;
 
 impl Model {
-    pub fn put(&mut self, key: &str, value: Value, now: Timestamp) -> Result<(), Refusal> {
+    /// What was there is replaced, and what is above the limits of the tiers leaves.
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
+    pub fn put(&mut self, key: &str, value: Value, now: Timestamp) -> Result<(), ErrorKind> {
         self.put_many(&[(key, value)], now)
     }
 
+    /// With a TTL and tags of its own, which are the entry's until it is put again.
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
     pub fn put_with(
         &mut self,
         key: &str,
         value: Value,
-        ttl: OwnTtl,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        self.store(&[(key, value)], Some(ttl), &[], now)
-    }
-
-    /// The tags are the entry's until it is put again.
-    pub fn put_tagged(
-        &mut self,
-        key: &str,
-        value: Value,
+        ttl: Option<OwnTtl>,
         tags: &[&str],
         now: Timestamp,
-    ) -> Result<(), Refusal> {
-        self.store(&[(key, value)], None, tags, now)
+    ) -> Result<(), ErrorKind> {
+        self.store(&[(key, value)], ttl, tags, now)
     }
 
     /// All or nothing; room is made after all are in; a key given twice keeps the last value.
-    pub fn put_many(&mut self, pairs: &[(&str, Value)], now: Timestamp) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
+    pub fn put_many(&mut self, pairs: &[(&str, Value)], now: Timestamp) -> Result<(), ErrorKind> {
         self.store(pairs, None, &[], now)
     }
 
@@ -41,10 +42,10 @@ impl Model {
         ttl: Option<OwnTtl>,
         tags: &[&str],
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorKind> {
         pairs.iter().try_for_each(|(key, _)| check_key(key))?;
         if pairs.iter().any(|(_, value)| !self.fits_disk(value)) {
-            return Err(Refusal::TooLarge);
+            return Err(ErrorKind::TooLarge);
         }
         self.counters.puts += pairs.len() as u64;
         let mut written: BTreeSet<String> =
@@ -56,7 +57,7 @@ impl Model {
             let row = Row {
                 value: value.clone(),
                 stored: self.stored(value),
-                version: self.schema.own,
+                version: self.schema.own.clone(),
                 created: now,
                 accessed: now,
                 ttl,
@@ -72,12 +73,15 @@ impl Model {
     }
 
     /// Whether it was stored.
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
     pub fn put_if_absent(
         &mut self,
         key: &str,
         value: Value,
         now: Timestamp,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, ErrorKind> {
         check_key(key)?;
         if self.see(key, now).is_some() {
             return Ok(false);
@@ -86,7 +90,10 @@ impl Model {
     }
 
     /// Replaces a live value; answers whether there was one.
-    pub fn replace(&mut self, key: &str, value: Value, now: Timestamp) -> Result<bool, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
+    pub fn replace(&mut self, key: &str, value: Value, now: Timestamp) -> Result<bool, ErrorKind> {
         check_key(key)?;
         if self.see(key, now).is_none() {
             return Ok(false);
@@ -95,12 +102,15 @@ impl Model {
     }
 
     /// The same with the revision that `info` has, if it has one.
+    ///
+    /// # Errors
+    /// `InvalidKey`, `TooLarge`.
     pub fn put_if_revision(
         &mut self,
         key: &str,
         value: Value,
         now: Timestamp,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, ErrorKind> {
         if self.info(key, now)?.is_none() {
             return Ok(false);
         }
@@ -108,7 +118,10 @@ impl Model {
     }
 
     /// Removes a live entry and answers with its value.
-    pub fn take(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn take(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, ErrorKind> {
         check_key(key)?;
         self.counters.deletes += 1;
         let found = self.see(key, now);
@@ -119,12 +132,18 @@ impl Model {
     }
 
     /// Whether a live entry was there.
-    pub fn delete(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn delete(&mut self, key: &str, now: Timestamp) -> Result<bool, ErrorKind> {
         Ok(self.delete_many(&[key], now)? == 1)
     }
 
     /// How many live entries it removed.
-    pub fn delete_many(&mut self, keys: &[&str], now: Timestamp) -> Result<usize, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn delete_many(&mut self, keys: &[&str], now: Timestamp) -> Result<usize, ErrorKind> {
         keys.iter().try_for_each(|key| check_key(key))?;
         self.counters.deletes += keys.len() as u64;
         let deleted = |key: &&String| self.take_away(key, RemovalCause::Deleted, now);

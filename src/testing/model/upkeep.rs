@@ -1,7 +1,7 @@
 //! What happens to the cache as a whole: maintenance, closing and opening, damage.
 
-use super::{Damage, Event, Model, Schema, Settings, Verdict};
-use disk_backed_cache::{RemovalCause, Stats, Timestamp};
+use super::{Damage, Event, Model, Schema, Settings};
+use disk_backed_cache::{Compatibility, RemovalCause, Stats, Timestamp};
 use std::collections::BTreeSet;
 
 /// The most expired rows that one `run_maintenance` reclaims.
@@ -14,6 +14,9 @@ impl Model {
     }
 
     /// Reclaims expired rows. (Writing recency back changes nothing that can be seen.)
+    ///
+    /// # Panics
+    /// If there are more than 1,000: one call of the cache reclaims no more, and the model does not say which.
     pub fn run_maintenance(&mut self, now: Timestamp) {
         let is_over = |row| !self.alive_on_disk(row, now) && !self.is_kept(row, now);
         let expired = self.rows.iter().filter(|(_, row)| is_over(row));
@@ -29,7 +32,7 @@ impl Model {
     pub fn purge_outdated(&mut self) -> usize {
         let outdated = self.rows.iter().filter(|(_, row)| {
             row.damage != Some(Damage::Version)
-                && (self.schema.verdict)(row.version) == Verdict::Discard
+                && (self.schema.compatibility)(&row.version) == Compatibility::Discard
                 && row.version < self.schema.own
         });
         let keys: Vec<String> = outdated.map(|(key, _)| key.clone()).collect();
@@ -53,10 +56,10 @@ impl Model {
         self.stats()
     }
 
-    /// Another handle on the same collection, after `close`. It counts from zero and trims to its
+    /// Another handle on the same collection, once the one before is closed. It counts from zero and trims to its
     /// own limits; otherwise opening removes nothing.
-    pub fn open(&mut self, settings: Settings, schema: Schema) {
-        assert!(self.memory.is_empty(), "the handle before was closed");
+    pub fn reopen(&mut self, settings: Settings, schema: Schema) {
+        self.memory.clear();
         self.settings = settings;
         self.schema = schema;
         self.counters = Stats::default();

@@ -1,7 +1,7 @@
 //! `get`, `get_many`, and the questions that change nothing.
 
-use super::{Damage, Event, Info, Model, Refusal, Row, Value, Verdict, check_key, distinct};
-use disk_backed_cache::{RemovalCause, Tier, Timestamp};
+use super::{Damage, Event, Info, Model, Row, Value, check_key, distinct};
+use disk_backed_cache::{Compatibility, ErrorKind, RemovalCause, Tier, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -25,7 +25,11 @@ enum Answer {
 }
 
 impl Model {
-    pub fn get(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+    /// A hit touches the entry and promotes it; what has expired, is outdated or damaged leaves and is a miss.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn get(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, ErrorKind> {
         check_key(key)?;
         self.counters.gets += 1;
         let mut upgraded = BTreeMap::new();
@@ -43,7 +47,10 @@ impl Model {
     }
 
     /// A `get`, and where that finds nothing a `put` of what was made, which counts as none.
-    pub fn load(&mut self, key: &str, made: Value, now: Timestamp) -> Result<Value, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn load(&mut self, key: &str, made: Value, now: Timestamp) -> Result<Value, ErrorKind> {
         match self.get(key, now)? {
             Some(found) => Ok(found),
             None => Ok(self.make(key, made, now)),
@@ -61,7 +68,10 @@ impl Model {
     }
 
     /// A `get`, and where that finds nothing the expired object that is kept, or nothing but the error.
-    pub fn load_in_vain(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn load_in_vain(&mut self, key: &str, now: Timestamp) -> Result<Option<Value>, ErrorKind> {
         let stale = self.stale(key, self.settings.fail_safe, now);
         match self.get(key, now)? {
             Some(found) => Ok(Some(found)),
@@ -96,7 +106,10 @@ impl Model {
     }
 
     /// Whether there is a live entry, which is touched. A copy that had expired lives again.
-    pub fn touch(&mut self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn touch(&mut self, key: &str, now: Timestamp) -> Result<bool, ErrorKind> {
         let live = self.contains_key(key, now)?;
         if live {
             if self.memory.contains_key(key) && !self.alive_in_memory(&self.rows[key], now) {
@@ -108,7 +121,11 @@ impl Model {
         Ok(live)
     }
 
-    pub fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Value>, Refusal> {
+    /// What a `get` would find; nothing changes.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Value>, ErrorKind> {
         check_key(key)?;
         Ok(self.see(key, now))
     }
@@ -131,11 +148,14 @@ impl Model {
 
     /// No promotion, no touch; otherwise as so many gets. All are answered as they were found, and
     /// what was bad has left, before upgraded rows are rewritten and may need room.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
     pub fn get_many(
         &mut self,
         keys: &[&str],
         now: Timestamp,
-    ) -> Result<BTreeMap<String, Value>, Refusal> {
+    ) -> Result<BTreeMap<String, Value>, ErrorKind> {
         keys.iter().try_for_each(|key| check_key(key))?;
         self.counters.gets += keys.len() as u64;
         let mut upgraded = BTreeMap::new();
@@ -152,11 +172,18 @@ impl Model {
     }
 
     /// True exactly when a `get` would return a value, by key, expiry and version.
-    pub fn contains_key(&self, key: &str, now: Timestamp) -> Result<bool, Refusal> {
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn contains_key(&self, key: &str, now: Timestamp) -> Result<bool, ErrorKind> {
         Ok(self.tier_of(key, now)?.is_some())
     }
 
-    pub fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, Refusal> {
+    /// Where a `get` would find it.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn tier_of(&self, key: &str, now: Timestamp) -> Result<Option<Tier>, ErrorKind> {
         check_key(key)?;
         let Some(row) = self.rows.get(key) else { return Ok(None) };
         if self.memory.contains_key(key) && self.alive_in_memory(row, now) {
@@ -165,7 +192,11 @@ impl Model {
         Ok(self.is_live(row, now).then_some(Tier::Disk))
     }
 
-    pub fn info(&self, key: &str, now: Timestamp) -> Result<Option<Info>, Refusal> {
+    /// What is known of a live entry.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
+    pub fn info(&self, key: &str, now: Timestamp) -> Result<Option<Info>, ErrorKind> {
         check_key(key)?;
         let row = self.rows.get(key).filter(|row| self.is_live(row, now));
         Ok(row.map(|row| Info {
@@ -173,11 +204,12 @@ impl Model {
             created: row.created,
             accessed: row.accessed,
             expires: self.end_of(row),
-            version: row.version,
+            version: row.version.clone(),
         }))
     }
 
     /// Live entries whose keys begin with the prefix, in the order of keys.
+    #[must_use]
     pub fn scan(&self, prefix: &str, now: Timestamp) -> Vec<(String, Info)> {
         let info = |key: String| Some((key.clone(), self.info(&key, now).ok()??));
         self.keys_of(prefix).into_iter().filter_map(info).collect()
@@ -199,7 +231,7 @@ impl Model {
     pub(super) fn is_live(&self, row: &Row, now: Timestamp) -> bool {
         self.alive_on_disk(row, now)
             && row.damage != Some(Damage::Version)
-            && (self.schema.verdict)(row.version) != Verdict::Discard
+            && (self.schema.compatibility)(&row.version) != Compatibility::Discard
     }
 
     /// The earlier of the two ends, as far as there are any.
@@ -282,17 +314,17 @@ impl Model {
         if row.damage == Some(Damage::Version) {
             return Judgement::Damaged;
         }
-        let verdict = (self.schema.verdict)(row.version);
-        if verdict == Verdict::Discard {
+        let verdict = (self.schema.compatibility)(&row.version);
+        if verdict == Compatibility::Discard {
             return Judgement::Discarded;
         }
         if row.damage == Some(Damage::Value) {
             return Judgement::Damaged;
         }
-        if verdict == Verdict::Current {
+        if verdict == Compatibility::Current {
             return Judgement::Good(row.value.clone());
         }
-        match (self.schema.upgrade)(row.version, &row.value.content) {
+        match (self.schema.upgrade)(&row.version, &row.value.content) {
             Some(value) if self.fits_disk(&value) => Judgement::Upgraded(value),
             _ => Judgement::Discarded,
         }
@@ -328,7 +360,7 @@ impl Model {
             let stored = self.stored(&value);
             let row = self.rows.get_mut(&key).expect("only rows that were read are rewritten");
             (row.value, row.stored) = (value, stored);
-            row.version = self.schema.own;
+            row.version = self.schema.own.clone();
         }
         self.evict_from_disk(&keys, promotes);
     }

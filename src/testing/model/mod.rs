@@ -1,48 +1,94 @@
-//! The reference model: `docs/semantics.md` in executable form.
+//! The reference model: the semantics of the cache in executable form.
 //!
-//! Both tiers are plain ordered maps, every question is answered by looking at everything, and
-//! nothing is optimised: the point is that a reader can hold a method beside its paragraph of the
-//! semantics and see that they say the same. Of the crate it knows only words. There is one place
-//! for an entry's recency, its row, because an entry has one recency and memory never holds what
-//! the disk tier does not.
+//! It is what the cache's own tests compare it with after every step, and so what your tests can compare your
+//! code with. Both tiers are plain ordered maps, every question is answered by looking at everything, and nothing
+//! is optimised: a method can be held beside its paragraph of `docs/semantics.md`. It knows one thread, one
+//! collection, no faults and no buffering; of the crate only words.
+
+// There is one place for an entry's recency, its row, because an entry has one recency and memory never holds
+// what the disk tier does not.
 
 mod reads;
 mod refresh;
+#[cfg(test)]
 mod scenarios;
-mod schema;
 mod upkeep;
 mod writes;
 
-pub use schema::{Schema, Verdict, Version};
-
-use disk_backed_cache::{RemovalCause, Stats, Tier, Timestamp};
+use disk_backed_cache::semver::Version;
+use disk_backed_cache::{Compatibility, ErrorKind, RemovalCause, Stats, Tier, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A value as the disk tier sees it. The test says how large it is.
+/// A value as the disk tier sees it: what it is encoded as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
+    /// The encoding, or whatever stands for it.
     pub content: String,
+    /// How many bytes the encoding has.
     pub size: u64,
 }
 
-/// What a handle is opened with, in the builder's words.
+/// What a handle is opened with, each in the words of the method of `Builder` that has its name. By default what
+/// the builder has by default.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Settings {
+    /// The most entries in memory; 0 turns memory off.
     pub memory_entries: u64,
+    /// The most bytes in memory; 0 turns memory off.
     pub memory_bytes: u64,
+    /// How long an entry stays in memory after its last touch.
     pub memory_ttl: Option<Duration>,
+    /// The most entries on disk.
     pub disk_entries: Option<u64>,
+    /// The most bytes stored on disk.
     pub disk_bytes: Option<u64>,
+    /// How long an entry lives after its last touch.
     pub disk_ttl: Option<Duration>,
+    /// What is larger stays on disk.
     pub max_item_size: Option<u64>,
+    /// How long an entry lives after its put, however often it is touched.
     pub max_age: Option<Duration>,
+    /// How long an expired value serves where its loader fails.
     pub fail_safe: Option<Duration>,
+    /// How long an expired value serves while it is reloaded.
     pub stale_while_revalidate: Option<Duration>,
-    /// Quarters of a life.
-    pub refresh_ahead: Option<u8>,
-    /// How many bytes the disk tier stores of an encoding.
+    /// After which part of its life a hit has an entry reloaded.
+    pub refresh_ahead: Option<f64>,
+    /// How many bytes the disk tier stores of an encoding: all of them, unless it is compressed or encrypted.
     pub stored: fn(&str) -> u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory_entries: 10_000,
+            memory_bytes: 64 << 20,
+            memory_ttl: None,
+            disk_entries: None,
+            disk_bytes: None,
+            disk_ttl: None,
+            max_item_size: None,
+            max_age: None,
+            fail_safe: None,
+            stale_while_revalidate: None,
+            refresh_ahead: None,
+            stored: |content| content.len() as u64,
+        }
+    }
+}
+
+/// The type that a handle is open for, as far as its versions are concerned.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// [`Cacheable::schema_version`](disk_backed_cache::Cacheable::schema_version).
+    pub own: Version,
+    /// [`Cacheable::compatibility`](disk_backed_cache::Cacheable::compatibility).
+    pub compatibility: fn(&Version) -> Compatibility,
+    /// Makes a value of the type from the content of a row of another version, as
+    /// [`Cacheable::upgrade`](disk_backed_cache::Cacheable::upgrade) does.
+    pub upgrade: fn(&Version, &str) -> Option<Value>,
 }
 
 /// An entry's own time to live.
@@ -54,30 +100,31 @@ pub enum OwnTtl {
     Fixed(Duration),
 }
 
-/// Why an operation was refused. A refused operation changes and counts nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    InvalidKey,
-    TooLarge,
-}
-
 /// What a listener is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
+    /// The entry's key.
     pub key: String,
-    /// What memory held.
+    /// The content of what memory held.
     pub content: Option<String>,
+    /// Why it left.
     pub cause: RemovalCause,
+    /// What it left: memory alone, or both tiers.
     pub tier: Tier,
 }
 
-/// What the model knows of a live entry.
+/// What is known of a live entry: of [`EntryInfo`](disk_backed_cache::EntryInfo) what the model knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
+    /// Bytes stored.
     pub size: u64,
+    /// When it was put.
     pub created: Timestamp,
+    /// When it was touched last.
     pub accessed: Timestamp,
+    /// When it ends, if nobody touches it.
     pub expires: Option<Timestamp>,
+    /// The schema version it is stored under.
     pub version: Version,
 }
 
@@ -92,26 +139,44 @@ pub enum Damage {
 
 /// What happened at least once, so that a test run can say what it has covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Event {
+    /// Memory was above its limits.
     MemoryEviction,
+    /// What was just written left memory at once.
     MemoryOwnVictim,
+    /// The disk tier was above its limits.
     DiskEviction,
+    /// What was just written left the disk tier at once.
     DiskOwnVictim,
+    /// A copy in memory had expired.
     MemoryExpiry,
+    /// An entry had expired.
     DiskExpiry,
+    /// An entry had expired by `max_age`.
     MaxAgeExpiry,
+    /// An entry with a TTL of its own had expired.
     OwnTtlExpiry,
+    /// A row of an older version was upgraded.
     Upgrade,
+    /// A row of a version that the type discards was met.
     SchemaDiscard,
+    /// A damaged row was met.
     DamageMet,
+    /// A loader made what a caller got.
     Load,
+    /// An expired value was an answer.
     StaleAnswer,
+    /// A reload in the background.
     Refresh,
+    /// `delete_tag` found something.
     TagDeleted,
+    /// Another handle was opened on the collection.
     Reopening,
 }
 
 impl Event {
+    /// All there are.
     pub const ALL: [Self; 16] = [
         Self::MemoryEviction,
         Self::MemoryOwnVictim,
@@ -147,7 +212,8 @@ struct Row {
     damage: Option<Damage>,
 }
 
-/// One collection and the handle that is open on it.
+/// One collection and the handle that is open on it. Its methods have the names of the cache's; what the cache reads
+/// from its clock, they are given. Keys are refused as the cache refuses them, by the kind of its error.
 #[derive(Clone, Debug)]
 pub struct Model {
     settings: Settings,
@@ -164,6 +230,8 @@ pub struct Model {
 }
 
 impl Model {
+    /// An empty collection, and a handle that is open on it.
+    #[must_use]
     pub fn new(settings: Settings, schema: Schema) -> Self {
         Self {
             settings,
@@ -177,6 +245,9 @@ impl Model {
         }
     }
 
+    /// What the handle has counted, and what is in the tiers. (It does not count what the model does not know, such as
+    /// refused commits.)
+    #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.counters;
         stats.memory_entries = self.memory.len() as u64;
@@ -186,21 +257,33 @@ impl Model {
         stats
     }
 
-    /// Expired, outdated and damaged rows count until they leave.
+    /// How many rows the disk tier has. Expired, outdated and damaged ones count until they leave.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.rows.len() as u64
     }
 
+    /// Whether the disk tier has no row, dead or alive.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many bytes the disk tier stores.
+    #[must_use]
     pub fn total_size(&self) -> u64 {
         self.rows.values().map(|row| row.stored).sum()
     }
 
     /// The keys whose rows are damaged, met or not.
+    #[must_use]
     pub fn damaged(&self) -> BTreeSet<String> {
         let damaged = self.rows.iter().filter(|(_, row)| row.damage.is_some());
         damaged.map(|(key, _)| key.clone()).collect()
     }
 
+    /// What has happened so far.
+    #[must_use]
     pub fn events(&self) -> &BTreeSet<Event> {
         &self.events
     }
@@ -391,8 +474,8 @@ impl Model {
 }
 
 /// A key is a text of 1 to 256 characters.
-fn check_key(key: &str) -> Result<(), Refusal> {
-    if (1..=256).contains(&key.chars().count()) { Ok(()) } else { Err(Refusal::InvalidKey) }
+fn check_key(key: &str) -> Result<(), ErrorKind> {
+    if (1..=256).contains(&key.chars().count()) { Ok(()) } else { Err(ErrorKind::InvalidKey) }
 }
 
 /// The keys of a batch, or tags, each once.

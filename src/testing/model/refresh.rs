@@ -1,18 +1,21 @@
 //! `get_or_refresh_with`, as if everything in the background were done at once.
 
 use super::reads::later;
-use super::{Event, Model, Refusal, Row, Settings, Value, age, check_key};
-use disk_backed_cache::Timestamp;
+use super::{Event, Model, Row, Settings, Value, age, check_key};
+use disk_backed_cache::{ErrorKind, Timestamp};
 use std::time::Duration;
 
 impl Model {
-    /// With a loader that makes `made`, or fails.
+    /// With a loader that makes `made`, or fails. Answers with nothing where the cache answers with the loader's error.
+    ///
+    /// # Errors
+    /// `InvalidKey`.
     pub fn refresh(
         &mut self,
         key: &str,
         made: Option<Value>,
         now: Timestamp,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Option<Value>, ErrorKind> {
         check_key(key)?;
         let Settings { fail_safe, stale_while_revalidate, .. } = self.settings;
         let stale = self.stale(key, stale_while_revalidate, now);
@@ -57,10 +60,8 @@ impl Model {
     }
 
     fn is_late(&self, row: &Row, now: Timestamp) -> bool {
-        let (quarters, life) = (self.settings.refresh_ahead, self.life(row));
-        quarters
-            .zip(life)
-            .is_some_and(|(quarters, life)| age(row.created, now) > life * quarters.into() / 4)
+        let (fraction, life) = (self.settings.refresh_ahead, self.life(row));
+        fraction.zip(life).is_some_and(|(part, life)| age(row.created, now) > life.mul_f64(part))
     }
 
     /// How long an entry lives that nobody touches.
