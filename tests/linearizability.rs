@@ -6,6 +6,8 @@
 //! all tests together, or as many as `DBC_LINEARIZABILITY_ROUNDS` says. A round's number is its seed. Built with `--cfg planted_bugs`, the
 //! check is checked itself.
 
+#[path = "linearizability/face.rs"]
+mod face;
 #[path = "linearizability/game.rs"]
 mod game;
 #[path = "linearizability/history.rs"]
@@ -30,6 +32,7 @@ const PLAIN: Rules = Rules {
     upgrades: false,
     background: false,
     buffered: false,
+    asynchronous: false,
 };
 
 /// Plays on a file and in memory.
@@ -106,4 +109,25 @@ fn one_order_explains_all_answers_while_puts_are_buffered_and_rows_are_evicted()
 #[test]
 fn one_order_explains_all_answers_while_puts_are_buffered_and_rows_expire() {
     play(Rules { buffered: true, expiry: true, ..PLAIN });
+}
+
+// rule: O29, A4, A5
+#[cfg(feature = "future")]
+#[test]
+fn one_order_explains_all_answers_of_both_faces_and_what_was_left() {
+    play(Rules { asynchronous: true, ..PLAIN });
+}
+
+// rule: O29, A4, A5
+#[cfg(feature = "future")]
+#[test]
+fn one_order_explains_what_both_faces_do_while_rows_are_evicted() {
+    play(Rules { asynchronous: true, disk_entries: Some(3), ..PLAIN });
+}
+
+// rule: O29, A4, A5, D8
+#[cfg(feature = "future")]
+#[test]
+fn one_order_explains_what_both_faces_do_while_puts_are_buffered() {
+    play(Rules { asynchronous: true, buffered: true, ..PLAIN });
 }

@@ -1,5 +1,6 @@
 //! Rounds of eight threads on one cache, each judged when it is over.
 
+use super::face::Face;
 use super::history::{Action, Event, Model, is_linearizable, told};
 use super::player::{Given, Histories, KEYS, MOMENTS, Player, next_number, timed};
 use super::values::{LARGE_BYTES, Old, Value};
@@ -30,6 +31,8 @@ pub struct Rules {
     /// Whether a thread works in the background, so that readers keep snapshots.
     pub background: bool,
     pub buffered: bool,
+    /// Whether half of the threads use the asynchronous face, and leave some of what they begin.
+    pub asynchronous: bool,
 }
 
 impl Rules {
@@ -131,34 +134,65 @@ impl Game {
         })
     }
 
+    /// The dealer's is the blocking one.
+    fn face(&self, thread: usize) -> Face {
+        Face::of(self.cache.clone(), self.rules.asynchronous && thread % 2 == 1)
+    }
+
+    fn turn(&self, player: &mut Player, thread: usize, turn: usize) {
+        if self.rules.asynchronous && (thread + turn).is_multiple_of(3) {
+            player.leave();
+        } else {
+            player.play();
+        }
+    }
+
+    /// What a thread left goes on. It has ended when the cache is closed; who counts begins anew.
+    fn end_what_was_left(
+        &mut self,
+        dealer: Player,
+        players: &mut Vec<Player>,
+        start: i64,
+        seed: u64,
+    ) -> Player {
+        self.cache.close().unwrap();
+        self.cache = self.rules.builder(&self.clock).open_in(&self.file).unwrap();
+        self.given = Given::default();
+        players.push(dealer);
+        players.iter_mut().for_each(|player| player.given = Given::default());
+        Player::new(self.face(THREADS), THREADS, start, seed)
+    }
+
     /// Lets all threads play at once; returns what `verify` complained of meanwhile.
     fn play(&mut self, round: u64, start: i64, histories: &mut Histories) -> Vec<String> {
-        let cache = &self.cache;
         let seed = |thread: usize| round * (THREADS as u64 + 1) + thread as u64;
-        let player = |thread| Player::new(cache, thread, start, seed(thread));
+        let player = |thread| Player::new(self.face(thread), thread, start, seed(thread));
         let mut dealer = player(THREADS);
         if !self.rules.upgrades {
             dealer.put_all();
         }
         let ready = Barrier::new(THREADS);
-        let mut players: Vec<Player<'_>> = thread::scope(|scope| {
+        let mut players: Vec<Player> = thread::scope(|scope| {
+            let (ready, game) = (&ready, &*self);
             let playing = |thread| {
-                let ready = &ready;
                 let mut player = player(thread);
                 scope.spawn(move || {
                     ready.wait();
-                    (0..OPERATIONS).for_each(|_| player.play());
+                    (0..OPERATIONS).for_each(|turn| game.turn(&mut player, thread, turn));
                     player
                 })
             };
             let threads: Vec<_> = (0..THREADS).map(playing).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
+        if self.rules.asynchronous {
+            dealer = self.end_what_was_left(dealer, &mut players, start, seed(THREADS));
+        }
         // What waits to be committed comes on top of the limits.
-        cache.flush().unwrap();
+        self.cache.flush().unwrap();
         // What memory holds, then what the disk tier holds.
         dealer.get_all();
-        cache.evict_memory();
+        self.cache.evict_memory();
         dealer.get_all();
 
         players.push(dealer);

@@ -23,6 +23,8 @@ pub enum Action {
     Swapped(Option<u64>, Option<u64>),
     /// Found nothing, and loaded a number of its own.
     Loaded(u64),
+    /// Left a put of the number, or a delete, before it had ended: it is done at any time later, or never.
+    Left(Option<u64>),
     /// Would have loaded, and was answered with the number of another: found, or being loaded.
     Shared(u64),
 }
@@ -56,6 +58,7 @@ impl Model {
             Action::Loaded(number) if held.is_none() || self != Self::Register => {
                 [Some(Some(number)), Some(None)]
             }
+            Action::Left(then) => [Some(then), Some(held)],
             _ => [self.only_step(held, action), None],
         };
         then.into_iter().flatten()
@@ -67,7 +70,7 @@ impl Model {
     /// have happened yet.
     fn only_step(self, held: Option<u64>, action: Action) -> Option<Option<u64>> {
         match action {
-            Action::Loaded(_) => None,
+            Action::Loaded(_) | Action::Left(_) => None,
             Action::Swapped(None, then) if self != Self::Register => Some(then),
             Action::Swapped(found, then) => (held == found).then_some(then),
             // The load that answered may have stored nothing.
@@ -136,6 +139,7 @@ fn observes(action: Action) -> bool {
             | Action::Removed
             | Action::Deleted(true)
             | Action::Loaded(_)
+            | Action::Left(_)
             | Action::Swapped(..)
     )
 }
@@ -154,7 +158,8 @@ impl Event {
     /// An answer that no load at the same time can have given was found.
     fn strictly(&self, all: &[Self]) -> Self {
         let Action::Shared(number) = self.action else { return *self };
-        let mut loads = all.iter().filter(|load| load.action == Action::Loaded(number));
+        let made = [Action::Loaded(number), Action::Left(Some(number))];
+        let mut loads = all.iter().filter(|load| made.contains(&load.action));
         if loads.any(|load| load.began < self.ended && self.began < load.ended) {
             return *self;
         }
@@ -171,7 +176,7 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::Action::{Asked, Deleted, Loaded, Read, Removed, Shared, Swapped, Wrote};
+    use super::Action::{Asked, Deleted, Left, Loaded, Read, Removed, Shared, Swapped, Wrote};
     use super::*;
 
     const MODELS: [Model; 3] = [Model::Register, Model::Evicting, Model::Expiring];
@@ -265,6 +270,20 @@ mod tests {
         let twice =
             [(0, 1, Wrote(1)), (2, 5, Swapped(Some(1), None)), (3, 4, Swapped(Some(1), None))];
         assert_eq!(explained_by(&twice), []);
+    }
+
+    #[test]
+    fn what_was_left_is_done_once_or_never() {
+        let left = |then| [(0, 1, Wrote(1)), (2, u64::MAX, Left(Some(2))), then];
+        assert_eq!(explained_by(&left((4, 5, Read(Some(1))))), MODELS);
+        assert_eq!(explained_by(&left((4, 5, Read(Some(2))))), MODELS);
+        let back = [(3, 4, Read(Some(2))), (5, 6, Wrote(3)), (7, 8, Read(Some(2)))];
+        let back: Vec<_> = left(back[0]).into_iter().chain(back.into_iter().skip(1)).collect();
+        assert_eq!(explained_by(&back), []);
+        let early = [(0, 1, Wrote(1)), (2, 3, Read(None)), (4, u64::MAX, Left(None))];
+        assert_eq!(explained_by(&early), [Model::Evicting, Model::Expiring]);
+        let deleted = [(0, 1, Wrote(1)), (2, u64::MAX, Left(None)), (4, 5, Read(None))];
+        assert_eq!(explained_by(&deleted), MODELS);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! One thread of a round: random operations, written down with their answers.
 
+use super::face::{Face, ask};
 use super::history::{Action, Event};
 use super::values::Value;
-use disk_backed_cache::{DiskBackedCache, Timestamp};
+use disk_backed_cache::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Few keys, so that threads meet.
 pub const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -25,8 +27,8 @@ pub struct Given {
 }
 
 /// A thread with its notes.
-pub struct Player<'c> {
-    cache: &'c DiskBackedCache<Value>,
+pub struct Player {
+    face: Face,
     thread: usize,
     /// The first of the round's times.
     start: i64,
@@ -37,10 +39,10 @@ pub struct Player<'c> {
     pub complaints: Vec<String>,
 }
 
-impl<'c> Player<'c> {
-    pub fn new(cache: &'c DiskBackedCache<Value>, thread: usize, start: i64, seed: u64) -> Self {
+impl Player {
+    pub fn new(face: Face, thread: usize, start: i64, seed: u64) -> Self {
         Self {
-            cache,
+            face,
             thread,
             start,
             random: Random(seed),
@@ -67,12 +69,36 @@ impl<'c> Player<'c> {
             79..80 => self.delete_group(),
             80..83 => self.contains_key(),
             83..86 => self.scan(),
-            86..92 => self.cache.evict_memory(),
+            86..92 => self.face.evict_memory(),
             92..94 => self.clear(),
-            94..97 => self.cache.run_maintenance().unwrap(),
-            97..99 => self.cache.flush().unwrap(),
+            94..97 => ask!(&self.face, run_maintenance()),
+            97..99 => ask!(&self.face, flush()),
             _ => self.verify(),
         }
+    }
+
+    /// Begins something, and may go before it has ended.
+    pub fn leave(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let polls = self.random.below(4);
+        let began = timed(|| ()).0.start;
+        let (then, action) = match self.random.below(3) {
+            0 => {
+                let ended = self.face.leave_put(now, KEYS[at], number, polls);
+                (Some(number), ended.then_some(Action::Wrote(number)))
+            }
+            1 => (None, self.face.leave_delete(now, KEYS[at], polls).map(Action::Deleted)),
+            _ => {
+                let loaded = self.face.leave_load(now, KEYS[at], number, polls);
+                (Some(number), loaded.map(|loaded| Self::loaded(number, loaded)))
+            }
+        };
+        let ended = action.map_or(u64::MAX, |_| timed(|| ()).0.start);
+        self.note(at, began..ended, action.unwrap_or(Action::Left(then)));
+    }
+
+    fn loaded(own: u64, found: u64) -> Action {
+        if found == own { Action::Loaded(own) } else { Action::Shared(found) }
     }
 
     /// Puts every key, in one batch.
@@ -93,15 +119,14 @@ impl<'c> Player<'c> {
     }
 
     fn get_at(&mut self, at: usize, now: Timestamp) {
-        let (took, found) = timed(|| self.cache.at(now).get(KEYS[at]).unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).get(KEYS[at])));
         self.note(at, took, Action::Read(found.map(|value| value.number)));
         self.given.gets += 1;
     }
 
     fn get_many(&mut self) {
         let (wanted, now) = ([(); 3].map(|()| self.key()), self.moment());
-        let (took, found) =
-            timed(|| self.cache.at(now).get_many(wanted.map(|at| KEYS[at])).unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).get_many(wanted.map(|at| KEYS[at]))));
         self.given.gets += wanted.len() as u64;
         for at in BTreeSet::from(wanted) {
             let number = found.get(KEYS[at]).map(|value| value.number);
@@ -111,27 +136,21 @@ impl<'c> Player<'c> {
 
     fn load(&mut self) {
         let (at, now, number) = (self.key(), self.moment(), next_number());
-        let load = || Value::new(number);
-        let (took, loaded) =
-            timed(|| self.cache.at(now).get_or_insert_with(KEYS[at], load).unwrap());
-        let action = match loaded.number {
-            own if own == number => Action::Loaded(number),
-            found => Action::Shared(found),
-        };
-        self.note(at, took, action);
+        let (took, loaded) = timed(|| self.face.load(now, KEYS[at], number));
+        self.note(at, took, Self::loaded(number, loaded));
         self.given.gets += 1;
     }
 
     fn put(&mut self) {
         let (at, now, number) = (self.key(), self.moment(), next_number());
-        let (took, ()) = timed(|| self.cache.at(now).put(KEYS[at], Value::new(number)).unwrap());
+        let (took, ()) = timed(|| ask!(&self.face, at(now).put(KEYS[at], Value::new(number))));
         self.note(at, took, Action::Wrote(number));
         self.given.puts += 1;
     }
 
     fn put_if_absent(&mut self) {
         let (at, now, number) = (self.key(), self.moment(), next_number());
-        let put = || self.cache.at(now).put_if_absent(KEYS[at], Value::new(number)).unwrap();
+        let put = || ask!(&self.face, at(now).put_if_absent(KEYS[at], Value::new(number)));
         let (took, stored) = timed(put);
         let action = match stored {
             true => Action::Swapped(None, Some(number)),
@@ -143,19 +162,21 @@ impl<'c> Player<'c> {
 
     fn update(&mut self) {
         let (at, now, number) = (self.key(), self.moment(), next_number());
-        let mut found = None;
-        let update = |there: Option<&Value>| {
-            found = there.map(|value| value.number);
+        let found = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&found);
+        let update = move |there: Option<&Value>| {
+            *seen.lock().unwrap() = there.map(|value| value.number);
             Some(Value::new(number))
         };
-        let (took, _) = timed(|| self.cache.at(now).update_with(KEYS[at], update).unwrap());
+        let (took, _) = timed(|| ask!(&self.face, at(now).update_with(KEYS[at], update)));
+        let found = *found.lock().unwrap();
         self.note(at, took, Action::Swapped(found, Some(number)));
         self.given.puts += 1;
     }
 
     fn take(&mut self) {
         let (at, now) = (self.key(), self.moment());
-        let (took, taken) = timed(|| self.cache.at(now).take(KEYS[at]).unwrap());
+        let (took, taken) = timed(|| ask!(&self.face, at(now).take(KEYS[at])));
         let action = match taken {
             Some(value) => Action::Swapped(Some(value.number), None),
             None => Action::Read(None),
@@ -174,7 +195,7 @@ impl<'c> Player<'c> {
         let now = self.moment();
         let numbers: Vec<_> = keys.iter().map(|&at| (at, next_number())).collect();
         let pairs = numbers.iter().map(|&(at, number)| (KEYS[at], Value::new(number)));
-        let (took, ()) = timed(|| self.cache.at(now).put_many(pairs).unwrap());
+        let (took, ()) = timed(|| ask!(&self.face, at(now).put_many(pairs)));
         self.given.puts += numbers.len() as u64;
         for (at, number) in BTreeMap::from_iter(numbers) {
             self.note(at, took.clone(), Action::Wrote(number));
@@ -183,7 +204,7 @@ impl<'c> Player<'c> {
 
     fn delete(&mut self) {
         let (at, now) = (self.key(), self.moment());
-        let (took, found) = timed(|| self.cache.at(now).delete(KEYS[at]).unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).delete(KEYS[at])));
         self.note(at, took, Action::Deleted(found));
         self.given.deletes += 1;
     }
@@ -191,7 +212,7 @@ impl<'c> Player<'c> {
     /// Its answer is a number for all keys together, which says nothing of each.
     fn delete_many(&mut self) {
         let (keys, now) = ([(); 2].map(|()| self.key()), self.moment());
-        let (took, _) = timed(|| self.cache.at(now).delete_many(keys.map(|at| KEYS[at])).unwrap());
+        let (took, _) = timed(|| ask!(&self.face, at(now).delete_many(keys.map(|at| KEYS[at]))));
         self.given.deletes += keys.len() as u64;
         for at in BTreeSet::from(keys) {
             self.note(at, took.clone(), Action::Removed);
@@ -201,14 +222,14 @@ impl<'c> Player<'c> {
     /// The group of a single key.
     fn delete_prefix(&mut self) {
         let (at, now) = (self.key(), self.moment());
-        let (took, found) = timed(|| self.cache.at(now).delete_prefix(KEYS[at]).unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).delete_prefix(KEYS[at])));
         self.note(at, took, Action::Deleted(found == 1));
         self.given.deletes += found;
     }
 
     fn delete_group(&mut self) {
         let now = self.moment();
-        let (took, found) = timed(|| self.cache.at(now).delete_prefix("").unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).delete_prefix("")));
         self.given.deletes += found;
         for at in 0..KEYS.len() {
             self.note(at, took.clone(), Action::Removed);
@@ -217,8 +238,7 @@ impl<'c> Player<'c> {
 
     fn scan(&mut self) {
         let now = self.moment();
-        let scan = || self.cache.at(now).scan("").keys().map(Result::unwrap).collect();
-        let (took, found): (_, Vec<String>) = timed(scan);
+        let (took, found) = timed(|| self.face.keys(now));
         for (at, key) in KEYS.iter().enumerate() {
             let times = found.iter().filter(|found| found == key).count();
             assert!(times <= 1, "{key} was seen {times} times");
@@ -228,19 +248,19 @@ impl<'c> Player<'c> {
 
     fn contains_key(&mut self) {
         let (at, now) = (self.key(), self.moment());
-        let (took, found) = timed(|| self.cache.at(now).contains_key(KEYS[at]).unwrap());
+        let (took, found) = timed(|| ask!(&self.face, at(now).contains_key(KEYS[at])));
         self.note(at, took, Action::Asked(found));
     }
 
     fn clear(&mut self) {
-        let (took, ()) = timed(|| self.cache.clear().unwrap());
+        let (took, ()) = timed(|| ask!(&self.face, clear()));
         for at in 0..KEYS.len() {
             self.note(at, took.clone(), Action::Removed);
         }
     }
 
     fn verify(&mut self) {
-        self.complaints.extend_from_slice(self.cache.verify().unwrap().problems());
+        self.complaints.extend_from_slice(ask!(&self.face, verify()).problems());
     }
 
     fn note(&mut self, at: usize, took: Range<u64>, action: Action) {
