@@ -12,6 +12,8 @@ mod listening;
 mod loading;
 #[path = "behaviour/support/log.rs"]
 mod log;
+#[path = "future/memory_cache.rs"]
+mod memory_cache;
 #[path = "future/operations.rs"]
 mod operations;
 #[path = "future/refreshing.rs"]

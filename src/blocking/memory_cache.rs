@@ -1,19 +1,19 @@
 //! The memory tier by itself, for objects that nobody wants to find again in a later process.
 
+mod loads;
 #[cfg(feature = "metrics")]
 mod publish;
 
 use super::at::infallibly;
 use crate::entry::Tier;
 use crate::error::{Error, LoadError};
-use crate::flight::{Boarding, Flights, Outcome};
+use crate::flight::Flights;
 use crate::listener::{Listener, Removal, RemovalCause};
 use crate::memory::{Asked, Displaced, Left, Memory, Purpose};
 use crate::options::{Given, Options, PutOptions, Settings};
 #[cfg(feature = "metrics")]
 use crate::stats::Published;
 use crate::stats::{Counters, Stats};
-use crate::sync::block_on;
 use crate::time::{Clock, Timestamp};
 use std::any::Any;
 use std::fmt;
@@ -147,63 +147,6 @@ impl<V> MemoryCache<V> {
         load: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<V>, LoadError<E>> {
         self.load(key, &Given::default(), load)
-    }
-
-    pub(super) fn load<T: Into<Arc<V>>, E: Any + Send + Sync>(
-        &self,
-        key: &str,
-        given: &Given,
-        load: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Arc<V>, LoadError<E>> {
-        let Shared { memory, options, counters, flights, .. } = &*self.shared;
-        let when = options.when_of_get();
-        if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
-            return Ok(value);
-        }
-        // Others wait for the end of this load, and are not to wait for a listener: dropped last.
-        let _expired;
-        let lead = match block_on(flights.board(key, &given.tags))? {
-            Boarding::Lead(lead) => lead,
-            // Nothing that has expired is kept here.
-            Boarding::Found(value) | Boarding::Stale(value) => {
-                counters.misses.add(1);
-                return Ok(value);
-            }
-            Boarding::Loaded(value) => {
-                counters.misses.add(1);
-                counters.shared_loads.add(1);
-                return Ok(value);
-            }
-            Boarding::Failed(error) => {
-                counters.misses.add(1);
-                return Err(LoadError::Load(error));
-            }
-        };
-        // Another load may have ended just before.
-        let when = options.when_of_get();
-        if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
-            lead.land(Outcome::Found(Arc::clone(&value)));
-            return Ok(value);
-        }
-        _expired = self.miss(key, when.timestamp());
-        match block_on(lead.run(async { load() })) {
-            Ok(value) => {
-                let value = value.into();
-                let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
-                let born = (options.now(), given.ttl);
-                let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
-                counters.loads.add(1);
-                lead.land(Outcome::Loaded(Arc::clone(&value)));
-                self.note_displaced(displaced);
-                Ok(value)
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                counters.load_failures.add(1);
-                lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
-                Err(LoadError::Load(error))
-            }
-        }
     }
 
     /// Stores `value` under `key` in place of what was there. Objects above the limit are evicted

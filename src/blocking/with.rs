@@ -198,7 +198,7 @@ impl<V> MemoryCache<V> {
 /// There are no tags. Options that make no sense are
 /// [`ErrorKind::InvalidOptions`](crate::ErrorKind::InvalidOptions) to all operations, all that is wrong named.
 pub struct MemoryWith<'c, V> {
-    cache: &'c MemoryCache<V>,
+    pub(crate) cache: &'c MemoryCache<V>,
     options: PutOptions,
 }
 
@@ -236,7 +236,7 @@ impl<V> MemoryWith<'_, V> {
         self.cache.load(key, &self.given(key)?, load)
     }
 
-    fn given(&self, key: &str) -> Result<Given, Error> {
+    pub(crate) fn given(&self, key: &str) -> Result<Given, Error> {
         self.options.check_alone().map_err(|error| error.with_key(key))
     }
 }

@@ -5,6 +5,7 @@
 
 mod at;
 mod groups;
+mod memory;
 mod refresh;
 mod verbs;
 mod with;

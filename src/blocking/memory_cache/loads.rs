@@ -1,0 +1,85 @@
+//! Loads of a cache that is memory alone: by threads, and by tasks.
+
+use super::MemoryCache;
+use super::Shared;
+use crate::error::LoadError;
+use crate::flight::{Boarding, Outcome};
+use crate::options::Given;
+use crate::sync::block_on;
+use std::any::Any;
+use std::sync::Arc;
+
+impl<V> MemoryCache<V> {
+    pub(in crate::blocking) fn load<T: Into<Arc<V>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        given: &Given,
+        load: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<V>, LoadError<E>> {
+        match self.hit(key) {
+            Some(value) => Ok(value),
+            None => block_on(self.load_missing(key, given, async || load())),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hit(&self, key: &str) -> Option<Arc<V>> {
+        let Shared { memory, options, .. } = &*self.shared;
+        let when = options.when_of_get();
+        memory.hit(key, || Some(when.timestamp()))
+    }
+
+    /// Answers what `hit` did not: from a load that is under way, or from a load of its own.
+    pub(crate) async fn load_missing<T: Into<Arc<V>>, E: Any + Send + Sync>(
+        &self,
+        key: &str,
+        given: &Given,
+        load: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<Arc<V>, LoadError<E>> {
+        let Shared { memory, options, counters, flights, .. } = &*self.shared;
+        // Others wait for the end of this load, and are not to wait for a listener: dropped last.
+        let _expired;
+        let lead = match flights.board(key, &given.tags).await? {
+            Boarding::Lead(lead) => lead,
+            // Nothing that has expired is kept here.
+            Boarding::Found(value) | Boarding::Stale(value) => {
+                counters.misses.add(1);
+                return Ok(value);
+            }
+            Boarding::Loaded(value) => {
+                counters.misses.add(1);
+                counters.shared_loads.add(1);
+                return Ok(value);
+            }
+            Boarding::Failed(error) => {
+                counters.misses.add(1);
+                return Err(LoadError::Load(error));
+            }
+        };
+        // Another load may have ended just before.
+        let when = options.when_of_get();
+        if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
+            lead.land(Outcome::Found(Arc::clone(&value)));
+            return Ok(value);
+        }
+        _expired = self.miss(key, when.timestamp());
+        match lead.run(load()).await {
+            Ok(value) => {
+                let value = value.into();
+                let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
+                let born = (options.now(), given.ttl);
+                let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
+                counters.loads.add(1);
+                lead.land(Outcome::Loaded(Arc::clone(&value)));
+                self.note_displaced(displaced);
+                Ok(value)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                counters.load_failures.add(1);
+                lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
+                Err(LoadError::Load(error))
+            }
+        }
+    }
+}
