@@ -111,22 +111,22 @@ fn one_order_explains_all_answers_while_puts_are_buffered_and_rows_expire() {
     play(Rules { buffered: true, expiry: true, ..PLAIN });
 }
 
-// rule: O29, A4, A5
 #[cfg(feature = "future")]
+// rule: O29, A4, A5
 #[test]
 fn one_order_explains_all_answers_of_both_faces_and_what_was_left() {
     play(Rules { asynchronous: true, ..PLAIN });
 }
 
-// rule: O29, A4, A5
 #[cfg(feature = "future")]
+// rule: O29, A4, A5
 #[test]
 fn one_order_explains_what_both_faces_do_while_rows_are_evicted() {
     play(Rules { asynchronous: true, disk_entries: Some(3), ..PLAIN });
 }
 
-// rule: O29, A4, A5, D8
 #[cfg(feature = "future")]
+// rule: O29, A4, A5, D8
 #[test]
 fn one_order_explains_what_both_faces_do_while_puts_are_buffered() {
     play(Rules { asynchronous: true, buffered: true, ..PLAIN });
