@@ -70,7 +70,8 @@ pub enum ErrorKind {
     InUse,
     /// The operating system reported an I/O error.
     Io,
-    /// The entry is encrypted with a key that the cache was not opened with. It stays as it is.
+    /// The entry is encrypted with a key that the cache was not opened with, or its key has other bytes than the one of
+    /// its version that the cache was opened with. It stays as it is.
     MissingEncryptionKey,
     /// A loader asked for the key that it was called for.
     Reentrant,

@@ -83,7 +83,8 @@ pub(super) fn open(
     // The tag is looked at first: what does not prove right is not decrypted.
     XChaCha20Poly1305::new(key.into())
         .decrypt_inout_detached(nonce, &bound, body.as_mut_slice().into(), tag)
-        .map_err(|_| Unreadable::Damaged)?;
+        // Bits that the disk has lost are found by the checksum before.
+        .map_err(|_| Unreadable::WrongKey(version))?;
     Ok(body)
 }
 

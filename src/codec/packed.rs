@@ -28,6 +28,9 @@ pub(crate) enum Unreadable {
     Damaged,
     /// It is encrypted with a key of this version, which is not there.
     MissingKey(u32),
+    /// It is not what was encrypted with the key of this version that is there.
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "no key is there"))]
+    WrongKey(u32),
 }
 
 /// Makes of an encoding what is to be stored.

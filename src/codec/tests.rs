@@ -87,7 +87,7 @@ proptest! {
         bytes[place] ^= 1 << bit;
         // A version that is another one is that of a key that is not there.
         let expected = match u32::from_le_bytes(bytes[4..8].try_into().unwrap()) {
-            version if Some(version) == form.key_version => Unreadable::Damaged,
+            version if Some(version) == form.key_version => Unreadable::WrongKey(version),
             version => Unreadable::MissingKey(version),
         };
         prop_assert_eq!(unpacked(&by, form.codec, &bytes), Err(expected));
@@ -132,10 +132,10 @@ fn an_encrypted_value_opens_in_its_own_row_alone() {
         Binding { created: Timestamp::from_nanos(8), ..BINDING },
     ];
     for binding in others {
-        assert_eq!(open(form.codec, binding), Err(Unreadable::Damaged), "{binding:?}");
+        assert_eq!(open(form.codec, binding), Err(Unreadable::WrongKey(1)), "{binding:?}");
     }
     for codec in [CodecId::MESSAGE_PACK.encrypted(), form.codec.compressed()] {
-        assert_eq!(open(codec, BINDING), Err(Unreadable::Damaged), "{codec}");
+        assert_eq!(open(codec, BINDING), Err(Unreadable::WrongKey(1)), "{codec}");
     }
 }
 
@@ -157,7 +157,7 @@ fn the_newest_key_writes_and_all_of_them_read() {
     assert!(!has_key(&rotated, 3));
     let impostor =
         Wrappers { compression: None, encryption: Some(EncryptionKeys::new(3, &[4; 32])) };
-    assert_eq!(unpacked(&impostor, form.codec, &bytes), Err(Unreadable::Damaged));
+    assert_eq!(unpacked(&impostor, form.codec, &bytes), Err(Unreadable::WrongKey(3)));
 }
 
 /// Or else who sees two states of the file knows what did not change.

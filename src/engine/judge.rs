@@ -131,7 +131,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Judges a row and makes its object.
     ///
     /// # Errors
-    /// If it is encrypted with a key that is not there. So it may be of use to somebody else, and stays.
+    /// If it is encrypted with a key that is not there, or is another one. So it may be of use to somebody else, and stays.
     pub(super) fn judge(
         &self,
         key: &str,
@@ -171,6 +171,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(encoded) => encoded,
             Err(Unreadable::Damaged) => return Ok(Err(Bad::Damaged)),
             Err(Unreadable::MissingKey(version)) => return Err(missing_key(key, version)),
+            Err(Unreadable::WrongKey(version)) => return Err(wrong_key(key, version)),
         };
         if compatibility == Compatibility::Current {
             let value = codec::decode(codec, &encoded).map_err(|_| Bad::Damaged);
@@ -255,6 +256,14 @@ fn missing_key(key: &str, version: u32) -> Error {
     };
     let message = format!(
         "the entry is encrypted with key version {version}, which the cache was not opened with; {what_to_do}"
+    );
+    Error::new(ErrorKind::MissingEncryptionKey, message).with_key(key)
+}
+
+fn wrong_key(key: &str, version: u32) -> Error {
+    let message = format!(
+        "key version {version} of the EncryptionKeys does not open the entry: it was encrypted with other bytes of \
+         that version, or somebody has changed its row; open the cache with the right key, or delete the entry"
     );
     Error::new(ErrorKind::MissingEncryptionKey, message).with_key(key)
 }

@@ -39,8 +39,8 @@ impl Report {
         &self.damaged
     }
 
-    /// The keys of rows that are encrypted with a key that the cache was not opened with. Nothing is wrong
-    /// with them.
+    /// The keys of rows that are encrypted with a key of a version that the cache was not opened with. Nothing is wrong
+    /// with them. (Whether a key of the right version is the right one only a `get` tells.)
     #[must_use]
     pub fn missing_encryption_key(&self) -> &[String] {
         &self.missing_encryption_key
