@@ -1,5 +1,7 @@
 //! Loads under way. Whoever misses a key that another loads waits for that one's outcome.
 
+mod waiting;
+
 use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
@@ -12,6 +14,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use waiting::Waiting;
 
 /// The loads of one cache, at most one for each key.
 #[derive(Debug)]
@@ -215,10 +218,10 @@ impl<T> Flight<T> {
         self: &Arc<Self>,
         key: &str,
     ) -> Result<Option<Boarding<T, E>>, Error> {
-        if self.is_led_here() {
-            return Err(reentrant(key));
-        }
+        let begin = || LOADING.with(|loads| Waiting::begin(&loads.borrow(), self.address()));
+        let waiting = begin().ok_or_else(|| reentrant(key))?;
         self.landed.opened().await;
+        drop(waiting);
         Ok(match self.outcome.get() {
             Some(Outcome::Found(value)) => Some(Boarding::Found(Arc::clone(value))),
             Some(Outcome::Loaded(value)) => Some(Boarding::Loaded(Arc::clone(value))),
@@ -303,7 +306,7 @@ impl Drop for Here {
 }
 
 fn reentrant(key: &str) -> Error {
-    let message =
-        "the loader of this key asks for the key itself; load it from elsewhere, or look with get";
+    let message = "the loader of this key asks for the key itself, or for one whose loader waits for this one; load it \
+                   from elsewhere, or look with get";
     Error::new(ErrorKind::Reentrant, message).with_key(key)
 }

@@ -33,6 +33,9 @@ mod of_the_model {
     pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
 }
 
+/// Of what is held for a few steps that do nothing else, and so may lie in a `static`: a model need not see it.
+pub(crate) use parking_lot::Mutex as StillMutex;
+
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use of_the_system::*;
 

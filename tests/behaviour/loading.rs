@@ -2,7 +2,7 @@
 //! beside the code, in `src/blocking/loads.rs`.)
 
 use crate::support::{at, on_both, on_file, secs, text};
-use disk_backed_cache::{DiskBackedCache, Durability, ErrorKind, LoadError};
+use disk_backed_cache::{DiskBackedCache, Durability, Error, ErrorKind, LoadError, MemoryCache};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
@@ -149,6 +149,57 @@ fn a_loader_that_loads_its_own_key_is_refused() {
             1,
             "and nobody waits for ever"
         );
+    });
+}
+
+/// They waited for each other for ever.
+// rule: L6
+#[test]
+fn of_loaders_that_ask_for_each_others_keys_one_is_refused() {
+    on_both(|bench| {
+        let first: DiskBackedCache<u32> = bench.cache(|builder| builder);
+        let second: DiskBackedCache<u32> = bench.cache(|builder| builder.collection("other"));
+        let third = MemoryCache::<u32>::builder().build().unwrap();
+        let all_load = Barrier::new(3);
+        let answer = |asked: Result<Arc<u32>, Error>| match asked {
+            Ok(value) => (*value + 1, 0),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Reentrant, "{error}");
+                (0, 1)
+            }
+        };
+        let refused = AtomicU32::new(0);
+        let note = |(value, refusals)| {
+            refused.fetch_add(refusals, Ordering::SeqCst);
+            value
+        };
+        let unasked = || -> u32 { panic!("another thread loads it") };
+        let loads: [Box<dyn Fn() -> u32 + Sync>; 3] = [
+            Box::new(|| {
+                let ask = || note(answer(second.get_or_insert_with("b", unasked)));
+                *first.get_or_insert_with("a", || (all_load.wait(), ask()).1).unwrap()
+            }),
+            Box::new(|| {
+                let ask = || note(answer(third.get_or_insert_with("c", unasked)));
+                *second.get_or_insert_with("b", || (all_load.wait(), ask()).1).unwrap()
+            }),
+            Box::new(|| {
+                let ask = || note(answer(first.get_or_insert_with("a", unasked)));
+                *third.get_or_insert_with("c", || (all_load.wait(), ask()).1).unwrap()
+            }),
+        ];
+        for _ in 0..20 {
+            let mut loaded: Vec<u32> = thread::scope(|scope| {
+                let threads: Vec<_> = loads.iter().map(|load| scope.spawn(load)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            loaded.sort_unstable();
+            assert_eq!(loaded, [0, 1, 2], "who is refused answers those who wait");
+            first.clear().unwrap();
+            second.clear().unwrap();
+            third.clear();
+        }
+        assert_eq!(refused.load(Ordering::SeqCst), 20);
     });
 }
 

@@ -188,6 +188,37 @@ fn a_put_during_a_load_wins() {
 
 // rule: A5, L6
 #[test]
+fn of_loaders_that_ask_for_each_others_keys_one_is_refused() {
+    on_both(|| async {
+        let cache = in_memory::<u32>();
+        let (one, two) = (AtomicU32::new(0), AtomicU32::new(0));
+        let load = async |own: &str, other: &str, refused: &AtomicU32| {
+            let load = async || {
+                // Both load by now.
+                tokio::task::yield_now().await;
+                match cache.get_or_insert_with(other, async || -> u32 { panic!("it loads") }).await
+                {
+                    Ok(value) => *value + 1,
+                    Err(error) => {
+                        assert_eq!(
+                            (error.kind(), error.key()),
+                            (ErrorKind::Reentrant, Some(other))
+                        );
+                        refused.fetch_add(1, Ordering::SeqCst);
+                        7
+                    }
+                }
+            };
+            *cache.get_or_insert_with(own, load).await.unwrap()
+        };
+        let both = zip(load("a", "b", &one), load("b", "a", &two)).await;
+        assert!([(7, 8), (8, 7)].contains(&both), "{both:?}");
+        assert_eq!(one.into_inner() + two.into_inner(), 1);
+    });
+}
+
+// rule: A5, L6
+#[test]
 fn a_loader_that_loads_its_own_key_is_refused() {
     on_both(|| async {
         let cache = in_memory::<u32>();

@@ -1,6 +1,7 @@
 //! Loads, against each other and against writes of their key.
 
 use super::{Cache, buffered, run};
+use crate::error::ErrorKind;
 use crate::models::explore;
 use crate::options::Settings;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -175,6 +176,36 @@ fn against_delete_prefix() {
 #[test]
 fn against_delete_prefix_while_puts_wait() {
     explore(|| lose_to_delete_prefix(buffered(1_000)));
+}
+
+/// Loaders that ask for each other's keys: each ends, and who asks last is refused, or finds what was loaded.
+fn go_round_in_a_circle(cache: &Cache, own: &str, other: &str, source: &Source) {
+    let asks = || match cache.try_load(other, || 0) {
+        Ok(value) => value + 1,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Reentrant);
+            source.look()
+        }
+    };
+    cache.try_load(own, asks).unwrap();
+}
+
+#[test]
+fn in_a_circle() {
+    explore(|| {
+        let (cache, source) = (Cache::new(Settings::default()), Arc::new(Source::default()));
+        threads(
+            &cache,
+            &source,
+            [
+                |cache, source| go_round_in_a_circle(cache, "a", "b", source),
+                |cache, source| go_round_in_a_circle(cache, "b", "c", source),
+                |cache, source| go_round_in_a_circle(cache, "c", "a", source),
+            ],
+        );
+        assert!(source.looks.load(Ordering::SeqCst) <= 1, "one is refused at most");
+        assert!(["a", "b", "c"].iter().all(|key| cache.get(key).unwrap().is_some()));
+    });
 }
 
 /// What was put because nothing was there stays, whoever loads.

@@ -10,13 +10,14 @@ mod store;
 
 use super::{Engine, Here, Scanning, Storing};
 use crate::cacheable::Cacheable;
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::models::{Act, History};
 use crate::options::{Durability, Settings};
 use crate::store::Terms;
 use crate::sync::{block_on, thread};
 use crate::time::{Timestamp, When};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -116,15 +117,20 @@ impl Cache {
 
     /// A get that has `source` where nothing is found.
     fn load(&self, key: &str, source: impl FnOnce() -> u64) -> u64 {
+        self.try_load(key, source).unwrap()
+    }
+
+    fn try_load(&self, key: &str, source: impl FnOnce() -> u64) -> Result<u64, Error> {
         let now = self.now();
-        let found = self.engine.hit(key, &When::known(now)).map_or_else(
-            || {
-                let source = || async { Ok::<_, &str>(source()) };
-                block_on(self.engine.load(&Here, key, now, Storing::default(), source))
-            },
-            Ok,
-        );
-        *found.unwrap()
+        if let Some(found) = self.engine.hit(key, &When::known(now)) {
+            return Ok(*found);
+        }
+        let source = || async { Ok::<_, Infallible>(source()) };
+        match block_on(self.engine.load(&Here, key, now, Storing::default(), source)) {
+            Ok(value) => Ok(*value),
+            Err(LoadError::Cache(error)) => Err(error),
+            Err(LoadError::Load(never)) => match *never {},
+        }
     }
 
     fn flush(&self) -> Result<(), Error> {
