@@ -1,6 +1,8 @@
 //! What a cache tells of what leaves it.
 
 use crate::entry::Tier;
+use crate::sync;
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,6 +66,11 @@ impl<T> fmt::Debug for Removal<T> {
     }
 }
 
+sync::thread_local! {
+    /// The listeners that this thread has called, by address.
+    static LISTENING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Whoever wants to be told of removals.
 pub(crate) struct Listener<T>(Arc<dyn Fn(Removal<T>) + Send + Sync>);
 
@@ -72,10 +79,22 @@ impl<T> Listener<T> {
         Self(Arc::new(listener))
     }
 
+    /// Whether it was called by this thread and has not returned.
+    pub fn is_listening_here(&self) -> bool {
+        LISTENING.with(|listening| listening.borrow().contains(&self.address()))
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// A panic of the listener ends here: what was removed is removed, and others are still to be told of.
     pub fn tell(&self, removal: Removal<T>) {
         let (key, cause, tier) = (removal.key.clone(), removal.cause, removal.tier);
-        if catch_unwind(AssertUnwindSafe(|| (self.0)(removal))).is_err() {
+        LISTENING.with(|listening| listening.borrow_mut().push(self.address()));
+        let told = catch_unwind(AssertUnwindSafe(|| (self.0)(removal)));
+        LISTENING.with(|listening| listening.borrow_mut().pop());
+        if told.is_err() {
             tracing::error!(key, ?cause, ?tier, "the eviction listener panicked");
         }
     }

@@ -5,8 +5,9 @@ use super::events::whole;
 use super::measure::traced;
 use crate::cacheable::Cacheable;
 use crate::crash::{Point, point};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
+use crate::listener::Listener;
 use crate::store::Store;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +72,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// Waits for the operations under way, writes back what is pending, and lets go of the store.
     ///
     /// The store is let go of even where writing back fails.
+    ///
+    /// # Errors
+    /// As the steps do; and to its listener, for whom the operation that tells it would be waited for.
     pub async fn close(&self) -> Result<(), Error> {
+        if self.listener.as_ref().is_some_and(Listener::is_listening_here) {
+            return Err(closed_by_listener());
+        }
         if !self.lifecycle.shut() {
             self.lifecycle.released.opened().await;
             return Ok(());
@@ -121,6 +128,11 @@ impl Drop for Released<'_> {
     fn drop(&mut self) {
         self.0.open();
     }
+}
+
+fn closed_by_listener() -> Error {
+    let message = "the listener closes the cache, whose operation waits for it; have another thread close it, and return";
+    Error::new(ErrorKind::Reentrant, message)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use disk_backed_cache::{
     Tier,
 };
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -330,6 +330,30 @@ fn a_listener_may_load_what_it_is_told_of_by_a_load() {
         });
         cache.at(at(0)).put("a", 1).unwrap();
         assert_eq!(*cache.at(at(20)).get_or_insert_with("a", || 2).unwrap(), 2);
+        cache.close().unwrap();
+    });
+}
+
+/// It waited for itself for ever.
+// rule: H4
+#[test]
+fn a_listener_that_closes_the_cache_is_refused() {
+    on_both(|bench| {
+        let (sender, refusals) = mpsc::channel();
+        let sender = Mutex::new(sender);
+        let cache = with_itself(
+            bench,
+            |b: Builder<u32>| b,
+            move |cache, _| {
+                let refusal = cache.close().unwrap_err();
+                assert_eq!(refusal.kind(), ErrorKind::Reentrant, "{refusal}");
+                sender.lock().unwrap().send(()).unwrap();
+            },
+        );
+        cache.put("a", 1).unwrap();
+        cache.put("a", 2).unwrap();
+        assert_eq!(refusals.try_iter().count(), 1);
+        assert_eq!(cache.get("a").unwrap().as_deref(), Some(&2));
         cache.close().unwrap();
     });
 }
