@@ -56,6 +56,8 @@
 //! - `ttl = "1h"`: how long a result lives after it was last asked for; `fixed_ttl = "1h"`: after it was made.
 //!   See [`PutOptions`](crate::PutOptions). As text (`"1h 30min"`, `"250ms"`) or, without quotes, as an
 //!   expression for a `Duration`.
+//! - `tag = "user:{user}"`: a tag of the result, by which `delete_tag` finds it; a format string or an expression for a
+//!   text, as `key` is. Give it several times for several tags. See [below](#results-that-are-dropped-together).
 //! - `result`: errors are kept, too, and so the cache is one of the whole `Result`; `option`: `None` is. (As
 //!   `cache_err` and `cache_none` do in the crate `cached`, in whose old versions `result` and `option` meant
 //!   the opposite, which is what happens here without them.)
@@ -99,10 +101,39 @@
 //! # Ok::<(), disk_backed_cache::Error>(())
 //! ```
 //!
+//! # Results that are dropped together
+//!
+//! All of one user, whatever the functions and their other arguments were:
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, cached};
+//! use std::sync::LazyLock;
+//!
+//! static PAGES: LazyLock<DiskBackedCache<String>> =
+//!     LazyLock::new(|| DiskBackedCache::builder().open_in_memory().unwrap());
+//!
+//! #[cached(cache = "PAGES", tag = "user:{user}")]
+//! fn profile(user: &str) -> String {
+//!     format!("About {user}")
+//! }
+//!
+//! #[cached(cache = "PAGES", tag = "user:{user}", tag = "orders", ttl = "1h")]
+//! fn order(user: &str, number: u32) -> String {
+//!     format!("Order {number} of {user}")
+//! }
+//!
+//! (profile("ada"), order("ada", 1), order("ada", 2), order("bob", 1));
+//! assert_eq!(PAGES.delete_tag("user:ada")?, 3);
+//! assert_eq!(PAGES.delete_tag("orders")?, 1);
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! What a call makes while its tag is dropped is its answer, and is not kept.
+//!
 //! # When the cache fails
 //!
 //! The function runs, and a warning goes to `tracing`: a full disk, or a closed cache, is never an error of the
-//! function.
+//! function. So it does with a key or a tag that is no text of 1 to 256 characters.
 
 mod call;
 #[cfg(feature = "future")]

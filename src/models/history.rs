@@ -26,7 +26,11 @@ struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Put(u64),
+    /// With the tag.
+    PutTagged(u64),
     Remove,
+    /// Whenever the key has the tag, and so perhaps more than once.
+    RemoveTagged,
     Get(Option<u64>),
 }
 
@@ -61,19 +65,30 @@ impl Recorded {
     }
 }
 
-/// Whether what is left can follow when the key has this `value`.
-fn is_explained(value: Option<u64>, left: &[Event]) -> bool {
+/// What a key has.
+#[derive(Clone, Copy)]
+struct Entry {
+    value: u64,
+    tagged: bool,
+}
+
+/// Whether what is left can follow when the key has this `entry`.
+fn is_explained(entry: Option<Entry>, left: &[Event]) -> bool {
     let Some(first_end) = left.iter().map(|event| event.ended).min() else { return true };
     left.iter().enumerate().any(|(index, event)| {
         let next = match event.act {
-            Act::Put(new) => Some(new),
+            Act::Put(value) => Some(Entry { value, tagged: false }),
+            Act::PutTagged(value) => Some(Entry { value, tagged: true }),
             Act::Remove => None,
-            Act::Get(found) if found == value => value,
+            Act::RemoveTagged => entry.filter(|entry| !entry.tagged),
+            Act::Get(found) if found == entry.map(|entry| entry.value) => entry,
             Act::Get(_) => return false,
         };
+        let again = event.act == Act::RemoveTagged && entry.is_some() && next.is_none();
         event.begun <= first_end && {
             let others = left.iter().enumerate().filter(|(other, _)| *other != index);
             is_explained(next, &others.map(|(_, event)| *event).collect::<Vec<_>>())
+                || (again && is_explained(next, left))
         }
     })
 }
@@ -97,7 +112,7 @@ mod tests {
 
     #[test]
     fn models_of_a_history_are_judged() {
-        use Act::{Get, Put, Remove};
+        use Act::{Get, Put, PutTagged, Remove, RemoveTagged};
         assert!(explained(&[(Put(1), 1, 2), (Get(Some(1)), 3, 4)]));
         assert!(explained(&[(Put(1), 1, 4), (Get(None), 2, 3)]), "it may come later");
         assert!(!explained(&[(Put(1), 1, 2), (Get(None), 3, 4)]));
@@ -105,5 +120,16 @@ mod tests {
         assert!(explained(&[(Put(1), 1, 2), (Remove, 3, 6), (Get(Some(1)), 4, 5)]));
         let back = [(Put(1), 1, 2), (Remove, 3, 8), (Get(None), 4, 5), (Get(Some(1)), 6, 7)];
         assert!(!explained(&back), "what was found gone is gone");
+
+        assert!(explained(&[(PutTagged(1), 1, 2), (RemoveTagged, 3, 4), (Get(None), 5, 6)]));
+        assert!(!explained(&[(PutTagged(1), 1, 2), (RemoveTagged, 3, 4), (Get(Some(1)), 5, 6)]));
+        assert!(explained(&[(Put(1), 1, 2), (RemoveTagged, 3, 4), (Get(Some(1)), 5, 6)]));
+        assert!(!explained(&[(Put(1), 1, 2), (RemoveTagged, 3, 4), (Get(None), 5, 6)]));
+        let twice =
+            [(Get(None), 4, 5), (PutTagged(2), 6, 7), (Get(Some(2)), 8, 9), (Get(None), 11, 12)];
+        let before = [(PutTagged(1), 1, 2), (RemoveTagged, 3, 10)];
+        assert!(explained(&[before.as_slice(), &twice].concat()));
+        let before = [(PutTagged(1), 1, 2), (RemoveTagged, 3, 7)];
+        assert!(!explained(&[before.as_slice(), &twice].concat()), "it had ended");
     }
 }

@@ -36,7 +36,13 @@ mod shadowed {
 
     use super::renamed;
 
-    #[renamed::cache::cached(crate = "renamed::cache", ttl = "1h", if = true, switch = "shadowed")]
+    #[renamed::cache::cached(
+        crate = "renamed::cache",
+        ttl = "1h",
+        tag = "{number}",
+        if = true,
+        switch = "shadowed"
+    )]
     pub fn plain(number: u32) -> ::core::option::Option<u32> {
         ::core::option::Option::Some(number)
     }

@@ -5,6 +5,7 @@ mod defaults;
 mod hygiene;
 mod keys;
 mod results;
+mod tags;
 mod times;
 
 use disk_backed_cache::{Cacheable, DiskBackedCache, ManualClock, Timestamp};

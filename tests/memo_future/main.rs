@@ -199,6 +199,37 @@ fn functions_of_both_sorts_share_default_caches_and_flags() {
     });
 }
 
+// rule: M9, M11
+#[test]
+fn all_results_with_a_tag_are_dropped_together() {
+    #[cached(cache = "cache", key = "{user}/{number}", tag = "user:{user}", tag = kind)]
+    async fn page(cache: &Cache, runs: &AtomicU32, user: &str, number: u32, kind: String) -> u32 {
+        tokio::task::yield_now().await;
+        runs.fetch_add(1, Ordering::SeqCst)
+    }
+
+    run(async {
+        let (cache, runs) = (cache(), AtomicU32::new(0));
+        let call = async |user, number, kind: &str| {
+            page(&cache, &runs, user, number, kind.to_owned()).await
+        };
+        let calls = async || {
+            [
+                call("ada", 1, "draft").await,
+                call("ada", 2, "final").await,
+                call("bob", 1, "draft").await,
+            ]
+        };
+        assert_eq!([calls().await, calls().await], [[0, 1, 2]; 2]);
+        assert_eq!(cache.delete_tag("user:ada").await.unwrap(), 2);
+        assert_eq!([calls().await, calls().await], [[3, 4, 2]; 2]);
+        assert_eq!(cache.delete_tag("draft").await.unwrap(), 2);
+        assert_eq!([calls().await, calls().await], [[5, 4, 6]; 2]);
+        assert_eq!(call("ada", 2, "").await, 7, "no entry has such a tag");
+        assert_eq!(call("ada", 2, "final").await, 4);
+    });
+}
+
 // rule: M9
 #[test]
 fn a_cache_that_fails_is_no_failure_of_the_function() {

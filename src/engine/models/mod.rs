@@ -7,6 +7,7 @@ mod load;
 mod promotion;
 mod refresh;
 mod store;
+mod tags;
 
 use super::{Engine, Here, Scanning, Storing};
 use crate::cacheable::Cacheable;

@@ -1,6 +1,7 @@
 //! A store that is a table in memory: readers see the last commit, one writes at a time, and whoever is
 //! interrupted between two steps is so where SQLite could be.
 
+use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::row::{Meta, Row};
@@ -31,6 +32,8 @@ pub(super) struct Table {
 #[derive(Clone, Default)]
 struct Rows {
     rows: BTreeMap<Key, Row>,
+    /// Each row's id, and its tags.
+    tags: BTreeMap<Key, (i64, Tags)>,
     revision: i64,
     corrected: Vec<(Key, i64, Timestamp)>,
 }
@@ -124,6 +127,7 @@ impl Store for Table {
         let _transaction = self.transaction.lock();
         let mut committed = self.committed.lock();
         committed.rows.clear();
+        committed.tags.clear();
         Ok(Cleared { revision: committed.next_revision(), rows: Vec::new() })
     }
 
@@ -197,8 +201,18 @@ impl Store for Table {
         false
     }
 
-    async fn tagged(&self, _: &str, _: i64, _: usize) -> Result<Vec<Scanned>, Error> {
-        unimplemented!("no model has tags")
+    async fn tagged(&self, tag: &str, after: i64, limit: usize) -> Result<Vec<Scanned>, Error> {
+        self.open()?;
+        let committed = self.committed.lock();
+        let tagged = committed.tags.iter().filter(|(_, (_, tags))| tags.contains(tag));
+        let scanned = tagged.map(|(key, (id, _))| {
+            let meta = committed.rows[key].meta.clone();
+            Scanned { id: *id, key: key.clone(), meta }
+        });
+        let mut page: Vec<_> = scanned.filter(|row| row.id > after).collect();
+        page.sort_unstable_by_key(|row| row.id);
+        page.truncate(limit);
+        Ok(page)
     }
 
     async fn close(&self) -> Result<(), Error> {
@@ -228,7 +242,7 @@ impl Rows {
                 }
                 self.write(row, claims)
             }
-            Op::Delete { key } => match self.rows.remove(key) {
+            Op::Delete { key } => match self.remove(key) {
                 Some(row) => {
                     Outcome::Removed { revision: self.next_revision(), previous: row.meta }
                 }
@@ -267,10 +281,19 @@ impl Rows {
             ttl: row.ttl,
         };
         let revision = meta.revision;
+        // SQLite takes the ids of last rows again, too.
+        let next = self.tags.values().map(|(id, _)| id + 1).max().unwrap_or(1);
+        let id = self.tags.get(&row.key).map_or(next, |(id, _)| *id);
+        self.tags.insert(row.key.clone(), (id, row.tags.clone()));
         let new = Row { meta, value: row.value.bytes[..].into(), intact: true };
         let previous = self.rows.insert(row.key.clone(), new).map(|row| row.meta);
         claims.wrote(&row.key, revision);
         Outcome::Written { revision, previous }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Row> {
+        self.tags.remove(key);
+        self.rows.remove(key)
     }
 
     fn touch(&mut self, key: &Key, revision: i64, accessed: Timestamp) {
@@ -296,7 +319,7 @@ impl Rows {
                 self.correct(&key, previous, accessed);
                 continue;
             }
-            self.rows.remove(&key);
+            self.remove(&key);
             evicted.push(Evicted { key, revision: self.next_revision(), previous });
         }
         evicted

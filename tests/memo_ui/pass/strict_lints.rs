@@ -21,7 +21,7 @@ pub struct Text(String);
 
 impl Text {
     /// With all that a function can say of itself.
-    #[cached(key = "{number}", ttl = "1h", if = "number > 1", switch = "a")]
+    #[cached(key = "{number}", ttl = "1h", tag = "part:{number}", if = "number > 1", switch = "a")]
     pub async fn part(
         &self,
         number: u32,

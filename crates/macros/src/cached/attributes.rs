@@ -18,6 +18,7 @@ pub struct Attributes {
     pub key: Option<Text>,
     pub ttl: Option<Time>,
     pub fixed_ttl: Option<Time>,
+    pub tags: Vec<Text>,
     /// Whether errors are kept.
     pub result: bool,
     /// Whether `None` is kept.
@@ -41,8 +42,19 @@ pub enum Time {
     Expression(Box<Expr>),
 }
 
-const KNOWN: [&str; 10] =
-    ["cache", "key", "ttl", "fixed_ttl", "result", "option", "if", "switch", "switches", "crate"];
+const KNOWN: [&str; 11] = [
+    "cache",
+    "key",
+    "ttl",
+    "fixed_ttl",
+    "tag",
+    "result",
+    "option",
+    "if",
+    "switch",
+    "switches",
+    "crate",
+];
 
 impl Attributes {
     /// Takes in one key. A bad key or value is noted and skipped; an error means that the rest cannot be read.
@@ -57,7 +69,7 @@ impl Attributes {
     fn read_key(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let key = known_key(meta)?;
         let name = key.to_string();
-        if self.key_of(&name).is_some() {
+        if name != "tag" && self.key_of(&name).is_some() {
             return Err(meta.error(format_args!("`{name}` is given twice")));
         }
         self.seen.push(key);
@@ -73,6 +85,7 @@ impl Attributes {
             "switch" => self.switch = Some(text(value)),
             "ttl" => self.ttl = Some(time(&name, value)?),
             "fixed_ttl" => self.fixed_ttl = Some(time(&name, value)?),
+            "tag" => self.tags.push(tag(value)?),
             _ => self.krate = Some(path(&value)?),
         }
         Ok(())
@@ -132,6 +145,17 @@ fn text(value: Expr) -> Text {
     }
 }
 
+/// The same; no entry has an empty tag.
+fn tag(value: Expr) -> Result<Text> {
+    match literal(&value) {
+        Some(empty) if empty.value().is_empty() => {
+            let message = "`tag` is empty; give it 1 to 256 characters, or leave it out";
+            Err(Error::new(empty.span(), message))
+        }
+        _ => Ok(text(value)),
+    }
+}
+
 fn time(key: &str, value: Expr) -> Result<Time> {
     let Some(text) = literal(&value) else {
         return match value {
@@ -179,6 +203,12 @@ impl Text {
             Self::Format(format) => quote!(&::std::format!(#format)),
             Self::Expression(expression) => borrowed(expression).into_token_stream(),
         }
+    }
+
+    /// An expression for the text as a `&str`, whatever type it has.
+    pub fn as_str(&self) -> TokenStream {
+        let text = self.tokens();
+        quote!(::core::convert::AsRef::<::core::primitive::str>::as_ref(#text))
     }
 }
 

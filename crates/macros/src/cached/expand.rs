@@ -129,16 +129,22 @@ impl Writer<'_> {
 
     /// An expression for what the cache is told of a result.
     fn options(&self) -> TokenStream {
-        let Attributes { ttl, fixed_ttl, .. } = self.attributes;
+        let Attributes { ttl, fixed_ttl, tags, .. } = self.attributes;
         let krate = &self.krate;
         let times = [("ttl", ttl), ("fixed_ttl", fixed_ttl)];
-        let mut calls = times.into_iter().filter_map(|(name, time)| {
+        let times = times.into_iter().filter_map(|(name, time)| {
             let (name, time) = (format_ident!("{name}"), time.as_ref()?.tokens());
             Some(quote!(.#name(#time)))
         });
-        match calls.next() {
-            None => quote!(::core::option::Option::None),
-            Some(call) => quote!(::core::option::Option::Some(#krate::PutOptions::new()#call)),
+        let tags = tags.iter().map(|tag| {
+            let tag = tag.as_str();
+            quote!(.tag(#tag))
+        });
+        let calls: Vec<TokenStream> = times.chain(tags).collect();
+        if calls.is_empty() {
+            quote!(::core::option::Option::None)
+        } else {
+            quote!(::core::option::Option::Some(#krate::PutOptions::new()#(#calls)*))
         }
     }
 
@@ -147,8 +153,7 @@ impl Writer<'_> {
         let Attributes { condition, switch, switches, .. } = self.attributes;
         let expansion = &self.expansion;
         let switch = switch.as_ref().map(|key| {
-            let key = key.tokens();
-            let key = quote!(::core::convert::AsRef::<::core::primitive::str>::as_ref(#key));
+            let key = key.as_str();
             let suffix = if self.is_async { "_async" } else { "" };
             let wait = self.is_async.then(|| quote!(.await));
             match switches.as_ref().map(borrowed) {

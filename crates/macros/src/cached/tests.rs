@@ -32,8 +32,15 @@ fn a_time_is_judged_when_the_program_is_compiled() {
 
 #[test]
 fn all_mistakes_are_reported_together() {
-    let arguments =
-        quote!(ttl = "soon", fixed_ttl = 3, colour = "red", result = true, key, switches = "A");
+    let arguments = quote!(
+        ttl = "soon",
+        fixed_ttl = 3,
+        colour = "red",
+        tag = "",
+        result = true,
+        key,
+        switches = "A"
+    );
     let function = quote! {
         const fn wrong(self, one: &mut u8, two: impl Copy, three: HashSet<u8>) -> impl Copy {}
     };
@@ -48,6 +55,7 @@ fn all_mistakes_are_reported_together() {
         "`ttl` must be a time",
         "`fixed_ttl` takes a time with its unit",
         "unknown key",
+        "`tag` is empty",
         "`result` takes no value",
         "expected `=`",
         "`ttl` and `fixed_ttl` contradict",
