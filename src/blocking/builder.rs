@@ -112,7 +112,23 @@ impl<T: Cacheable> Builder<T> {
     /// Makes each entry's TTL, `disk_ttl` or one of its own, shorter when it is put, by up to this part of it:
     /// with 0.1 an hour becomes 54 to 60 minutes. So entries that were put together do not expire together,
     /// to be made again all at once. By how much depends on key and time. An entry keeps the TTL it was
-    /// put with, whatever `disk_ttl` is later. `max_age` is as it is. Default: 0.
+    /// put with, whatever `disk_ttl` is later. Default: 0.
+    ///
+    /// `max_age` is as it is: where that alone is set, jitter changes nothing. To spread what lives for so long
+    /// after its put, put it with a [`fixed_ttl`](crate::PutOptions::fixed_ttl).
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, PutOptions};
+    /// use std::time::Duration;
+    ///
+    /// const HOUR: Duration = Duration::from_secs(3600);
+    /// let cache = DiskBackedCache::<u32>::builder().ttl_jitter(0.1).open_in_memory()?;
+    /// cache.with(PutOptions::new().fixed_ttl(HOUR)).put_many([("a", 1), ("b", 2)])?;
+    /// let left = cache.ttl("a")?.unwrap();
+    /// assert!(left <= HOUR && left > HOUR.mul_f64(0.8));
+    /// assert_ne!(cache.ttl("b")?.unwrap(), left);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
     pub fn ttl_jitter(mut self, part: f64) -> Self {
         self.settings.ttl_jitter = part;
         self
