@@ -43,6 +43,11 @@
 //! # Ok::<(), disk_backed_cache::Error>(())
 //! ```
 //!
+//! On a cache with [`fail_safe`](crate::Builder::fail_safe) a call whose body returns an `Err` or `None` that is not kept
+//! answers with the result that was kept before, an `Ok` or `Some`, if that has not expired too long ago.
+//! `refresh_ahead`, `stale_while_revalidate` and the load timeouts do nothing for functions: a body may borrow its
+//! arguments, and so runs where it is called, for as long as it takes.
+//!
 //! # Keys of `#[cached(..)]`
 //!
 //! All can be left out.
@@ -51,8 +56,8 @@
 //!   kept or anything that dereferences to one, an `AsyncDiskBackedCache` for an `async` function; `self.cache`
 //!   in a method. Without it, see [`default_cache`]. Arguments taken by value cannot be borrowed from here.
 //! - `key = "number:{text}"`: the key, as a format string over the arguments, or, without quotes, an expression
-//!   for a text: `key = user.id()`. It is the whole key: functions that share a cache must not share it.
-//!   (Arguments that are patterns have no name here.)
+//!   for a text: `key = user.id()`. It is the whole key: functions that share a cache must not share it, and calls
+//!   whose arguments it leaves out have one result. (Arguments that are patterns have no name here.)
 //! - `ttl = "1h"`: how long a result lives after it was last asked for; `fixed_ttl = "1h"`: after it was made.
 //!   See [`PutOptions`](crate::PutOptions). As text (`"1h 30min"`, `"250ms"`) or, without quotes, as an
 //!   expression for a `Duration`.
