@@ -49,7 +49,7 @@ fn all_mistakes_are_reported_together() {
         "`fixed_ttl` takes a time with its unit",
         "unknown key",
         "`result` takes no value",
-        "expected `=`",
+        "`key` takes a value, a format string",
         "`ttl` and `fixed_ttl` contradict",
         "`switches` needs `switch`",
         "a `HashSet` has no order",
