@@ -71,6 +71,54 @@
 //!   is on while there is no flag. The cache is [`switches`], or what `switches = "EXPRESSION"` names.
 //! - `crate = "path"`: where the `disk_backed_cache` crate is found, if not at `::disk_backed_cache`.
 //!
+//! # Methods and `async` functions
+//!
+//! A method may name a cache in `self`. Without a `key`, `self` would be part of the key, and need `Serialize`.
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, cached};
+//!
+//! struct Shop {
+//!     prices: DiskBackedCache<usize>,
+//! }
+//!
+//! impl Shop {
+//!     #[cached(cache = "self.prices", key = "price:{article}")]
+//!     fn price(&self, article: &str) -> usize {
+//!         article.len() // Asks the supplier, say.
+//!     }
+//! }
+//!
+//! let shop = Shop { prices: DiskBackedCache::builder().open_in_memory()? };
+//! assert_eq!([shop.price("tea"), shop.price("tea")], [3, 3]);
+//! assert_eq!(shop.prices.stats().loads, 1);
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! The cache of an `async` function is an asynchronous one. Its body runs where the call is polled, and so in the
+//! caller's runtime.
+//!
+//! ```
+//! # #[cfg(feature = "future")]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use disk_backed_cache::{AsyncDiskBackedCache, DiskBackedCache, cached};
+//!
+//! #[cached(cache = "pages", key = "page:{path}", ttl = "1h")]
+//! async fn page(pages: &AsyncDiskBackedCache<String>, path: &str) -> Result<String, String> {
+//!     tokio::task::yield_now().await; // Fetches it, say.
+//!     path.strip_prefix('/').map(str::to_owned).ok_or_else(|| format!("there is no {path}"))
+//! }
+//!
+//! let pages = DiskBackedCache::builder().open_in_memory()?.into_async();
+//! for _ in 0..2 {
+//!     assert_eq!(page(&pages, "/home").await.as_deref(), Ok("home"));
+//!     assert!(page(&pages, "home").await.is_err());
+//! }
+//! assert_eq!((pages.stats().loads, pages.stats().load_failures), (1, 2));
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! # }).unwrap();
+//! ```
+//!
 //! # The key of a call
 //!
 //! Without `key`, it is the path of the function, `#`, and a SHA-256 of these:
