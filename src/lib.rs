@@ -78,6 +78,88 @@
 //! # }
 //! ```
 //!
+//! # Loading
+//!
+//! [`get_or_insert_with`](DiskBackedCache::get_or_insert_with) makes what it does not find. Of all threads and tasks
+//! that miss a key together one loads, and the others have the same object. An error is the answer of all who
+//! wait for it, and is not kept. With [`Builder::load_lease`] processes that share a file take turns, too.
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, LoadError};
+//!
+//! let cache = DiskBackedCache::<String>::builder().open_in_memory()?;
+//! let page = cache.get_or_insert_with("/", || "made once".to_owned())?;
+//! assert_eq!(*page, "made once");
+//! let failed = cache.try_get_or_insert_with("/gone", || Err::<String, _>("no such page"));
+//! assert!(matches!(failed, Err(LoadError::Load(error)) if *error == "no such page"));
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! # Groups
+//!
+//! [`scan`](DiskBackedCache::scan) goes through the keys that begin with a prefix, in order and in constant memory.
+//! Entries whose keys have nothing in common can share a tag ([`PutOptions::tag`]).
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, PutOptions};
+//!
+//! let ages = DiskBackedCache::<u8>::builder().open_in_memory()?;
+//! ages.put("user:1", 36)?;
+//! ages.put_with("user:2", 41, PutOptions::new().tag("team:a"))?;
+//! let keys = ages.scan("user:").keys().collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(keys, ["user:1", "user:2"]);
+//! assert_eq!(ages.delete_tag("team:a")?, 1);
+//! assert_eq!(ages.delete_prefix("user:")?, 1);
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! # When the source fails or is slow
+//!
+//! With [`Builder::fail_safe`] an entry that expired not long ago is the answer where its loader fails.
+//! [`get_or_refresh_with`](DiskBackedCache::get_or_refresh_with) reloads entries in the background: late in their lives
+//! ([`Builder::refresh_ahead`]), or when they have expired ([`Builder::stale_while_revalidate`]). The asynchronous face
+//! can leave a load that takes too long.
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, ManualClock};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let clock = Arc::new(ManualClock::default());
+//! let rates = DiskBackedCache::<u32>::builder()
+//!     .disk_ttl(Duration::from_secs(60))
+//!     .fail_safe(Duration::from_secs(3600))
+//!     .clock(Arc::clone(&clock))
+//!     .open_in_memory()?;
+//! rates.put("euro", 7)?;
+//! clock.advance(Duration::from_secs(61));
+//! let rate = rates.try_get_or_insert_with("euro", || Err::<u32, _>("the bank is closed"));
+//! assert_eq!(*rate.unwrap(), 7);
+//! assert_eq!(rates.stats().stale_answers, 1);
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! # Watching
+//!
+//! [`stats`](DiskBackedCache::stats) counts, [`Builder::eviction_listener`] is told of what leaves and why, and
+//! operations are spans of `tracing`. With the feature `metrics` counters and latencies go to Prometheus and others.
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, RemovalCause};
+//! use std::sync::mpsc;
+//!
+//! let (sender, removals) = mpsc::channel();
+//! let cache = DiskBackedCache::<u32>::builder()
+//!     .eviction_listener(move |removal| {
+//!         let _nobody_listens_any_more = sender.send((removal.key, removal.cause));
+//!     })
+//!     .open_in_memory()?;
+//! cache.put("a", 1)?;
+//! cache.delete("a")?;
+//! assert_eq!(removals.recv(), Ok(("a".to_owned(), RemovalCause::Deleted)));
+//! assert_eq!((cache.stats().puts, cache.stats().deletes), (1, 1));
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
 //! # Asynchronous programs
 //!
 //! The feature `future` adds `AsyncDiskBackedCache`, the same cache with the same operations as `async fn`,
@@ -87,6 +169,7 @@
 //!
 //! The feature `memo` adds the attribute `#[cached]`: a function's results are kept under keys that its
 //! arguments make. Its page is that of the module `memo`.
+//!
 //! # What is stored
 //!
 //! Values are stored as a [`Codec`] encodes them. With the feature `zstd`, `Builder::compression` has them

@@ -33,11 +33,14 @@ pub struct Stats {
     pub schema_mismatches: u64,
     /// Rows whose checksum was wrong or that did not decode, met by a get.
     pub decode_failures: u64,
-    /// Pairs given to `put` and `put_many`.
+    /// Pairs given to `put`, `put_many` and `put_with`, and those that `put_if_absent`, `put_if_revision` and
+    /// `update_with` stored. What is loaded is not among them.
     pub puts: u64,
-    /// Keys given to `get`, `get_many`, `get_or_insert_with` and `try_get_or_insert_with`.
+    /// Keys given to `get`, `get_many` and all loads (`get_or_insert_with`, `get_or_refresh_with`, the same with
+    /// `try_`), and those of which a scan gave the `values`.
     pub gets: u64,
-    /// Keys given to `delete` and `delete_many`.
+    /// Keys given to `delete`, `delete_many` and `take`, and live entries that `delete_prefix`, `delete_tag` and
+    /// `retain` removed.
     pub deletes: u64,
     /// Loaders that made an object.
     pub loads: u64,

@@ -112,7 +112,23 @@ impl<T: Cacheable> Builder<T> {
     /// Makes each entry's TTL, `disk_ttl` or one of its own, shorter when it is put, by up to this part of it:
     /// with 0.1 an hour becomes 54 to 60 minutes. So entries that were put together do not expire together,
     /// to be made again all at once. By how much depends on key and time. An entry keeps the TTL it was
-    /// put with, whatever `disk_ttl` is later. `max_age` is as it is. Default: 0.
+    /// put with, whatever `disk_ttl` is later. Default: 0.
+    ///
+    /// `max_age` is as it is: where that alone is set, jitter changes nothing. To spread what lives for so long
+    /// after its put, put it with a [`fixed_ttl`](crate::PutOptions::fixed_ttl).
+    ///
+    /// ```
+    /// use disk_backed_cache::{DiskBackedCache, PutOptions};
+    /// use std::time::Duration;
+    ///
+    /// const HOUR: Duration = Duration::from_secs(3600);
+    /// let cache = DiskBackedCache::<u32>::builder().ttl_jitter(0.1).open_in_memory()?;
+    /// cache.with(PutOptions::new().fixed_ttl(HOUR)).put_many([("a", 1), ("b", 2)])?;
+    /// let left = cache.ttl("a")?.unwrap();
+    /// assert!(left <= HOUR && left > HOUR.mul_f64(0.8));
+    /// assert_ne!(cache.ttl("b")?.unwrap(), left);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
     pub fn ttl_jitter(mut self, part: f64) -> Self {
         self.settings.ttl_jitter = part;
         self
@@ -149,6 +165,10 @@ impl<T: Cacheable> Builder<T> {
     /// finds it later than this part of its TTL after it was put: with 0.8 and a TTL of an hour, from 48
     /// minutes on. The earlier of its ends counts, and touches do not, so that an entry which is always in use is
     /// reloaded, too. Above 0 and below 1. Default: never.
+    ///
+    /// What loaders of the asynchronous face return is polled by the cache's own threads for a reload, where there
+    /// is no runtime: `tokio::time::sleep`, sockets and what is made of them panic there. Such a loader spawns
+    /// its work on a `tokio::runtime::Handle` that was taken before, `handle.spawn(..)`, and awaits that.
     pub fn refresh_ahead(mut self, part: f64) -> Self {
         self.settings.grace.refresh_ahead = Some(part);
         self
@@ -158,6 +178,29 @@ impl<T: Cacheable> Builder<T> {
     /// [`get_or_refresh_with`](DiskBackedCache::get_or_refresh_with) answers with it and reloads it in the
     /// background. Its row is kept as with [`fail_safe`](Self::fail_safe), and the answer is counted as there.
     /// Default: not at all.
+    ///
+    /// Loaders of the asynchronous face that need their runtime spawn their work on it, as
+    /// [`refresh_ahead`](Self::refresh_ahead) says.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use disk_backed_cache::{DiskBackedCache, ManualClock};
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let cache = DiskBackedCache::<u32>::builder()
+    ///     .disk_ttl(Duration::from_secs(60))
+    ///     .stale_while_revalidate(Duration::from_secs(3600))
+    ///     .clock(clock.clone())
+    ///     .open_in_memory()?;
+    /// cache.put("rate", 7)?;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(*cache.get_or_refresh_with("rate", || 8_u32)?, 7);
+    /// while cache.stats().refreshes == 0 {
+    ///     std::thread::yield_now(); // It is reloaded in the background.
+    /// }
+    /// assert_eq!(cache.get("rate")?.as_deref(), Some(&8));
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
     pub fn stale_while_revalidate(mut self, max_stale: Duration) -> Self {
         self.settings.grace.revalidate = Some(max_stale);
         self

@@ -460,8 +460,6 @@ impl<T: Cacheable, S: Store> Clone for DiskBackedCache<T, S> {
 
 impl<T: Cacheable, S: Store + fmt::Debug> fmt::Debug for DiskBackedCache<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DiskBackedCache")
-            .field("engine", &self.guard.engine)
-            .finish_non_exhaustive()
+        self.engine.print_as("DiskBackedCache", f)
     }
 }

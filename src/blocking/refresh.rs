@@ -25,6 +25,9 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// entry's TTL has passed. [`close`](Self::close) does not wait for them, and nothing is stored
     /// afterwards.
     ///
+    /// What is loaded has the TTL and the tags that this call gives it: without
+    /// [`with(options)`](DiskBackedCache::with) none of its own, whatever the entry had that it replaces.
+    ///
     /// ```
     /// use std::{sync::Arc, time::Duration};
     /// use disk_backed_cache::{DiskBackedCache, ManualClock};

@@ -80,6 +80,18 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// much room again in the folder for temporary files, and once more in the log. Where somebody reads the
     /// file for long, it becomes shorter only when they are done.
     ///
+    /// ```
+    /// use disk_backed_cache::DiskBackedCache;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("cache.db");
+    /// let cache = DiskBackedCache::<String>::builder().open(&path)?;
+    /// cache.put("large", "x".repeat(1 << 20))?;
+    /// cache.delete("large")?;
+    /// assert!(cache.shrink()? > 1 << 19);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See the type; and if there is not so much room, or the disk cannot be written. The file is then as it
     /// was.

@@ -183,9 +183,22 @@ impl<T: Cacheable> Engine<T, SqliteStore> {
 
 impl<T, S: fmt::Debug> fmt::Debug for Engine<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
+        self.print_as("Engine", f)
+    }
+}
+
+impl<T, S: fmt::Debug> Engine<T, S> {
+    /// What tells one cache from another, in few words.
+    pub fn print_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Options { collection, memory, disk, .. } = &self.options;
+        let limit = |limit| (limit < u64::MAX).then_some(limit);
+        f.debug_struct(name)
             .field("store", &self.store)
-            .field("options", &self.options)
+            .field("collection", collection)
+            .field("memory_entries", &memory.entries)
+            .field("memory_bytes", &memory.bytes)
+            .field("disk_entries", &limit(disk.entries))
+            .field("disk_bytes", &limit(disk.bytes))
             .finish_non_exhaustive()
     }
 }

@@ -124,7 +124,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let life = known.and_then(|known| known.life.upgrade()).filter(|life| !life.is_over());
         other = known.and_then(|known| known.handle.upgrade());
         if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
-            return join(Arc::clone(other), &options, listener.is_some());
+            return join(Arc::clone(other), file, &options, listener.is_some());
         }
         if let Some(life) = life {
             drop(open);
@@ -186,6 +186,7 @@ impl<T: Cacheable, S: Store> Life for Engine<T, S> {
 /// The guard of a collection that is open already.
 fn join<T: Cacheable>(
     other: Arc<dyn Opened>,
+    file: &CacheFile,
     options: &Options,
     listens: bool,
 ) -> Result<Arc<Guard<T, SqliteStore>>, Error> {
@@ -194,14 +195,19 @@ fn join<T: Cacheable>(
             "collection {:?} is open in this process with {what}; close that handle first, or clone it",
             options.collection
         );
-        Err(Error::new(ErrorKind::Conflict, message))
+        let error = Error::new(ErrorKind::Conflict, message);
+        Err(match file.path() {
+            Some(path) => error.with_path(path),
+            None => error,
+        })
     };
     let other: Arc<dyn Any + Send + Sync> = other;
     let Ok(guard) = other.downcast::<Guard<T, SqliteStore>>() else {
         return conflict("another Rust type");
     };
-    if !guard.engine.options.same_as(options) {
-        return conflict("other options");
+    let differences = guard.engine.options.differences(options);
+    if !differences.is_empty() {
+        return conflict(&format!("other options ({})", differences.join(", ")));
     }
     // Nobody can tell whether two of them do the same.
     if listens || guard.engine.listener.is_some() {

@@ -432,6 +432,6 @@ impl<T: Cacheable, S: Store> Clone for AsyncDiskBackedCache<T, S> {
 
 impl<T: Cacheable, S: Store + fmt::Debug> fmt::Debug for AsyncDiskBackedCache<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AsyncDiskBackedCache").field(&self.blocking).finish()
+        self.blocking.engine.print_as("AsyncDiskBackedCache", f)
     }
 }

@@ -23,6 +23,9 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
     /// [`hard_load_timeout`](crate::Builder::hard_load_timeout) it is always polled by threads of the cache, and
     /// nobody waits for longer.
     ///
+    /// What is loaded has the TTL and the tags that this call gives it: without
+    /// [`with(options)`](AsyncDiskBackedCache::with) none of its own, whatever the entry had that it replaces.
+    ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// use disk_backed_cache::DiskBackedCache;

@@ -43,6 +43,11 @@
 //! # Ok::<(), disk_backed_cache::Error>(())
 //! ```
 //!
+//! On a cache with [`fail_safe`](crate::Builder::fail_safe) a call whose body returns an `Err` or `None` that is not kept
+//! answers with the result that was kept before, an `Ok` or `Some`, if that has not expired too long ago.
+//! `refresh_ahead`, `stale_while_revalidate` and the load timeouts do nothing for functions: a body may borrow its
+//! arguments, and so runs where it is called, for as long as it takes.
+//!
 //! # Keys of `#[cached(..)]`
 //!
 //! All can be left out.
@@ -51,8 +56,8 @@
 //!   kept or anything that dereferences to one, an `AsyncDiskBackedCache` for an `async` function; `self.cache`
 //!   in a method. Without it, see [`default_cache`]. Arguments taken by value cannot be borrowed from here.
 //! - `key = "number:{text}"`: the key, as a format string over the arguments, or, without quotes, an expression
-//!   for a text: `key = user.id()`. It is the whole key: functions that share a cache must not share it.
-//!   (Arguments that are patterns have no name here.)
+//!   for a text: `key = user.id()`. It is the whole key: functions that share a cache must not share it, and calls
+//!   whose arguments it leaves out have one result. (Arguments that are patterns have no name here.)
 //! - `ttl = "1h"`: how long a result lives after it was last asked for; `fixed_ttl = "1h"`: after it was made.
 //!   See [`PutOptions`](crate::PutOptions). As text (`"1h 30min"`, `"250ms"`) or, without quotes, as an
 //!   expression for a `Duration`.
@@ -67,6 +72,54 @@
 //!   string or expression, as `key` is), so that it outlives the process and holds for all that share the file. It
 //!   is on while there is no flag. The cache is [`switches`], or what `switches = "EXPRESSION"` names.
 //! - `crate = "path"`: where the `disk_backed_cache` crate is found, if not at `::disk_backed_cache`.
+//!
+//! # Methods and `async` functions
+//!
+//! A method may name a cache in `self`. Without a `key`, `self` would be part of the key, and need `Serialize`.
+//!
+//! ```
+//! use disk_backed_cache::{DiskBackedCache, cached};
+//!
+//! struct Shop {
+//!     prices: DiskBackedCache<usize>,
+//! }
+//!
+//! impl Shop {
+//!     #[cached(cache = "self.prices", key = "price:{article}")]
+//!     fn price(&self, article: &str) -> usize {
+//!         article.len() // Asks the supplier, say.
+//!     }
+//! }
+//!
+//! let shop = Shop { prices: DiskBackedCache::builder().open_in_memory()? };
+//! assert_eq!([shop.price("tea"), shop.price("tea")], [3, 3]);
+//! assert_eq!(shop.prices.stats().loads, 1);
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! ```
+//!
+//! The cache of an `async` function is an asynchronous one. Its body runs where the call is polled, and so in the
+//! caller's runtime.
+//!
+//! ```
+//! # #[cfg(feature = "future")]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use disk_backed_cache::{AsyncDiskBackedCache, DiskBackedCache, cached};
+//!
+//! #[cached(cache = "pages", key = "page:{path}", ttl = "1h")]
+//! async fn page(pages: &AsyncDiskBackedCache<String>, path: &str) -> Result<String, String> {
+//!     tokio::task::yield_now().await; // Fetches it, say.
+//!     path.strip_prefix('/').map(str::to_owned).ok_or_else(|| format!("there is no {path}"))
+//! }
+//!
+//! let pages = DiskBackedCache::builder().open_in_memory()?.into_async();
+//! for _ in 0..2 {
+//!     assert_eq!(page(&pages, "/home").await.as_deref(), Ok("home"));
+//!     assert!(page(&pages, "home").await.is_err());
+//! }
+//! assert_eq!((pages.stats().loads, pages.stats().load_failures), (1, 2));
+//! # Ok::<(), disk_backed_cache::Error>(())
+//! # }).unwrap();
+//! ```
 //!
 //! # The key of a call
 //!

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "zstd")]
 mod compression;
+mod differences;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod grace;
@@ -190,31 +191,6 @@ impl Options {
             && size <= LARGEST_IN_MEMORY
             && self.memory.entries > 0
             && self.memory.bytes > 0
-    }
-
-    /// Whether a second handle with `other` can share the state of one with `self`.
-    pub fn same_as(&self, other: &Self) -> bool {
-        let clock = |options: &Self| options.clock.as_ref().map(|clock| Arc::as_ptr(clock).addr());
-        clock(self) == clock(other)
-            && self.memory == other.memory
-            && self.disk == other.disk
-            && self.lifetimes == other.lifetimes
-            && self.grace == other.grace
-            && self.load_lease == other.load_lease
-            && self.timeouts == other.timeouts
-            && self.ttl_jitter == other.ttl_jitter
-            && self.max_item_size == other.max_item_size
-            && self.row_cache_bytes == other.row_cache_bytes
-            && self.busy_timeout == other.busy_timeout
-            && self.verify_round_trip == other.verify_round_trip
-            && self.durability == other.durability
-            && self.recency_lag == other.recency_lag
-            && self.staleness == other.staleness
-            && self.background_maintenance == other.background_maintenance
-            && self.codec == other.codec
-            && self.wrappers.same_as(&other.wrappers)
-            && self.collection == other.collection
-            && self.access == other.access
     }
 }
 

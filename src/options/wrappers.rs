@@ -15,11 +15,6 @@ pub(crate) struct Wrappers {
 }
 
 impl Wrappers {
-    /// Whether both read and write the same.
-    pub fn same_as(&self, other: &Self) -> bool {
-        self.compresses_as(other) && self.encrypts_as(other)
-    }
-
     /// What is wrong.
     pub fn problems(&self) -> Vec<String> {
         let problems = [
@@ -44,17 +39,17 @@ impl Wrappers {
     }
 
     #[cfg(feature = "zstd")]
-    fn compresses_as(&self, other: &Self) -> bool {
+    pub(super) fn compresses_as(&self, other: &Self) -> bool {
         self.compression == other.compression
     }
 
     #[cfg(not(feature = "zstd"))]
-    fn compresses_as(&self, _: &Self) -> bool {
+    pub(super) fn compresses_as(&self, _: &Self) -> bool {
         true
     }
 
     #[cfg(feature = "encryption")]
-    fn encrypts_as(&self, other: &Self) -> bool {
+    pub(super) fn encrypts_as(&self, other: &Self) -> bool {
         match (&self.encryption, &other.encryption) {
             (None, None) => true,
             (Some(keys), Some(others)) => keys.same_as(others),
@@ -63,7 +58,7 @@ impl Wrappers {
     }
 
     #[cfg(not(feature = "encryption"))]
-    fn encrypts_as(&self, _: &Self) -> bool {
+    pub(super) fn encrypts_as(&self, _: &Self) -> bool {
         true
     }
 }

@@ -123,7 +123,9 @@ const COUNTERS: [Number; 18] = [
 ];
 
 const ENTRIES: &str = "Entries in the tier.";
-const BYTES: &str = "Encoded bytes of the entries in the tier.";
+/// Of both tiers: a recorder has one text for all that have one name.
+const BYTES: &str =
+    "Bytes of the values in the tier: encoded in memory, as they are stored on disk.";
 
 const GAUGES: [Number; 4] = [
     number("disk_backed_cache_entries", MEMORY, |stats| stats.memory_entries, ENTRIES).also_alone(),

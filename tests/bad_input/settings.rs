@@ -98,14 +98,19 @@ fn other_options_on_an_open_collection_are_a_conflict() {
     let (folder, path) = folder_with_a_cache();
     leaves_as_it_was(folder.path(), || {
         let cache = builder::<String>().open(&path).unwrap();
-        for error in [
-            builder::<String>().disk_entries(1).open(&path).unwrap_err(),
-            builder::<String>().memory_entries(1).open(&path).unwrap_err(),
-            builder::<Box<String>>().open(&path).unwrap_err(),
+        let two = builder::<String>().disk_ttl(Duration::from_secs(3600)).disk_entries(1);
+        for (error, differs) in [
+            (two.open(&path).unwrap_err(), "other options (disk_entries, disk_ttl)"),
+            (
+                builder::<String>().memory_entries(1).open(&path).unwrap_err(),
+                "other options (memory_entries)",
+            ),
+            (builder::<Box<String>>().open(&path).unwrap_err(), "another Rust type"),
         ] {
-            let says =
-                ["collection \"default\"", "open in this process", "close that handle first"];
+            let (collection, advice) = ("collection \"default\"", "close that handle first");
+            let says = [collection, "open in this process", differs, advice];
             expect_error(&error, ErrorKind::Conflict, &says);
+            assert_eq!(error.path(), Some(&*path.canonicalize().unwrap()));
         }
         assert_eq!(cache.len().unwrap(), 3);
         cache.close().unwrap();

@@ -1,7 +1,7 @@
 //! B: settings. (The bad-input tests go through every wrong one.)
 
-use crate::support::{on_both, secs};
-use disk_backed_cache::{DiskBackedCache, Durability, ErrorKind};
+use crate::support::{on_both, on_file, secs};
+use disk_backed_cache::{CacheFile, DiskBackedCache, Durability, ErrorKind};
 use std::time::Duration;
 
 // rule: B1
@@ -124,9 +124,25 @@ fn a_buffer_of_nothing_is_wrong() {
 }
 
 #[test]
-fn what_is_printed_of_a_cache_names_its_collection() {
+fn what_is_printed_of_a_cache_is_where_it_is_and_how_much_it_may_hold() {
     on_both(|bench| {
-        let cache = bench.cache::<u32>(|b| b.collection("printed"));
-        assert!(format!("{cache:?}").contains("\"printed\""), "{cache:?}");
+        let cache = bench.cache::<u32>(|b| b.collection("printed").disk_entries(7));
+        let limits = "collection: \"printed\", memory_entries: 10000, memory_bytes: 67108864, \
+                      disk_entries: Some(7), disk_bytes: None, ..";
+        let printed = format!("{cache:?}");
+        assert!(printed.starts_with("DiskBackedCache { store: SqliteStore(\""), "{printed}");
+        assert!(printed.ends_with(&format!("\"), {limits} }}")), "{printed}");
+        cache.close().unwrap();
+        let closed = format!("DiskBackedCache {{ store: SqliteStore(closed), {limits} }}");
+        assert_eq!(format!("{cache:?}"), closed);
     });
+    on_file(|_, path| {
+        let file = CacheFile::open(path).unwrap();
+        let path = path.canonicalize().unwrap();
+        assert_eq!(format!("{file:?}"), format!("CacheFile({path:?})"));
+        let cache = DiskBackedCache::<u32>::builder().open_in(&file).unwrap();
+        assert!(format!("{cache:?}").contains(&format!("SqliteStore({path:?})")), "{cache:?}");
+    });
+    let file = CacheFile::open_in_memory().unwrap();
+    assert_eq!(format!("{file:?}"), "CacheFile(\":memory:\")");
 }

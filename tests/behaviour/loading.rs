@@ -107,6 +107,33 @@ fn puts_that_wait_win_too() {
 
 // rule: L5
 #[test]
+fn what_finds_nothing_to_change_does_not_win() {
+    on_both(|bench| {
+        let cache: DiskBackedCache<u32> = bench.cache(|builder| builder);
+        cache.put("other", 1).unwrap();
+        let revision = cache.info("other").unwrap().unwrap().revision.unwrap();
+        let load = |key, write: &dyn Fn(&str)| {
+            let loaded = cache.get_or_insert_with(key, || {
+                write(key);
+                7_u32
+            });
+            assert_eq!(*loaded.unwrap(), 7);
+            cache.get(key).unwrap().map(|value| *value)
+        };
+        assert_eq!(load("a", &|key| assert_eq!(cache.take(key).unwrap(), None)), Some(7));
+        assert_eq!(load("b", &|_| assert_eq!(cache.retain(|_, _| true).unwrap(), 0)), Some(7));
+        let nothing = |_: Option<&u32>| None::<u32>;
+        let update = |key: &str| assert_eq!(cache.update_with(key, nothing).unwrap(), None);
+        assert_eq!(load("c", &update), Some(7));
+        let put = |key: &str| assert!(!cache.put_if_revision(key, 1, revision).unwrap());
+        assert_eq!(load("d", &put), Some(7));
+        assert_eq!(load("e", &|key| assert!(!cache.delete(key).unwrap())), None);
+        assert_eq!(load("f", &|key| assert!(cache.put_if_absent(key, 1).unwrap())), Some(1));
+    });
+}
+
+// rule: L5
+#[test]
 fn another_process_wins_with_the_row_that_it_put() {
     on_file(|bench, path| {
         let cache: DiskBackedCache<u32> = bench.cache(|builder| builder);

@@ -326,6 +326,9 @@ fn jitter_is_a_part() {
             let error = bench.try_cache::<u32>(|b| b.ttl_jitter(part)).unwrap_err();
             assert_eq!(error.problems().len(), 1, "{error}");
         }
+        let aged = bench.cache::<u32>(|b| b.collection("aged").max_age(secs(60)).ttl_jitter(1.0));
+        aged.at(at(0)).put("a", 1).unwrap();
+        assert_eq!(aged.at(at(0)).ttl("a").unwrap(), Some(secs(60)), "an age is no TTL");
         let cache = bench.cache::<u32>(|b| b.ttl_jitter(1.0));
         cache.at(at(0)).put("a", 1).unwrap();
         assert_eq!(cache.at(at(0)).ttl("a").unwrap(), Some(Duration::MAX), "no TTL, no jitter");

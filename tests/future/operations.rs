@@ -354,6 +354,8 @@ fn opening_reports_what_opening_reports() {
         assert_eq!(error.kind(), ErrorKind::InvalidPath);
         let file = disk_backed_cache::CacheFile::open(place.path()).unwrap();
         let cache = builder().collection("x").open_in_async(&file).await.unwrap();
+        let printed = format!("{cache:?}");
+        assert!(printed.starts_with("AsyncDiskBackedCache { store: SqliteStore("), "{printed}");
         let refused = DiskBackedCache::<String>::builder().collection("x").open_in_async(&file);
         assert_eq!(refused.await.unwrap_err().kind(), ErrorKind::Conflict);
         let failed = cache.try_get_or_insert_with("", async || Ok::<_, u8>(1)).await;

@@ -212,7 +212,7 @@ fn without_a_key_that_can_be_used_the_function_runs() {
         RUNS.one().to_string()
     }
 
-    #[cached(cache = "CALLS", key = "")]
+    #[cached(cache = "CALLS", key = String::new())]
     fn unnamed() -> String {
         RUNS.one().to_string()
     }

@@ -1,11 +1,12 @@
 //! What of a result is kept, and who has it.
 
-use crate::{Runs, on_both};
-use disk_backed_cache::{DiskBackedCache, cached};
+use crate::{Runs, at, on_both};
+use disk_backed_cache::{DiskBackedCache, ManualClock, cached};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 type Cache<T> = DiskBackedCache<T>;
 
@@ -112,6 +113,38 @@ fn errors_and_nothing_are_not_kept() {
         let expected = [Err("not yet".to_owned()), Ok(None), Ok(Some(7)), Ok(Some(7))];
         assert_eq!((calls, three.count(), cache.len().unwrap()), (expected, 3, 3));
     });
+}
+
+// rule: M3
+#[test]
+fn what_has_expired_is_the_answer_in_the_place_of_what_is_not_kept() {
+    #[cached(cache = "cache", key = "a")]
+    fn may_fail(cache: &Cache<u32>, runs: &Runs) -> Result<u32, String> {
+        if runs.one() == 2 { Err("the source is away".to_owned()) } else { Ok(runs.count()) }
+    }
+
+    #[cached(cache = "cache", key = "b")]
+    fn may_be_there(cache: &Cache<u32>, runs: &Runs) -> Option<u32> {
+        (runs.one() != 2).then_some(runs.count())
+    }
+
+    let clock = Arc::new(ManualClock::default());
+    let cache = DiskBackedCache::builder()
+        .clock(Arc::clone(&clock))
+        .max_age(Duration::from_secs(10))
+        .fail_safe(Duration::from_secs(10))
+        .refresh_ahead(0.1)
+        .stale_while_revalidate(Duration::from_secs(10))
+        .open_in_memory()
+        .unwrap();
+    let [one, two] = [Runs::new(), Runs::new()];
+    let calls = [0, 9, 11, 12, 12].map(|second| {
+        clock.set(at(second));
+        (may_fail(&cache, &one), may_be_there(&cache, &two))
+    });
+    let expected = [1, 1, 1, 3, 3].map(|number| (Ok(number), Some(number)));
+    assert_eq!(calls, expected);
+    assert_eq!((one.count(), cache.stats().stale_answers, cache.stats().refreshes), (3, 2, 0));
 }
 
 // rule: M3

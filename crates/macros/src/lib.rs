@@ -87,6 +87,9 @@ pub fn derive_cacheable(input: TokenStream) -> TokenStream {
 /// Keeps the results of a function in a cache, under keys that its arguments make.
 ///
 /// Its keys and what they mean are described, with examples, in the module `memo` of `disk-backed-cache`.
+///
+/// Where it has a `key`, that alone tells calls apart: `key = "user"` gives all of them the result of the first one,
+/// and `key = "user:{id}"` each `id` its own.
 #[cfg(feature = "cached")]
 #[proc_macro_attribute]
 pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -43,6 +43,33 @@ impl<T: Cacheable> Builder<T> {
     /// # Ok::<(), disk_backed_cache::Error>(())
     /// # }).unwrap();
     /// ```
+    ///
+    /// Those threads are of no runtime: `tokio::time::sleep`, sockets and what is made of them panic there. A
+    /// loader that needs its runtime spawns its work on it, by a handle that was taken before, and awaits that:
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use disk_backed_cache::DiskBackedCache;
+    /// use tokio::{runtime::Handle, time::sleep};
+    ///
+    /// let cache = DiskBackedCache::<u32>::builder()
+    ///     .fail_safe(Duration::from_secs(3600))
+    ///     .soft_load_timeout(Duration::from_millis(100))
+    ///     .open_in_memory()?
+    ///     .into_async();
+    /// let runtime = Handle::current();
+    /// let fetch = async move || {
+    ///     let fetching = runtime.spawn(async {
+    ///         sleep(Duration::from_millis(1)).await;
+    ///         7_u32
+    ///     });
+    ///     fetching.await.unwrap()
+    /// };
+    /// assert_eq!(*cache.get_or_refresh_with("rate", fetch).await?, 7);
+    /// # Ok::<(), disk_backed_cache::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn soft_load_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeouts.soft = Some(timeout);
         self
@@ -55,7 +82,8 @@ impl<T: Cacheable> Builder<T> {
     ///
     /// It holds for the same callers as [`soft_load_timeout`](Self::soft_load_timeout), counted in the same
     /// way, and is not below that. While a loader does not end, no other one of its key is called, until
-    /// somebody writes the key: a loader of which nothing will come should have a timeout of its own.
+    /// somebody writes the key: a loader of which nothing will come should have a timeout of its own. If that needs
+    /// its runtime, as `tokio::time::timeout` does, it is spawned there, as `soft_load_timeout` shows.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

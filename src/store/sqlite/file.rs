@@ -1,13 +1,14 @@
 //! Files that several collections share, and which of them this process has open.
 
 use super::background::Upkeep;
-use super::inner::{FileInner, Known};
+use super::inner::{FileInner, Known, MEMORY};
 use super::{access, aside, fault, open};
 use crate::error::{Error, ErrorKind};
 use crate::options::{Access, OnCorruption};
 use crate::sync::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use std::time::Duration;
 /// assert_eq!(names.len()? + ages.len()?, 2);
 /// # Ok::<(), disk_backed_cache::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CacheFile {
     pub(super) inner: Arc<FileInner>,
 }
@@ -72,7 +73,7 @@ impl CacheFile {
         access: Access,
         on_corruption: OnCorruption,
     ) -> Result<Self, Error> {
-        if path == Path::new(":memory:") {
+        if path == Path::new(MEMORY) {
             return Self::open_in_memory();
         }
         // To one who only reads, what this process writes is what others write.
@@ -181,6 +182,13 @@ impl CacheFile {
         let message = "the background thread cannot be started; do without background_maintenance, \
                        load_lease and Durability::Buffered";
         fault::located(Error::new(ErrorKind::Io, message).with_source(error), self.path())
+    }
+}
+
+/// Where it is, and not its connections.
+impl fmt::Debug for CacheFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CacheFile").field(&self.inner.place()).finish()
     }
 }
 

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-#[derive(Debug)]
 pub(super) struct FileInner {
     path: Option<PathBuf>,
     access: Access,
@@ -56,6 +55,9 @@ pub(crate) trait Opened: Any + Send + Sync {
     fn is_closed(&self) -> bool;
 }
 
+/// The path of a private database in memory.
+pub(super) const MEMORY: &str = ":memory:";
+
 /// How long a snapshot is kept at most while nobody reads.
 const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
@@ -82,6 +84,11 @@ impl FileInner {
 
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Where it is, in the words that open it.
+    pub fn place(&self) -> &Path {
+        self.path().unwrap_or(Path::new(MEMORY))
     }
 
     pub fn access(&self) -> Access {

@@ -48,13 +48,13 @@ use inner::FileInner;
 use ledger::{Ledger, Totals};
 use rusqlite::{Connection, OptionalExtension};
 use sql::Sql;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use transaction::Transaction;
 use writer::Done;
 
 /// The disk tier in an SQLite file, or in a private SQLite database in memory.
-#[derive(Debug)]
 pub struct SqliteStore {
     sql: Arc<Sql>,
     /// How long a read may miss what another process committed.
@@ -248,5 +248,17 @@ impl SqliteStore {
     fn search<R>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<R>) -> Result<R, Error> {
         let file = self.file.read();
         file.as_ref().ok_or_else(Error::closed)?.read(self.staleness, true, read)
+    }
+}
+
+/// Where it is, and not its statements and connections.
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.read();
+        let place: &dyn fmt::Debug = match file.as_ref() {
+            Some(file) => &file.place(),
+            None => &format_args!("closed"),
+        };
+        f.debug_tuple("SqliteStore").field(place).finish()
     }
 }

@@ -76,13 +76,16 @@ impl Attributes {
         if let "result" | "option" = name.as_str() {
             return self.flag(&name, meta);
         }
+        if !meta.input.peek(syn::Token![=]) {
+            return Err(without_value(&name, meta));
+        }
         let value: Expr = meta.value()?.parse()?;
         match name.as_str() {
             "cache" => self.cache = Some(expression(value)?),
             "if" => self.condition = Some(expression(value)?),
             "switches" => self.switches = Some(expression(value)?),
-            "key" => self.key = Some(text(value)),
-            "switch" => self.switch = Some(text(value)),
+            "key" => self.key = Some(key_text(&name, value)?),
+            "switch" => self.switch = Some(key_text(&name, value)?),
             "ttl" => self.ttl = Some(time(&name, value)?),
             "fixed_ttl" => self.fixed_ttl = Some(time(&name, value)?),
             "tag" => self.tags.push(tag(value)?),
@@ -126,6 +129,31 @@ fn known_key(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
     match meta.path.get_ident() {
         Some(key) if KNOWN.iter().any(|known| key == known) => Ok(key.clone()),
         _ => Err(meta.error(format_args!("unknown key; known are `{}`", KNOWN.join("`, `")))),
+    }
+}
+
+fn without_value(name: &str, meta: &ParseNestedMeta<'_>) -> Error {
+    let (value, what) = match name {
+        "cache" => ("CACHE", "an expression for the cache"),
+        "switches" => ("SWITCHES", "an expression for the cache of the flags"),
+        "if" => ("number > 0", "an expression for whether the call is cached"),
+        "ttl" | "fixed_ttl" => ("1h", "how long a result lives"),
+        "crate" => ("other::cache", "where the `disk_backed_cache` crate is found"),
+        _ => ("number:{number}", "a format string over the arguments"),
+    };
+    meta.error(format_args!("`{name}` takes a value, {what}: `{name} = \"{value}\"`"))
+}
+
+/// A text that is the key of an entry.
+fn key_text(name: &str, value: Expr) -> Result<Text> {
+    match literal(&value) {
+        Some(empty) if empty.value().is_empty() => {
+            let message = format_args!(
+                "`{name}` is empty, and no entry has such a key; give it 1 to 256 characters, or leave it out"
+            );
+            Err(Error::new(empty.span(), message))
+        }
+        _ => Ok(text(value)),
     }
 }
 

@@ -57,7 +57,7 @@ fn all_mistakes_are_reported_together() {
         "unknown key",
         "`tag` is empty",
         "`result` takes no value",
-        "expected `=`",
+        "`key` takes a value, a format string",
         "`ttl` and `fixed_ttl` contradict",
         "`switches` needs `switch`",
         "a `HashSet` has no order",
