@@ -3,12 +3,16 @@
 use super::*;
 use crate::gate::Gate;
 use crate::models::explore;
-use crate::sync::block_on;
+use crate::sync::{Start, block_on, start};
+use shuttle::rand::{Rng, thread_rng};
+use std::io;
+use std::time::Duration;
 
 /// Two threads give work to a pool, half of which waits for the other thread's. All of it is done, by no
 /// more threads than there may be, and these rest in the end.
-fn check(most: usize) {
-    let pool = Pool::of(most);
+fn check(most: usize, start: Start) {
+    // Models have no time: who rests is there until the end.
+    let pool = Pool::of(most, Reserve::new(start, Duration::MAX));
     let gates = [(); 2].map(|()| Arc::new(Gate::default()));
     let spawn = |own: usize| {
         let (pool, gates) = (Arc::clone(&pool), gates.clone());
@@ -22,17 +26,28 @@ fn check(most: usize) {
     };
     [0, 1].map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
     while pool.queue.lock().threads > 0 {
+        pool.reserve.ask_again();
         sync::thread::yield_now();
     }
     assert!(pool.queue.lock().ready.is_empty());
 }
 
+/// Starts a thread, unless the system has none to give.
+fn start_perhaps(reserve: Arc<Reserve>) -> io::Result<()> {
+    if thread_rng().gen_bool(0.5) { start(reserve) } else { Err(io::ErrorKind::WouldBlock.into()) }
+}
+
 #[test]
 fn of_one_thread() {
-    explore(|| check(1));
+    explore(|| check(1, start));
 }
 
 #[test]
 fn of_two_threads() {
-    explore(|| check(2));
+    explore(|| check(2, start));
+}
+
+#[test]
+fn of_threads_that_cannot_always_be_started() {
+    explore(|| check(2, start_perhaps));
 }

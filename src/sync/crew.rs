@@ -18,6 +18,9 @@ pub(crate) trait Crew: Send + Sync {
 
     /// It is there again.
     fn come_back(&self);
+
+    /// Asks again for threads that could not be started, if work waits for them. Whether it still does.
+    fn ask_again(&self) -> bool;
 }
 
 #[cfg(not(all(test, shuttle)))]
@@ -27,15 +30,14 @@ mod of_the_system {
     use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::sync::Arc;
-    use std::thread_local;
+    use std::time::Duration;
+    use std::{thread, thread_local};
+
+    /// How long nobody but who waits asks again for a thread that could not be started.
+    const PAUSE: Duration = Duration::from_millis(5);
 
     thread_local! {
         static CREW: RefCell<Option<Arc<dyn Crew>>> = const { RefCell::new(None) };
-    }
-
-    /// Has a thread that may block do `work`.
-    pub(crate) fn unblock(work: impl FnOnce() + Send + 'static) {
-        blocking::unblock(work).detach();
     }
 
     /// Does `work` on this thread as one of a crew.
@@ -51,8 +53,13 @@ mod of_the_system {
         let mut absence = None;
         pollster::block_on(poll_fn(|context| {
             let poll = future.as_mut().poll(context);
-            if poll.is_pending() && absence.is_none() {
-                absence = Absence::begin();
+            if poll.is_pending() {
+                absence = absence.take().or_else(Absence::begin);
+                // What this waits for may be work that has no thread. Others do not ask for one if all wait.
+                if absence.as_ref().is_some_and(|Absence(crew)| crew.ask_again()) {
+                    thread::sleep(PAUSE);
+                    context.waker().wake_by_ref();
+                }
             }
             poll
         }))
@@ -80,16 +87,12 @@ mod of_the_model {
     use super::Crew;
     use std::sync::Arc;
 
-    pub(crate) fn unblock(work: impl FnOnce() + Send + 'static) {
-        drop(crate::sync::thread::spawn(work));
-    }
-
     pub(crate) fn work_for(_: Arc<dyn Crew>, work: impl FnOnce()) {
         work();
     }
 }
 
 #[cfg(all(test, shuttle))]
-pub(crate) use of_the_model::{unblock, work_for};
+pub(crate) use of_the_model::work_for;
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use of_the_system::{block_on, unblock, work_for};
+pub(crate) use of_the_system::{block_on, work_for};
