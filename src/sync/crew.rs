@@ -26,6 +26,7 @@ pub(crate) trait Crew: Send + Sync {
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
     use super::Crew;
+    use crate::sync::mpsc::Receiver;
     use std::cell::RefCell;
     use std::future::{Future, poll_fn};
     use std::pin::pin;
@@ -38,6 +39,11 @@ mod of_the_system {
 
     thread_local! {
         static CREW: RefCell<Option<Arc<dyn Crew>>> = const { RefCell::new(None) };
+    }
+
+    /// What is sent to this thread within `time`.
+    pub(crate) fn receive_within<T>(from: &Receiver<T>, time: Duration) -> Option<T> {
+        from.recv_timeout(time).ok()
     }
 
     /// Does `work` on this thread as one of a crew.
@@ -85,7 +91,16 @@ mod of_the_system {
 #[cfg(all(test, shuttle))]
 mod of_the_model {
     use super::Crew;
+    use crate::sync::mpsc::Receiver;
+    use crate::sync::thread;
     use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Models have no time: it has passed when others had their turn.
+    pub(crate) fn receive_within<T>(from: &Receiver<T>, _: Duration) -> Option<T> {
+        thread::yield_now();
+        from.try_recv().ok()
+    }
 
     pub(crate) fn work_for(_: Arc<dyn Crew>, work: impl FnOnce()) {
         work();
@@ -93,6 +108,6 @@ mod of_the_model {
 }
 
 #[cfg(all(test, shuttle))]
-pub(crate) use of_the_model::work_for;
+pub(crate) use of_the_model::{receive_within, work_for};
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use of_the_system::{block_on, work_for};
+pub(crate) use of_the_system::{block_on, receive_within, work_for};

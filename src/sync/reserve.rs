@@ -5,6 +5,7 @@
 //! whoever waits must be stood in for, however many wait.
 
 use super::atomic::{AtomicBool, Ordering};
+use super::crew::receive_within;
 use super::thread::{self, ThreadId};
 use super::{Mutex, MutexGuard, mpsc};
 use std::collections::VecDeque;
@@ -128,7 +129,7 @@ impl Reserve {
         let own = thread::current().id();
         state.idle.push((own, asks.clone()));
         drop(state);
-        if let Ok(work) = asked.recv_timeout(self.rest) {
+        if let Some(work) = receive_within(asked, self.rest) {
             return Some(work);
         }
         let mut state = self.state.lock();

@@ -29,7 +29,9 @@ fn each_work_has_a_thread_at_once_however_many() {
     let (reserve, all) = (Reserve::new(start, Duration::ZERO), Arc::new(Barrier::new(MANY + 1)));
     for _ in 0..MANY {
         let all = Arc::clone(&all);
-        reserve.take(Box::new(move || drop(all.wait())));
+        reserve.take(Box::new(move || {
+            all.wait();
+        }));
     }
     all.wait();
 }
