@@ -169,11 +169,11 @@ mod models;
 mod tests {
     use super::*;
     use crate::gate::Gate;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
     use crate::sync::block_on;
     use std::io;
     use std::panic::panic_any;
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     fn pool_of(most: usize) -> Arc<Pool> {

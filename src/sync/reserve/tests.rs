@@ -1,6 +1,4 @@
 use super::*;
-use crate::gate::Gate;
-use crate::sync::block_on;
 use std::sync::Barrier;
 
 fn until(mut is_so: impl FnMut() -> bool) {
@@ -52,15 +50,15 @@ fn threads_start_when_asked_and_end_after_a_rest() {
     let reserve = Reserve::new(start, Duration::from_millis(1));
     assert_eq!(Arc::strong_count(&reserve), 1);
     for _ in 0..20 {
-        let (gate, waits) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
-        let (opens, opened) = (Arc::clone(&gate), Arc::clone(&waits));
+        let meeting = Arc::new(Barrier::new(2));
+        let meets = Arc::clone(&meeting);
         reserve.take(Box::new(move || {
-            opens.open();
-            block_on(opened.opened());
+            meets.wait();
+            meets.wait();
         }));
-        block_on(gate.opened());
+        meeting.wait();
         assert_eq!(Arc::strong_count(&reserve), 2, "a thread has its reserve");
-        waits.open();
+        meeting.wait();
         until(|| Arc::strong_count(&reserve) == 1);
         assert!(reserve.state.lock().idle.is_empty());
     }
@@ -85,9 +83,11 @@ fn start_one(reserve: Arc<Reserve>) -> io::Result<()> {
 
 #[test]
 fn work_that_has_no_thread_is_done_by_the_next_one_that_has_none() {
-    let (reserve, all) = (Reserve::new(start_one, LONG), Arc::new(Gate::default()));
-    let waits = Arc::clone(&all);
-    reserve.take(Box::new(move || block_on(waits.opened())));
+    let (reserve, busy) = (Reserve::new(start_one, LONG), Arc::new(Barrier::new(2)));
+    let waits = Arc::clone(&busy);
+    reserve.take(Box::new(move || {
+        waits.wait();
+    }));
     let (says, said) = mpsc::channel();
     for number in 0..3 {
         let says = says.clone();
@@ -95,7 +95,7 @@ fn work_that_has_no_thread_is_done_by_the_next_one_that_has_none() {
     }
     assert!(reserve.ask_again(), "there is no thread for it");
     assert!(said.try_recv().is_err());
-    all.open();
+    busy.wait();
     assert_eq!(said.iter().take(3).collect::<Vec<_>>(), [0, 1, 2]);
     assert!(!reserve.ask_again());
 }
