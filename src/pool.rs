@@ -3,9 +3,9 @@
 //! Work is a future that is owned here from its beginning to its end, whatever becomes of whoever wants its
 //! result. It is polled by one thread after the other. If it has to wait for other work it is put aside and
 //! keeps no thread; so a thousand writers join the line for a commit at once, and one thread commits for
-//! all of them. The threads come from a process-wide reserve (the crate `blocking`) and go back to it.
+//! all of them. The threads come from a reserve of the process (`sync/reserve.rs`) and go back to it.
 
-use crate::sync::{self, Crew, Mutex};
+use crate::sync::{self, Crew, Mutex, Reserve};
 use async_task::{Builder, Runnable, Task};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,6 +21,7 @@ pub(crate) struct Pool {
     queue: Mutex<Queue>,
     /// At most so many threads, not counting those that wait.
     most: usize,
+    reserve: Arc<Reserve>,
 }
 
 #[derive(Debug, Default)]
@@ -45,11 +46,12 @@ impl Queue {
 impl Pool {
     pub fn new() -> Arc<Self> {
         let at_once = thread::available_parallelism().map_or(1, usize::from);
-        Self::of(at_once.clamp(*THREADS.start(), *THREADS.end()))
+        let most = at_once.clamp(*THREADS.start(), *THREADS.end());
+        Self::of(most, Reserve::of_the_process())
     }
 
-    fn of(most: usize) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::default(), most })
+    fn of(most: usize, reserve: Arc<Reserve>) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::default(), most, reserve })
     }
 
     /// Has `work` done, also if the answer is dropped. A panic in it goes on in whoever awaits the answer.
@@ -64,7 +66,7 @@ impl Pool {
         let go_on = move |work| pool.push(|ready| ready.push_front(work));
         let (begin, task) = Builder::new().propagate_panic(true).spawn(|()| work, go_on);
         self.push(|ready| ready.push_back(begin));
-        Job(Some(task))
+        Job { task: Some(task), pool: Arc::clone(self) }
     }
 
     fn push(self: &Arc<Self>, push: impl FnOnce(&mut VecDeque<Runnable>)) {
@@ -79,14 +81,14 @@ impl Pool {
 
     fn take_another(self: &Arc<Self>) {
         let pool = Arc::clone(self);
-        sync::unblock(move || {
+        self.reserve.take(Box::new(move || {
             let crew = Arc::clone(&pool);
             sync::work_for(crew, || {
                 while let Some(work) = pool.next() {
                     work.run();
                 }
             });
-        });
+        }));
     }
 
     /// What the thread that asks is to do next. If there is nothing, or it is one too many, it rests.
@@ -112,25 +114,37 @@ impl Crew for Pool {
     fn come_back(&self) {
         self.queue.lock().threads += 1;
     }
+
+    fn ask_again(&self) -> bool {
+        self.reserve.ask_again()
+    }
 }
 
 /// The answer to some work, which is done whether anybody waits for it or not.
 #[must_use = "work is done anyway, but its answer is worth a look"]
-pub(crate) struct Job<R>(Option<Task<Output<R>>>);
+pub(crate) struct Job<R> {
+    task: Option<Task<Output<R>>>,
+    pool: Arc<Pool>,
+}
 
 impl<R> Future for Job<R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         // There is a task until this is dropped, and a task answers once.
-        let Some(task) = &mut self.0 else { return Poll::Pending };
-        ready!(Pin::new(task).poll(context)).0.take().map_or(Poll::Pending, Poll::Ready)
+        let Self { task, pool } = &mut *self;
+        let Some(task) = task else { return Poll::Pending };
+        let answer = Pin::new(task).poll(context);
+        if answer.is_pending() && pool.reserve.ask_again() {
+            context.waker().wake_by_ref();
+        }
+        ready!(answer).0.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl<R> Drop for Job<R> {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
+        if let Some(task) = self.task.take() {
             task.detach();
         }
     }
@@ -155,13 +169,20 @@ mod models;
 mod tests {
     use super::*;
     use crate::gate::Gate;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
     use crate::sync::block_on;
+    use std::io;
     use std::panic::panic_any;
     use std::sync::Barrier;
+    use std::time::Duration;
+
+    fn pool_of(most: usize) -> Arc<Pool> {
+        Pool::of(most, Reserve::of_the_process())
+    }
 
     #[test]
     fn work_that_waits_keeps_no_thread() {
-        let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
+        let (pool, gate) = (pool_of(1), Arc::new(Gate::default()));
         let (waits, opens) = (Arc::clone(&gate), gate);
         let waiting = pool.run(async move || waits.opened().await);
         let opening = pool.run(async move || opens.open());
@@ -170,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_waits_is_stood_in_for() {
-        let (pool, gate) = (Pool::of(1), Arc::new(Gate::default()));
+        let (pool, gate) = (pool_of(1), Arc::new(Gate::default()));
         for _ in 0..3 {
             let (waits, gate) = (Arc::clone(&gate), Arc::clone(&gate));
             let waiting = pool.run(async move || block_on(waits.opened()));
@@ -181,7 +202,7 @@ mod tests {
 
     #[test]
     fn as_many_threads_as_there_may_be_work_at_once() {
-        let (pool, all) = (Pool::of(3), Arc::new(Barrier::new(3)));
+        let (pool, all) = (pool_of(3), Arc::new(Barrier::new(3)));
         let meet = |_| {
             let all = Arc::clone(&all);
             pool.run(async move || all.wait().is_leader())
@@ -193,7 +214,7 @@ mod tests {
 
     #[test]
     fn threads_rest_when_there_is_no_work() {
-        let pool = Pool::of(2);
+        let pool = pool_of(2);
         for round in 0..100 {
             assert_eq!(block_on(pool.run(async move || { round })), round);
         }
@@ -204,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_panic_goes_on_in_whoever_awaits_and_work_goes_on() {
-        let pool = Pool::of(1);
+        let pool = pool_of(1);
         let panics = pool.run(async || -> () { panic_any(7) });
         drop(pool.run(async || -> () { panic_any(8) }));
         let caught = catch_unwind(AssertUnwindSafe(|| block_on(panics))).unwrap_err();
@@ -223,10 +244,35 @@ mod tests {
             }
         }
 
-        let (pool, gone) = (Pool::of(1), Arc::new(Gate::default()));
+        let (pool, gone) = (pool_of(1), Arc::new(Gate::default()));
         let fragile = Arc::clone(&gone);
         drop(pool.run(async move || Fragile(fragile)));
         block_on(gone.opened());
         assert_eq!(block_on(pool.run(async || { 1 })), 1);
+    }
+
+    /// Starts a thread at every third attempt.
+    fn start_when_asked_again(reserve: Arc<Reserve>) -> io::Result<()> {
+        static ATTEMPTS: AtomicUsize = AtomicUsize::new(0);
+        if ATTEMPTS.fetch_add(1, Ordering::Relaxed) % 3 != 2 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        thread::spawn(move || reserve.serve());
+        Ok(())
+    }
+
+    #[test]
+    fn where_no_thread_can_be_started_whoever_waits_asks_again() {
+        let reserve = Reserve::new(start_when_asked_again, Duration::ZERO);
+        let pool = Pool::of(1, reserve);
+        for round in 0..3 {
+            let gate = Arc::new(Gate::default());
+            let waits = Arc::clone(&gate);
+            // In a task, and on a thread that leaves no other one.
+            let waiting = pool.run(async move || block_on(waits.opened()));
+            let opening = pool.run(async move || gate.open());
+            block_on(async { (waiting.await, opening.await) });
+            assert_eq!(block_on(pool.run(async move || round)), round);
+        }
     }
 }

@@ -8,9 +8,15 @@
 
 #[cfg(feature = "future")]
 mod crew;
+#[cfg(feature = "future")]
+mod reserve;
 
 #[cfg(feature = "future")]
-pub(crate) use crew::{Crew, unblock, work_for};
+pub(crate) use crew::{Crew, work_for};
+#[cfg(feature = "future")]
+pub(crate) use reserve::Reserve;
+#[cfg(all(feature = "future", test, shuttle))]
+pub(crate) use reserve::{Start, start};
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
@@ -20,6 +26,8 @@ mod of_the_system {
     #[cfg(not(feature = "future"))]
     pub(crate) use pollster::block_on;
     pub(crate) use std::sync::atomic;
+    #[cfg(feature = "future")]
+    pub(crate) use std::sync::mpsc;
     pub(crate) use std::thread;
     pub(crate) use std::thread_local;
 }
@@ -28,6 +36,8 @@ mod of_the_system {
 mod of_the_model {
     pub(crate) use shuttle::future::block_on;
     pub(crate) use shuttle::sync::atomic;
+    #[cfg(feature = "future")]
+    pub(crate) use shuttle::sync::mpsc;
     pub(crate) use shuttle::thread;
     pub(crate) use shuttle::thread_local;
     pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};

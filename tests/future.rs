@@ -4,6 +4,8 @@
 mod cancellation;
 #[path = "future/closing.rs"]
 mod closing;
+#[path = "future/crowd.rs"]
+mod crowd;
 #[path = "future/groups.rs"]
 mod groups;
 #[path = "future/listening.rs"]

@@ -18,24 +18,32 @@ pub(crate) trait Crew: Send + Sync {
 
     /// It is there again.
     fn come_back(&self);
+
+    /// Asks again for threads that could not be started, if work waits for them. Whether it still does.
+    fn ask_again(&self) -> bool;
 }
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
     use super::Crew;
+    use crate::sync::mpsc::Receiver;
     use std::cell::RefCell;
     use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::sync::Arc;
-    use std::thread_local;
+    use std::time::Duration;
+    use std::{thread, thread_local};
+
+    /// How long nobody but who waits asks again for a thread that could not be started.
+    const PAUSE: Duration = Duration::from_millis(5);
 
     thread_local! {
         static CREW: RefCell<Option<Arc<dyn Crew>>> = const { RefCell::new(None) };
     }
 
-    /// Has a thread that may block do `work`.
-    pub(crate) fn unblock(work: impl FnOnce() + Send + 'static) {
-        blocking::unblock(work).detach();
+    /// What is sent to this thread within `time`.
+    pub(crate) fn receive_within<T>(from: &Receiver<T>, time: Duration) -> Option<T> {
+        from.recv_timeout(time).ok()
     }
 
     /// Does `work` on this thread as one of a crew.
@@ -51,8 +59,13 @@ mod of_the_system {
         let mut absence = None;
         pollster::block_on(poll_fn(|context| {
             let poll = future.as_mut().poll(context);
-            if poll.is_pending() && absence.is_none() {
-                absence = Absence::begin();
+            if poll.is_pending() {
+                absence = absence.take().or_else(Absence::begin);
+                // What this waits for may be work that has no thread. Others do not ask for one if all wait.
+                if absence.as_ref().is_some_and(|Absence(crew)| crew.ask_again()) {
+                    thread::sleep(PAUSE);
+                    context.waker().wake_by_ref();
+                }
             }
             poll
         }))
@@ -78,10 +91,15 @@ mod of_the_system {
 #[cfg(all(test, shuttle))]
 mod of_the_model {
     use super::Crew;
+    use crate::sync::mpsc::Receiver;
+    use crate::sync::thread;
     use std::sync::Arc;
+    use std::time::Duration;
 
-    pub(crate) fn unblock(work: impl FnOnce() + Send + 'static) {
-        drop(crate::sync::thread::spawn(work));
+    /// Models have no time: it has passed when others had their turn.
+    pub(crate) fn receive_within<T>(from: &Receiver<T>, _: Duration) -> Option<T> {
+        thread::yield_now();
+        from.try_recv().ok()
     }
 
     pub(crate) fn work_for(_: Arc<dyn Crew>, work: impl FnOnce()) {
@@ -90,6 +108,6 @@ mod of_the_model {
 }
 
 #[cfg(all(test, shuttle))]
-pub(crate) use of_the_model::{unblock, work_for};
+pub(crate) use of_the_model::{receive_within, work_for};
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use of_the_system::{block_on, unblock, work_for};
+pub(crate) use of_the_system::{block_on, receive_within, work_for};

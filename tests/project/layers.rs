@@ -109,7 +109,7 @@ fn locks_and_atomics_come_from_sync() {
         if is_model || may.iter().any(|path| source.path.starts_with(path)) {
             continue;
         }
-        let named = ["parking_lot", "pollster", "blocking::unblock", "std::sync::atomic"];
+        let named = ["parking_lot", "pollster", "std::sync::atomic"];
         let found = named.into_iter().filter(|name| source.text.contains(name));
         wrong.extend(found.map(|name| format!("{} names {name}", source.path.display())));
     }
