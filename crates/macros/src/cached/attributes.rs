@@ -84,11 +84,11 @@ impl Attributes {
             "cache" => self.cache = Some(expression(value)?),
             "if" => self.condition = Some(expression(value)?),
             "switches" => self.switches = Some(expression(value)?),
-            "key" => self.key = Some(key_text(&name, value)?),
-            "switch" => self.switch = Some(key_text(&name, value)?),
+            "key" => self.key = Some(filled(&name, value)?),
+            "switch" => self.switch = Some(filled(&name, value)?),
             "ttl" => self.ttl = Some(time(&name, value)?),
             "fixed_ttl" => self.fixed_ttl = Some(time(&name, value)?),
-            "tag" => self.tags.push(tag(value)?),
+            "tag" => self.tags.push(filled(&name, value)?),
             _ => self.krate = Some(path(&value)?),
         }
         Ok(())
@@ -144,19 +144,6 @@ fn without_value(name: &str, meta: &ParseNestedMeta<'_>) -> Error {
     meta.error(format_args!("`{name}` takes a value, {what}: `{name} = \"{value}\"`"))
 }
 
-/// A text that is the key of an entry.
-fn key_text(name: &str, value: Expr) -> Result<Text> {
-    match literal(&value) {
-        Some(empty) if empty.value().is_empty() => {
-            let message = format_args!(
-                "`{name}` is empty, and no entry has such a key; give it 1 to 256 characters, or leave it out"
-            );
-            Err(Error::new(empty.span(), message))
-        }
-        _ => Ok(text(value)),
-    }
-}
-
 /// An expression, in quotes or without.
 fn expression(value: Expr) -> Result<Expr> {
     match literal(&value) {
@@ -173,11 +160,12 @@ fn text(value: Expr) -> Text {
     }
 }
 
-/// The same; no entry has an empty tag.
-fn tag(value: Expr) -> Result<Text> {
+/// A text that is a key or a tag, which is never empty.
+fn filled(name: &str, value: Expr) -> Result<Text> {
     match literal(&value) {
         Some(empty) if empty.value().is_empty() => {
-            let message = "`tag` is empty; give it 1 to 256 characters, or leave it out";
+            let message =
+                format_args!("`{name}` is empty; give it 1 to 256 characters, or leave it out");
             Err(Error::new(empty.span(), message))
         }
         _ => Ok(text(value)),
