@@ -76,7 +76,7 @@ pub enum ErrorKind {
     /// A loader asked for the key that it was called for, or for one whose loader waits for that; or a listener closed
     /// the cache that had called it.
     Reentrant,
-    /// A loader took longer than `hard_load_timeout`. It goes on, and what it makes is stored.
+    /// A load took longer than `hard_load_timeout`. A loader that had begun goes on, and what it makes is stored.
     TimedOut,
     /// The cache was closed.
     Closed,

@@ -184,8 +184,8 @@ async fn done_by<R>(
 
 fn timed_out(key: &str, after: Duration) -> Error {
     let message = format!(
-        "the loader of this key took longer than hard_load_timeout ({after:?}); it goes on, and a later call \
-         finds what it makes"
+        "this key took longer than hard_load_timeout ({after:?}); a loader that had begun goes on, and a later call finds \
+         what it makes"
     );
     Error::new(ErrorKind::TimedOut, message).with_key(key)
 }

@@ -1,5 +1,5 @@
-//! A10 to A14: callers that do not wait for their load to end. What is to end a wait here is a timer of a
-//! millisecond; what is not is one of an hour.
+//! A10 to A14: callers that do not wait for their load to end. What is to end a wait here is a timer of a few
+//! milliseconds; what is not is one of an hour.
 
 use crate::{Place, eventually, in_memory, on_both, poll};
 use disk_backed_cache::{
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 type Cache = AsyncDiskBackedCache<u32>;
 
-const SHORT: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3_600);
 
 fn seconds(seconds: i64) -> Timestamp {
@@ -40,6 +40,14 @@ async fn stale(set: impl FnOnce(Builder<u32>) -> Builder<u32>) -> Cache {
     cache.put("a", 1).await.unwrap();
     clock.advance(Duration::from_secs(11));
     cache
+}
+
+/// The timer may be faster than the look that comes before a load. Then `check` ends with nothing, and is made anew.
+fn on_both_once_begun<F>(check: impl Fn() -> F + Copy + Send + Sync + 'static)
+where
+    F: Future<Output = Option<()>> + Send + 'static,
+{
+    on_both(move || async move { while check().await.is_none() {} });
 }
 
 /// For threads of no runtime.
@@ -66,11 +74,11 @@ fn slow<V: Send>() -> (impl Future<Output = V> + Send, oneshot::Receiver<()>, on
 // rule: A10, A11, A13, A14
 #[test]
 fn what_is_stale_is_the_answer_while_a_loader_is_slow() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         let cache = stale(|b| b.soft_load_timeout(SHORT).hard_load_timeout(LONG)).await;
         let (load, when_begun, answer) = slow();
         assert_eq!(*cache.get_or_refresh_with("a", || load).await.unwrap(), 1);
-        when_begun.await.unwrap();
+        when_begun.await.ok()?;
         // Whoever comes meanwhile does not load either.
         let again = cache.try_get_or_refresh_with("a", || async { Ok::<_, ()>(never().await) });
         assert_eq!(*again.await.unwrap(), 1);
@@ -83,6 +91,7 @@ fn what_is_stale_is_the_answer_while_a_loader_is_slow() {
         let stats = cache.stats();
         assert_eq!((stats.loads, stats.load_failures, stats.load_timeouts), (1, 0, 2));
         assert!(cache.verify().await.unwrap().is_ok());
+        Some(())
     });
 }
 
@@ -120,13 +129,13 @@ fn without_anything_stale_a_caller_waits_on() {
 // rule: A12, A13, A14
 #[test]
 fn without_anything_to_answer_with_the_wait_ends_with_an_error() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         let (cache, _) = cache(|b| b.hard_load_timeout(SHORT));
         let (load, when_begun, answer) = slow();
         let late = cache.get_or_refresh_with("a", || load).await.unwrap_err();
         assert_eq!((late.kind(), late.key()), (ErrorKind::TimedOut, Some("a")));
-        assert!(late.is_timed_out() && late.to_string().contains("hard_load_timeout (1ms)"));
-        when_begun.await.unwrap();
+        assert!(late.is_timed_out() && late.to_string().contains("hard_load_timeout (5ms)"));
+        when_begun.await.ok()?;
         let again = || async { Ok::<u32, String>(never().await) };
         match cache.with(PutOptions::new()).try_get_or_refresh_with("a", again).await {
             Err(LoadError::Cache(late)) => assert!(late.is_timed_out()),
@@ -138,21 +147,23 @@ fn without_anything_to_answer_with_the_wait_ends_with_an_error() {
         eventually(async || cache.contains_key("a").await.unwrap()).await;
         assert_eq!(*cache.get_or_refresh_with("a", never).await.unwrap(), 2);
         assert_eq!(cache.stats().loads, 1);
+        Some(())
     });
 }
 
 // rule: A12
 #[test]
 fn what_is_stale_is_better_than_the_error() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         let cache = stale(|b| b.hard_load_timeout(SHORT)).await;
         let (load, when_begun, _answer) = slow::<u32>();
         assert_eq!(*cache.get_or_refresh_with("a", || load).await.unwrap(), 1);
-        when_begun.await.unwrap();
+        when_begun.await.ok()?;
         let (stats, at) = (cache.stats(), cache.at(seconds(31)));
         assert_eq!((stats.load_timeouts, stats.stale_answers), (1, 1));
         assert!(at.get_or_refresh_with("a", never).await.unwrap_err().is_timed_out());
         assert_eq!((cache.stats().load_timeouts, cache.stats().stale_answers), (2, 1));
+        Some(())
     });
 }
 
@@ -271,17 +282,18 @@ fn a_load_goes_on_without_its_caller_and_a_panic_has_another_one_load() {
 // rule: A13, L3
 #[test]
 fn a_loader_that_fails_after_its_caller_left_has_the_next_one_load() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         let (cache, _) = cache(|b| b.hard_load_timeout(SHORT));
         let (load, when_begun, answer) = slow::<Result<u32, String>>();
         let late = cache.try_get_or_refresh_with("a", || load).await;
         assert!(matches!(late, Err(LoadError::Cache(late)) if late.is_timed_out()));
-        when_begun.await.unwrap();
+        when_begun.await.ok()?;
         answer.send(Err("gone".to_owned())).unwrap();
         eventually(async || cache.stats().load_failures == 1).await;
         let loaded = || cache.get_or_refresh_with("a", async || 3_u32);
         eventually(async || loaded().await.is_ok_and(|value| *value == 3)).await;
         assert_eq!(cache.stats().load_failures, 1);
+        Some(())
     });
 }
 
@@ -335,14 +347,14 @@ fn who_cannot_leave_a_loader_waits_for_it() {
 // rule: A13
 #[test]
 fn a_load_that_was_left_keeps_no_cache_open() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         for closes in [true, false] {
             let place = Place::new();
             let open = || DiskBackedCache::<u32>::builder().hard_load_timeout(SHORT);
             let cache = open().open_async(place.path()).await.unwrap();
             let (load, when_begun, answer) = slow();
             assert!(cache.get_or_refresh_with("a", || load).await.unwrap_err().is_timed_out());
-            when_begun.await.unwrap();
+            when_begun.await.ok()?;
             if closes {
                 cache.close().await.unwrap();
             }
@@ -352,21 +364,25 @@ fn a_load_that_was_left_keeps_no_cache_open() {
             let next = open().open_async(place.path()).await.unwrap();
             assert!(!next.contains_key("a").await.unwrap());
         }
+        Some(())
     });
 }
 
 // rule: A11
 #[test]
 fn a_reload_that_others_wait_for_is_no_load_of_their_own() {
-    on_both(|| async {
+    on_both_once_begun(|| async {
         let cache = stale(|b| {
             let b = b.stale_while_revalidate(Duration::from_secs(5)).soft_load_timeout(SHORT);
             b.hard_load_timeout(SHORT)
         });
         let (cache, (load, when_begun, answer)) = (cache.await, slow());
         assert_eq!(*cache.get_or_refresh_with("a", || load).await.unwrap(), 1);
-        when_begun.await.unwrap();
-        assert_eq!((cache.stats().load_timeouts, cache.stats().stale_answers), (0, 1));
+        when_begun.await.ok()?;
+        if cache.stats().load_timeouts > 0 {
+            return None;
+        }
+        assert_eq!(cache.stats().stale_answers, 1);
         // Too old to be the answer at once, but not to be better than to wait.
         let later = cache.at(seconds(20));
         assert_eq!(*later.get_or_refresh_with("a", never).await.unwrap(), 1);
@@ -374,6 +390,7 @@ fn a_reload_that_others_wait_for_is_no_load_of_their_own() {
         answer.send(2).unwrap();
         eventually(async || cache.stats().refreshes == 1).await;
         assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&2));
+        Some(())
     });
 }
 
@@ -392,7 +409,7 @@ fn timeouts_that_can_end_no_wait_are_wrong() {
     let builder = || DiskBackedCache::<u32>::builder().fail_safe(LONG);
     let twisted = builder().soft_load_timeout(LONG).hard_load_timeout(SHORT);
     let twisted = twisted.open_in_memory().unwrap_err();
-    assert!(twisted.problems()[0].contains("(1ms) is below soft_load_timeout (3600s)"));
+    assert!(twisted.problems()[0].contains("(5ms) is below soft_load_timeout (3600s)"));
     let longest = builder().soft_load_timeout(Duration::MAX).hard_load_timeout(Duration::MAX);
     let cache = longest.open_in_memory().unwrap().into_async();
     let load = cache.get_or_refresh_with("a", async || 7_u32);
