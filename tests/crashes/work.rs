@@ -236,7 +236,8 @@ impl Worker<'_> {
         let keys: Vec<u32> = (0..self.desk.plan.keys).filter(|key| self.has_tag(*key)).collect();
         self.note(&listed("delete", &keys), 1, |number| {
             let deleted = self.cache().at(time(number)).delete_tag(TAG).unwrap();
-            assert!(deleted <= keys.len() as u64);
+            // What others put again meanwhile may be deleted again (J2).
+            assert!(self.desk.plan.threads > 1 || deleted <= keys.len() as u64);
             ((), None)
         });
     }
