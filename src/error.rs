@@ -70,6 +70,9 @@ pub enum ErrorKind {
     InUse,
     /// The operating system reported an I/O error.
     Io,
+    /// SQLite got no memory. A length that damage made larger than memory looks like that too: where it comes again and
+    /// again, `verify` tells.
+    OutOfMemory,
     /// The entry is encrypted with a key that the cache was not opened with, or its key has other bytes than the one of
     /// its version that the cache was opened with. It stays as it is.
     MissingEncryptionKey,

@@ -162,3 +162,18 @@ fn a_checkpoint_that_was_cut_short_is_completed_through_a_link_too() {
     let cache = builder::<String>().open(&link).unwrap();
     assert_eq!(cache.get("long").unwrap().unwrap().len(), 100_000);
 }
+
+/// Fuzzing made a file whose puts reported that the disk could not be read: the length of a key in an index was damaged,
+/// and SQLite asked for more memory than there can be.
+// rule: F14
+#[test]
+fn a_length_that_no_memory_is_enough_for_is_no_fault_of_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let found = "fuzz/corpus/database/827fbdc4bb4caba2a11d97e8dbd4b0d725c4e175";
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(found), &path).unwrap();
+    let cache = builder::<String>().disk_entries(4).open(&path).unwrap();
+    assert!(cache.verify().is_err_and(|error| error.is_corrupt()));
+    let kind = |key| cache.put(key, "text".to_owned()).unwrap_err().kind();
+    assert_eq!(["b", "new"].map(kind), [ErrorKind::Corrupt, ErrorKind::OutOfMemory]);
+}

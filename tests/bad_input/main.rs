@@ -5,6 +5,7 @@
 
 mod arguments;
 mod damaged_files;
+mod descriptors;
 mod foreign_files;
 mod mounts;
 mod paths;

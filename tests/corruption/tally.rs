@@ -42,9 +42,12 @@ impl Tally {
                     | ErrorKind::WrongType
             ),
             // SQLite's word for it when a damaged table seems to have used up all numbers of rows, or a
-            // damaged header (of a file that seems to vacuum itself) all numbers of pages.
-            "put" | "repair" | "shrink" => matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull),
-            _ => kind == ErrorKind::Corrupt,
+            // damaged header (of a file that seems to vacuum itself) all numbers of pages. A damaged length may be more
+            // than there is memory for.
+            "put" | "repair" | "shrink" => {
+                matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull | ErrorKind::OutOfMemory)
+            }
+            _ => matches!(kind, ErrorKind::Corrupt | ErrorKind::OutOfMemory),
         };
         assert!(allowed, "{operation}: {error:?}");
         *self.errors.entry(format!("{operation} {kind:?}")).or_default() += 1;

@@ -3,7 +3,7 @@
 //! [`disk`] puts a shim between SQLite and the operating system, for the whole process: whatever opens
 //! a database opens it through the shim. A test then plans a [`Fault`], which strikes the Nth call of a
 //! sort, once or from then on, or has everything recorded that reaches the files and builds the image
-//! that a power cut would leave at some moment ([`Recording::cut`]).
+//! that a power cut would leave at some moment ([`Recording::cut`]). Requests for memory fail in the same way.
 //!
 //! ```
 //! use disk_backed_cache_faults::{Call, Effect, Fault, disk};
@@ -26,6 +26,7 @@
 //! needs to pass on to the one that SQLite has.
 
 mod image;
+mod memory;
 mod plan;
 mod recording;
 mod vfs;

@@ -1,7 +1,7 @@
 //! What is to fail, and how often it was asked for.
 
 use crate::recording::{Event, Recording};
-use crate::vfs;
+use crate::{memory, vfs};
 use rusqlite::ffi;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,11 +35,13 @@ pub enum Call {
     Delete,
     /// A file is looked for.
     Access,
+    /// Memory is asked for, or more of it: a [`Effect::Error`] says that there is none.
+    Memory,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Open,
         Self::Read,
         Self::Write,
@@ -53,6 +55,7 @@ impl Call {
         Self::ShmLock,
         Self::Delete,
         Self::Access,
+        Self::Memory,
     ];
 
     /// What SQLite is told when the call fails.
@@ -69,6 +72,7 @@ impl Call {
             Self::ShmLock => ffi::SQLITE_IOERR_SHMLOCK,
             Self::Delete => ffi::SQLITE_IOERR_DELETE,
             Self::Access => ffi::SQLITE_IOERR_ACCESS,
+            Self::Memory => ffi::SQLITE_NOMEM,
         }
     }
 }
@@ -166,11 +170,12 @@ pub struct Disk {
 /// Puts the shim in place, and waits for the test that has the disk now.
 ///
 /// # Panics
-/// If SQLite has no VFS to build on.
+/// If SQLite has no VFS to build on, or this process used it before the first call.
 #[must_use]
 pub fn disk() -> Disk {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = held(&ALONE);
+    memory::install();
     vfs::install();
     *held(&STATE) = State::default();
     Disk { _alone: alone }

@@ -1,8 +1,8 @@
 //! The shim: a VFS of SQLite's that passes everything on to the one that was the default before.
 //!
-//! This is the one place of the project with `unsafe` code, for SQLite takes a VFS as tables of C
-//! functions over structures whose memory it provides. Every function here is called by SQLite only,
-//! with the arguments that <https://sqlite.org/c3ref/vfs.html> and
+//! Beside the shim under memory, this is the one place of the project with `unsafe` code, for SQLite takes
+//! a VFS as tables of C functions over structures whose memory it provides. Every function here is called
+//! by SQLite only, with the arguments that <https://sqlite.org/c3ref/vfs.html> and
 //! <https://sqlite.org/c3ref/io_methods.html> promise; "SQLite's promise" below means those.
 
 use crate::plan::{self, Call, Strike};

@@ -2,14 +2,27 @@
 
 use crate::error::{Error, ErrorKind};
 use rusqlite::ErrorCode;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Turns what SQLite said into an error that names the file and what to do.
 pub(super) fn of_sqlite(error: rusqlite::Error, path: Option<&Path>) -> Error {
+    if let Some(error) = why_it_cannot_open(&error, path) {
+        return error;
+    }
     let (kind, message) = described(&error);
     located(Error::new(kind, message).with_source(error), path)
+}
+
+/// What the operating system says where SQLite only says that it cannot open a file: that too many are open, for
+/// instance. It is asked for the folder: the locks of this process on a file end when it closes that file once.
+fn why_it_cannot_open(error: &rusqlite::Error, path: Option<&Path>) -> Option<Error> {
+    let cannot_open = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    let path = path.filter(|_| cannot_open)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    File::open(folder).err().map(|error| of_io(error, path))
 }
 
 fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
@@ -45,9 +58,12 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             ErrorKind::PermissionDenied,
             "the file or its folder cannot be opened; check the permissions of both",
         ),
+        Some(ErrorCode::OutOfMemory) => (
+            ErrorKind::OutOfMemory,
+            "there is no memory; free some and try again, or verify the file if that does not help",
+        ),
         Some(
             ErrorCode::SystemIoFailure
-            | ErrorCode::OutOfMemory
             | ErrorCode::OperationInterrupted
             | ErrorCode::OperationAborted,
         ) => (ErrorKind::Io, "the disk could not be read or written; see the cause"),
@@ -66,6 +82,9 @@ pub(super) fn damage(finding: String) -> rusqlite::Error {
 
 /// The same for a failure that several writers may share.
 pub(super) fn of_shared(error: Arc<rusqlite::Error>, path: Option<&Path>) -> Error {
+    if let Some(error) = why_it_cannot_open(&error, path) {
+        return error;
+    }
     let (kind, message) = described(&error);
     located(Error::new(kind, message).with_source(error), path)
 }

@@ -6,7 +6,7 @@
 //! and by the background thread when no read comes, because a kept snapshot keeps the log from being
 //! reused.
 
-use super::transaction::roll_back;
+use super::transaction::{begin, commit, end, roll_back};
 use crate::sync::Mutex;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl Session {
         let fresh = |kept: Snapshot| kept.commits == commits && now - kept.taken < staleness;
         if !self.kept.is_some_and(fresh) {
             self.release()?;
-            self.connection.prepare_cached("BEGIN")?.execute([])?;
+            begin(&self.connection)?;
             self.kept = Some(Snapshot { commits, taken: now });
         }
         let result = read(&self.connection);
@@ -57,13 +57,14 @@ impl Session {
         result
     }
 
-    /// Gives the snapshot up.
+    /// Gives the snapshot up, and whatever else an operation that failed could not end.
     pub fn release(&mut self) -> rusqlite::Result<()> {
-        if self.kept.is_some() {
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
-            self.kept = None;
+        if self.kept.take().is_some()
+            && let Err(error) = commit(&self.connection)
+        {
+            tracing::debug!(%error, "a snapshot is given up in the other way");
         }
-        Ok(())
+        end(&self.connection)
     }
 
     pub fn keeps_snapshot(&self) -> bool {

@@ -18,7 +18,8 @@ pub(super) struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     /// A snapshot for reading.
     pub fn deferred(connection: &'c Connection) -> rusqlite::Result<Self> {
-        run(connection, "BEGIN")?;
+        end(connection)?;
+        begin(connection)?;
         Ok(Self { connection, open: true })
     }
 
@@ -81,7 +82,12 @@ pub(super) fn begin_to_write(
 }
 
 fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
+    end(connection)?;
     run(connection, "BEGIN IMMEDIATE")
+}
+
+pub(super) fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "BEGIN")
 }
 
 pub(super) fn commit(connection: &Connection) -> rusqlite::Result<()> {
@@ -89,10 +95,14 @@ pub(super) fn commit(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Ends the transaction without its changes, if SQLite has not ended it by itself after an error.
+pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { run(connection, "ROLLBACK") }
+}
+
+/// The same where an error is known already. What cannot be ended, for lack of memory, is ended before the
+/// connection is used again.
 pub(super) fn roll_back(connection: &Connection) {
-    if !connection.is_autocommit()
-        && let Err(error) = run(connection, "ROLLBACK")
-    {
+    if let Err(error) = end(connection) {
         tracing::warn!(%error, "a transaction could not be rolled back");
     }
 }

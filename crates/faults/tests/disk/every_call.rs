@@ -9,8 +9,11 @@ use disk_backed_cache_faults::{Call, Disk, Effect, Fault, disk};
 /// Of calls of a sort that a run makes more often, the short form strikes so many.
 const SAMPLE: usize = 12;
 
+/// Of the thousands of requests for memory so many.
+const MEMORY_SAMPLE: usize = 60;
+
 /// All sorts of faults but reads that are cut short: SQLite takes those for the end of the file.
-const FAULTS: [(Call, Effect); 15] = [
+const FAULTS: [(Call, Effect); 16] = [
     (Call::Open, Effect::Error),
     (Call::Read, Effect::Error),
     (Call::Write, Effect::Error),
@@ -26,6 +29,7 @@ const FAULTS: [(Call, Effect); 15] = [
     (Call::ShmLock, Effect::Busy),
     (Call::Delete, Effect::Error),
     (Call::Access, Effect::Error),
+    (Call::Memory, Effect::Error),
 ];
 
 /// Those that strike where the log is filled, and while a commit takes it over.
@@ -45,7 +49,7 @@ const TAKING_OVER: [(Call, Effect); 9] = [
 const LARGE_SAMPLE: usize = 1;
 const MOST_OF_LARGE: usize = 12;
 
-/// More calls of a sort are only struck in a sample, in the long form too.
+/// Of the calls of a script by chance the long form strikes so many.
 const MOST: usize = 300;
 
 /// Gives a sign of life after each operation.
@@ -118,13 +122,14 @@ fn strike_all(way: Way) {
     watched(move |alive| {
         let mut random = fastrand::Rng::with_seed(seed);
         let disk = disk();
-        let most = if long() { MOST } else { SAMPLE };
         for fault in FAULTS {
+            let sample = if fault.0 == Call::Memory { MEMORY_SAMPLE } else { SAMPLE };
+            let most = if long() { usize::MAX } else { sample };
             strike_each(&disk, way, &script::fixed(), fault, most, &mut random, alive);
         }
         for fault in if long() { &FAULTS[..] } else { &[] } {
             let script = script::random(&mut random, 40);
-            strike_each(&disk, way, &script, *fault, most, &mut random, alive);
+            strike_each(&disk, way, &script, *fault, MOST, &mut random, alive);
         }
     });
 }

@@ -135,3 +135,45 @@ fn an_opening_that_fails_while_it_evicts_can_be_repeated() {
         println!("{call:?}: {struck} struck");
     }
 }
+
+/// Puts and reads while the memory runs out at a request, and afterwards; answers how many requests failed.
+fn write_and_read(disk: &Disk, way: Way, fault: Fault) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let cache = way.builder(&Arc::<ManualClock>::default()).open(path).unwrap();
+    cache.put("a", "old".to_owned()).unwrap();
+    disk.plan(fault);
+    let put = cache.put("a", "new".to_owned());
+    cache.evict_memory();
+    let got = cache.get("a");
+    let struck = disk.lift();
+    let name = format!("{way:?}, {fault:?}: {put:?}, {got:?}");
+    let text = if put.is_ok() { "new" } else { "old" };
+    let found = cache.get("a").unwrap_or_else(|error| panic!("{name}, then {error:?}"));
+    assert_eq!(found.as_deref().map(String::as_str), Some(text), "{name}");
+    if let Ok(got) = got {
+        assert_eq!(got.as_deref().map(String::as_str), Some(text), "{name}");
+    }
+    cache.put("b", "text".to_owned()).unwrap_or_else(|error| panic!("{name}, then {error:?}"));
+    cache.evict_memory();
+    assert!(cache.get("b").unwrap().is_some(), "{name}");
+    struck
+}
+
+/// SQLite got no memory for the statement that ends a transaction, or ended it and reported an error. The next
+/// operation, with memory again, was told that the file was damaged, since no transaction can begin within another one,
+/// and none can be ended that has ended. Meanwhile the write lock stayed taken.
+// rule: F14, O6
+#[test]
+fn a_transaction_that_could_not_be_ended_is_ended_before_the_next_one() {
+    let disk = disk();
+    for way in [Way::Committed, Way::CommittedWithThread, Way::Synced] {
+        for lasts in [false, true] {
+            let fault = |nth| Fault { call: Call::Memory, nth, lasts, effect: Effect::Error };
+            let struck = (1..).map(|nth| write_and_read(&disk, way, fault(nth)));
+            let requests = struck.take_while(|struck| *struck > 0).count();
+            println!("{way:?}, lasts={lasts}: {requests} requests");
+            assert!(requests > 100);
+        }
+    }
+}

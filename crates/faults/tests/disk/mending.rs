@@ -91,7 +91,7 @@ fn read_all(disk: &Disk, fault: Fault) -> u64 {
 fn what_a_read_cannot_mend_does_not_change_its_answer() {
     watched(|alive| {
         let disk = disk();
-        for call in [Call::Read, Call::Write, Call::Lock, Call::ShmLock] {
+        for call in [Call::Read, Call::Write, Call::Lock, Call::ShmLock, Call::Memory] {
             let mut struck = 0;
             for nth in 1..if long() { 150 } else { 20 } {
                 for lasts in [false, true] {

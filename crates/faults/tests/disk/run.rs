@@ -188,6 +188,7 @@ impl<'d> Run<'d> {
             (Call::Open, _) => {
                 matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io)
             }
+            (Call::Memory, _) => error.kind() == ErrorKind::OutOfMemory,
             _ => error.kind() == ErrorKind::Io,
         };
         self.assert(apt, &format!("an error of another kind: {error:?}"));

@@ -110,6 +110,7 @@ pub fn random_fault(random: &mut fastrand::Rng) -> Fault {
         (Call::ShmMap, Effect::Error),
         (Call::ShmLock, Effect::Error),
         (Call::ShmLock, Effect::Busy),
+        (Call::Memory, Effect::Error),
     ];
     let (call, effect) = sorts[random.usize(..sorts.len())];
     Fault { call, nth: random.u64(1..40), lasts: random.bool(), effect }
