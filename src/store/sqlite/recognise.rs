@@ -34,6 +34,7 @@ pub(super) const LOOKS: u32 = 5;
 /// A look takes no locks, so it may fall into another process's checkpoint and find half of it. What
 /// is found damaged is looked at again before it is believed.
 pub(super) fn recognise(path: &Path) -> Result<(), Error> {
+    expect_files_beside(path)?;
     for _ in 0..LOOKS {
         match look_at(path) {
             Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
@@ -41,6 +42,21 @@ pub(super) fn recognise(path: &Path) -> Result<(), Error> {
         }
     }
     look_at(path)
+}
+
+/// Refuses what nobody can read to its end in the place of the files that SQLite puts beside one: it would open a
+/// pipe, and wait for somebody at the other end. (Links it does not follow.)
+fn expect_files_beside(path: &Path) -> Result<(), Error> {
+    let file = canonical(path);
+    for suffix in ["-journal", "-wal", "-shm"] {
+        let found = fs::symlink_metadata(beside(&file, suffix)).map(|found| found.file_type());
+        if found.is_ok_and(|found| !(found.is_file() || found.is_dir() || found.is_symlink())) {
+            let message =
+                format!("what lies beside it, with {suffix} at its end, is no file; remove that");
+            return Err(Error::new(ErrorKind::InvalidPath, message).with_path(path));
+        }
+    }
+    Ok(())
 }
 
 fn look_at(path: &Path) -> Result<(), Error> {
@@ -211,6 +227,7 @@ fn was_cut_off_new(path: &Path) -> bool {
     };
     read(path, &mut header)
         && header.iter().all(|byte| *byte == 0)
+        && fs::symlink_metadata(beside(path, "-journal")).is_ok_and(|found| found.is_file())
         && read(&beside(path, "-journal"), &mut journal)
         && journal.starts_with(&JOURNAL_MAGIC)
         && journal.ends_with(&[0; 4])
