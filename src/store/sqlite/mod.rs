@@ -23,6 +23,7 @@ mod repair;
 mod row;
 mod session;
 mod settings;
+mod shape;
 mod shrink;
 mod sql;
 mod tags;

@@ -244,6 +244,18 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     beside.into()
 }
 
+/// Keys would be ordered by other bytes.
+pub(super) fn check_encoding(connection: &Connection) -> rusqlite::Result<Result<(), Error>> {
+    let encoding: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    if encoding == "UTF-8" {
+        return Ok(Ok(()));
+    }
+    let message = format!(
+        "the file says its texts are {encoding}, those of a cache are UTF-8; restore or remove it"
+    );
+    Ok(Err(Error::new(ErrorKind::Corrupt, message)))
+}
+
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, "application_id", |row| row.get(0))
 }

@@ -1,0 +1,131 @@
+//! Files of ours that somebody has prepared: tables that are none, statements that never end, rows and pages
+//! in an order that no program leaves.
+
+use crate::support::{
+    builder, contents, expect_error, expect_refusal, folder_with_a_cache, in_time,
+};
+use disk_backed_cache::{DiskBackedCache, Error, ErrorKind};
+use rusqlite::Connection;
+use std::fs;
+use std::path::Path;
+
+fn change(path: &Path, sql: &str) {
+    let other = Connection::open(path).unwrap();
+    other.execute_batch(sql).unwrap();
+    other.close().unwrap();
+}
+
+/// Numbers without end.
+const NUMBERS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
+
+/// True, after more time than anybody has.
+fn slow() -> String {
+    format!("'{}' NOT LIKE '{}b'", "a".repeat(4_000), "%a".repeat(40))
+}
+
+fn everything(cache: &DiskBackedCache<String>) -> Result<(), Error> {
+    cache.get("a")?;
+    cache.get("nothing")?;
+    cache.put("d", "the text of d".to_owned())?;
+    cache.delete("a")?;
+    cache.scan("").keys().collect::<Result<Vec<_>, _>>()?;
+    cache.clear()
+}
+
+/// What a trigger or an index said was done at every put, without end if it had none, and a trigger that had
+/// deletions ignored kept evictions going for ever.
+// rule: F5
+#[test]
+fn tables_that_run_statements_of_their_own_are_refused() {
+    let count = format!("(SELECT count(*) FROM ({NUMBERS} SELECT i FROM n))");
+    let slow = slow();
+    let other_table = |check: &str| {
+        format!(
+            "ALTER TABLE entries_1 RENAME TO old;
+             CREATE TABLE entries_1 (
+                 id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, revision, size, created, accessed, ttl,
+                 fixed, schema_version, codec, seal, value, {check}
+             );
+             INSERT INTO entries_1 (id, key) SELECT id, key FROM old; DROP TABLE old;
+             UPDATE entries_1 SET revision = id, size = 15, fixed = 0;"
+        )
+    };
+    let hostile = [
+        format!(
+            "ALTER TABLE collections RENAME TO old; CREATE VIEW collections AS {NUMBERS} SELECT i AS id,
+             'x' AS name, '' AS type_name, '' AS highest_version, 0 AS entries, 0 AS bytes, 0 AS revision FROM n"
+        ),
+        format!(
+            "ALTER TABLE entries_1 RENAME TO old; CREATE VIEW entries_1 AS {NUMBERS} SELECT i AS id, 'x' AS key,
+             0 AS revision, 0 AS size, 0 AS created, 0 AS accessed, 0 AS ttl, 0 AS fixed, '' AS schema_version,
+             1 AS codec, 0 AS seal, x'' AS value FROM n"
+        ),
+        format!("CREATE TRIGGER slow BEFORE INSERT ON entries_1 BEGIN SELECT {count}; END"),
+        format!(
+            "CREATE TABLE more (of REFERENCES entries_1 (key) ON DELETE CASCADE);
+             INSERT INTO more VALUES ('a');
+             CREATE TRIGGER slow BEFORE DELETE ON more BEGIN SELECT {count}; END"
+        ),
+        format!(
+            "CREATE TRIGGER never BEFORE DELETE ON entries_1 BEGIN SELECT RAISE(IGNORE); END;
+             UPDATE collections SET entries = {}",
+            i64::MAX
+        ),
+        format!("CREATE INDEX slow ON entries_1 (key) WHERE {slow}"),
+        format!("CREATE INDEX slow ON entries_1 (({slow}))").replace(&slow, "key || key"),
+        other_table(&format!("CHECK (key < 'd' OR {slow})")),
+        other_table(&format!("slow AS ({slow}) STORED")).replace(&slow, "key || key"),
+        "DROP TABLE entries_1; CREATE VIRTUAL TABLE entries_1 USING fts5 (id, key, revision, size, created,
+         accessed, ttl, fixed, schema_version, codec, seal, value)"
+            .to_owned(),
+    ];
+    for hostile in hostile {
+        let (folder, path) = folder_with_a_cache();
+        change(&path, &hostile);
+        let before = contents(folder.path());
+        let opened = in_time(&hostile.clone(), move || {
+            let cache = builder::<String>().disk_entries(3).open(&path)?;
+            everything(&cache)
+        });
+        let error = opened.expect_err(&hostile);
+        expect_error(&error, ErrorKind::Corrupt, &["cache.db", "remove it"]);
+        assert!(contents(folder.path()) == before, "it was refused, and changed: {hostile}");
+    }
+}
+
+/// Tables of somebody else's are let be, and a reference to an entry does not keep that.
+// rule: O9
+#[test]
+fn other_tables_in_the_file_are_in_nobodys_way() {
+    let (_folder, path) = folder_with_a_cache();
+    change(
+        &path,
+        "CREATE TABLE more (of REFERENCES entries_1 (key)); INSERT INTO more VALUES ('a');
+         CREATE INDEX mine ON more (of)",
+    );
+    let cache = builder::<String>().open(&path).unwrap();
+    everything(&cache).unwrap();
+}
+
+/// Keys are ordered by other bytes there: a scan found them out of order, and `delete_prefix` passed some over.
+// rule: F5, K3
+#[test]
+fn a_file_of_another_text_encoding_is_refused() {
+    let (folder, path) = folder_with_a_cache();
+    let other = Connection::open(&path).unwrap();
+    let statements: Vec<String> = {
+        let mut schema = other.prepare("SELECT sql FROM sqlite_schema WHERE sql <> ''").unwrap();
+        schema.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    other.close().unwrap();
+    fs::remove_file(&path).unwrap();
+    change(
+        &path,
+        &format!(
+            "PRAGMA encoding = 'UTF-16le'; PRAGMA application_id = 0x44424361; PRAGMA user_version = 2;
+             {}; INSERT INTO collections (name, type_name, highest_version) VALUES ('default', 'String', '0.0.1')",
+            statements.join(";")
+        ),
+    );
+    expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &["UTF-8", "cache.db", "remove it"]);
+}
