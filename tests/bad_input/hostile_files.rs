@@ -9,6 +9,8 @@ use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
 
+const PAGE: usize = 4_096;
+
 fn change(path: &Path, sql: &str) {
     let other = Connection::open(path).unwrap();
     other.execute_batch(sql).unwrap();
@@ -128,4 +130,35 @@ fn a_file_of_another_text_encoding_is_refused() {
         ),
     );
     expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &["UTF-8", "cache.db", "remove it"]);
+}
+
+/// Makes a number of the last row of the first collection's only page another one.
+fn renumber_last(path: &Path, id: u8) {
+    let other = Connection::open(path).unwrap();
+    let page: u32 = other
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'entries_1'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    other.close().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let start = (page as usize - 1) * PAGE;
+    assert_eq!(bytes[start..start + 5], [13, 0, 0, 0, 3], "a leaf of three rows");
+    let pointer = start + 8 + 2 * 2;
+    let cell = start + usize::from(u16::from_be_bytes([bytes[pointer], bytes[pointer + 1]]));
+    assert!(bytes[cell] < 128 && bytes[cell + 1] == 3, "the third row");
+    bytes[cell + 1] = id;
+    fs::write(path, bytes).unwrap();
+}
+
+/// `purge_outdated` goes on behind the last row of each page, and went round in circles.
+// rule: F5
+#[test]
+fn rows_that_go_round_in_circles_are_damage() {
+    let (_folder, path) = folder_with_a_cache();
+    renumber_last(&path, 1);
+    let purged = in_time("purge_outdated", move || {
+        builder::<String>().open(&path).and_then(|cache| cache.purge_outdated())
+    });
+    expect_error(&purged.unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
 }

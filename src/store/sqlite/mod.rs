@@ -156,7 +156,8 @@ impl Store for SqliteStore {
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {
         self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
-            statement.query_map((after, limit), row::scanned)?.collect()
+            let page = statement.query_map((after, limit), row::scanned)?;
+            row::in_order(after, page.collect::<rusqlite::Result<_>>()?)
         })
     }
 
