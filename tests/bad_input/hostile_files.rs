@@ -162,3 +162,46 @@ fn rows_that_go_round_in_circles_are_damage() {
     });
     expect_error(&purged.unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
 }
+
+/// Does to the rows of a table what its constraints forbid.
+fn tamper(path: &Path, sql: &str) {
+    let schema = |from: &str, to: &str| {
+        format!(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}')
+             WHERE name = 'entries_1'"
+        )
+    };
+    change(path, &schema("INTEGER NOT NULL", "INTEGER/*----*/"));
+    change(path, sql);
+    change(path, &schema("INTEGER/*----*/", "INTEGER NOT NULL"));
+}
+
+/// What evicts raises the recency of a row that was touched, and looks again. Where the row has none, or a
+/// revision that is no number, nothing was raised, and the put never ended.
+// rule: R4, F5
+#[test]
+fn a_row_without_a_recency_is_evicted() {
+    for damage in ["accessed = NULL", "revision = NULL"] {
+        for read in [false, true] {
+            let (_folder, path) = folder_with_a_cache();
+            tamper(&path, &format!("UPDATE entries_1 SET {damage} WHERE key = 'a'"));
+            in_time(damage, move || {
+                let cache = builder::<String>().disk_entries(3).open(&path).unwrap();
+                if read {
+                    assert_eq!(cache.get("a").unwrap(), None, "it is damaged");
+                } else {
+                    assert!(cache.touch("a").unwrap());
+                    cache.touch("b").unwrap();
+                    cache.touch("c").unwrap();
+                }
+                for key in ["d", "e"] {
+                    cache.put(key, format!("the text of {key}")).unwrap();
+                    assert_eq!(*cache.get(key).unwrap().unwrap(), format!("the text of {key}"));
+                }
+                assert_eq!(cache.get("a").unwrap(), None);
+                assert_eq!(cache.len().unwrap(), 3);
+                assert!(cache.verify().unwrap().is_ok());
+            });
+        }
+    }
+}

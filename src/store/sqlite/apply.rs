@@ -228,15 +228,17 @@ impl Run<'_> {
         Ok(Outcome::Removed { revision: self.totals.next_revision(), previous })
     }
 
-    fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<()> {
+    /// Says whether the row is there, and was behind.
+    fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<bool> {
         let mut touch = self.connection.prepare_cached(&self.sql.touch)?;
-        touch.execute((key, revision, accessed.as_nanos())).map(|_| ())
+        touch.execute((key, revision, accessed.as_nanos())).map(|rows| rows > 0)
     }
 
-    fn correct(&mut self, correction: Correction) -> rusqlite::Result<()> {
-        self.touch(&correction.0, correction.1, correction.2)?;
+    /// Says the same.
+    fn correct(&mut self, correction: Correction) -> rusqlite::Result<bool> {
+        let raised = self.touch(&correction.0, correction.1, correction.2)?;
         self.corrected.push(correction);
-        Ok(())
+        Ok(raised)
     }
 
     /// Evicts until the limits hold. `Some` says whether an excess remains that others caused;
@@ -258,19 +260,19 @@ impl Run<'_> {
             };
             let Scanned { id, key, meta } = victim;
             let revision = meta.revision;
-            match self.claims.claim(&key, revision, meta.accessed) {
-                None => {
-                    self.remove(id, meta)?;
-                    point(Point::RowEvicted);
-                    self.evicted.push(Evicted {
-                        key,
-                        revision: self.totals.revision,
-                        previous: revision,
-                    });
+            if let Some(accessed) = self.claims.claim(&key, revision, meta.accessed) {
+                if self.corrected.len() >= CORRECTIONS {
+                    return Ok(None);
                 }
-                Some(_) if self.corrected.len() >= CORRECTIONS => return Ok(None),
-                Some(accessed) => self.correct((key, revision, accessed))?,
+                if self.correct((key.clone(), revision, accessed))? {
+                    continue;
+                }
+                // It is damaged, and would be the oldest one for ever.
+                let _granted = self.claims.claim(&key, revision, Timestamp::MAX);
             }
+            self.remove(id, meta)?;
+            point(Point::RowEvicted);
+            self.evicted.push(Evicted { key, revision: self.totals.revision, previous: revision });
         }
     }
 

@@ -8,6 +8,14 @@ use super::sql;
 use crate::store::Usage;
 use rusqlite::Connection;
 
+/// Nobody counts that far: a revision beyond it is damage, and the numbers after it would run out.
+pub(super) const HIGHEST_REVISION: i64 = 1 << 62;
+
+/// The revision, if it may be one.
+pub(super) fn believed(revision: i64) -> Option<i64> {
+    (0..=HIGHEST_REVISION).contains(&revision).then_some(revision)
+}
+
 /// A collection's totals as its catalogue row has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {

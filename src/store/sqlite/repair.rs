@@ -1,6 +1,6 @@
 //! Making a collection's totals and indexes again from its rows.
 
-use super::ledger::Totals;
+use super::ledger::{Totals, believed};
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::writer::Exclusive;
@@ -11,9 +11,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-/// Nobody counts that far: a revision beyond it is damage, and the numbers after it would run out.
-const HIGHEST_REVISION: i64 = 1 << 62;
 
 /// One transaction; an error leaves everything as it was.
 pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mended> {
@@ -142,10 +139,6 @@ fn sound(columns: &Row<'_>, id: i64, seed: Seed) -> rusqlite::Result<Option<(Key
     };
     let wrong_size = row::integer(columns, 1)? != Some(bytes);
     Ok(Some((key, Sound { id, revision, bytes, wrong_size })))
-}
-
-fn believed(revision: i64) -> Option<i64> {
-    (0..=HIGHEST_REVISION).contains(&revision).then_some(revision)
 }
 
 /// The totals of a catalogue in which anything may stand.

@@ -1,6 +1,7 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
 use super::fault;
+use super::ledger::believed;
 use crate::codec::{self, Packed};
 use crate::entry::{CodecId, OwnTtl};
 use crate::key::Key;
@@ -100,7 +101,11 @@ pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::R
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
-    let intact = is_sealed(row, key, &meta, value, seed)? && meta.size == value.len() as u64;
+    let intact = is_sealed(row, key, &meta, value, seed)?
+        && meta.size == value.len() as u64
+        // Nobody could touch it, or tell it from another one.
+        && integer(row, 0)?.and_then(believed).is_some()
+        && integer(row, 3)?.is_some();
     if intact {
         meta.head = codec::head(meta.codec, value);
     }
