@@ -8,6 +8,7 @@ use disk_backed_cache::{DiskBackedCache, Error, ErrorKind};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 const PAGE: usize = 4_096;
 
@@ -203,5 +204,57 @@ fn a_row_without_a_recency_is_evicted() {
                 assert!(cache.verify().unwrap().is_ok());
             });
         }
+    }
+}
+
+/// The numbers of changes decide what memory follows. Below zero it followed none, and went on answering
+/// with what was replaced.
+// rule: F5, F13, O29
+#[test]
+fn a_counter_of_changes_that_cannot_be_is_damage() {
+    for counter in [-100, i64::MIN, i64::MAX] {
+        let (_folder, path) = folder_with_a_cache();
+        change(&path, &format!("UPDATE collections SET revision = {counter}"));
+        let cache = builder::<String>().open(&path).unwrap();
+        assert_eq!(*cache.get("a").unwrap().unwrap(), "the text of a");
+        for _ in 0..2 {
+            let refused = cache.put("a", "new".to_owned()).unwrap_err();
+            expect_error(&refused, ErrorKind::Corrupt, &["cache.db"]);
+            assert_eq!(*cache.get("a").unwrap().unwrap(), "the text of a");
+        }
+        expect_error(&cache.delete("a").unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
+        expect_error(&cache.clear().unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
+        cache.flush().unwrap();
+        assert!(!cache.verify().unwrap().is_ok());
+        assert!(cache.repair().unwrap().totals_changed);
+        cache.put("a", "new".to_owned()).unwrap();
+        assert_eq!(*cache.get("a").unwrap().unwrap(), "new");
+        assert!(cache.verify().unwrap().is_ok());
+    }
+}
+
+/// A counter of changes that was set back gave numbers again that rows had already: what a `clear` removed was
+/// still answered from memory, and what another one had replaced was taken for the same row.
+// rule: F5, F13, O21, F12
+#[test]
+fn a_counter_of_changes_that_was_set_back_gives_no_number_twice() {
+    let (_folder, path) = folder_with_a_cache();
+    change(&path, "UPDATE collections SET revision = 0");
+    let open = || builder::<String>().staleness(Duration::ZERO);
+    let cache = open().open(&path).unwrap();
+    // What this process writes is to it what others write.
+    let other = open().read_only().open(&path).unwrap();
+    for cache in [&cache, &other] {
+        assert_eq!(cache.get_many(["a", "b", "c"]).unwrap().len(), 3);
+        assert_eq!(*cache.get("a").unwrap().unwrap(), "the text of a");
+        assert_eq!(*cache.get("c").unwrap().unwrap(), "the text of c");
+    }
+    cache.put("a", "new".to_owned()).unwrap();
+    assert_eq!(*other.get("a").unwrap().unwrap(), "new");
+    assert_eq!(*cache.get("a").unwrap().unwrap(), "new");
+    cache.clear().unwrap();
+    for cache in [&cache, &other] {
+        assert_eq!(cache.get("a").unwrap(), None);
+        assert_eq!(cache.get("c").unwrap(), None);
     }
 }

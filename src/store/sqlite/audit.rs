@@ -1,6 +1,6 @@
 //! Whether a collection's table, index and totals fit together.
 
-use super::ledger::Totals;
+use super::ledger::{Totals, believed};
 use super::transaction::Transaction;
 use super::writer::Exclusive;
 use super::{SqliteStore, row, tags};
@@ -58,6 +58,9 @@ fn check_totals(
             "disk: the totals say {} entries of {} bytes, and there are {} of {}",
             audit.usage.entries, audit.usage.bytes, counted.0, counted.1
         ));
+    }
+    if believed(said.revision).is_none() {
+        audit.problems.push(format!("disk: {} is no number of a change", said.revision));
     }
     if newest > said.revision {
         audit.problems.push(format!("disk: a row has revision {newest}, beyond {}", said.revision));

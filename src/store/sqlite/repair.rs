@@ -42,7 +42,7 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     mended.revision = survey.found.revision.max(believed(stored.revision).unwrap_or(0));
     let totals_wrong = (stored.entries, stored.bytes, stored.revision)
         != (survey.found.entries, survey.found.bytes, mended.revision);
-    let revision = mended.next_revision();
+    let revision = mended.next_revision(None)?;
     mended.write(connection, sql.collection)?;
     transaction.commit()?;
     Ok(Mended {

@@ -62,6 +62,7 @@ pub(super) struct Sql {
     pub touch: String,
     pub victim: String,
     pub clear: String,
+    pub newest: String,
     pub keys: String,
     pub scan: String,
     pub page: String,
@@ -112,6 +113,7 @@ impl Sql {
                 "SELECT {meta}, id, key FROM {table} ORDER BY accessed, key LIMIT 1"
             ),
             clear: format!("DELETE FROM {table}"),
+            newest: format!("SELECT max(revision) FROM {table} NOT INDEXED WHERE revision BETWEEN ?1 AND ?2"),
             keys: format!("SELECT key, revision FROM {table} NOT INDEXED ORDER BY id"),
             scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
             // Every blob is greater than all texts.
