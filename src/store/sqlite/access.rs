@@ -1,7 +1,7 @@
 //! Opening a file as others do, alone, or without changing it.
 
 use super::open::Refused;
-use super::{fault, open, recognise, shape};
+use super::{effort, fault, open, recognise, shape};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::Connection;
@@ -41,8 +41,10 @@ fn open_unchanged(path: &Path) -> Result<Connection, Error> {
 }
 
 fn check_tables(connection: &mut Connection, path: &Path) -> rusqlite::Result<Result<(), Error>> {
+    effort::limit_opening(connection, path)?;
     let encoding = open::patiently(|| recognise::check_encoding(connection))?;
     open::patiently(|| shape::check(connection))?;
+    effort::lift(connection)?;
     Ok(encoding)
 }
 

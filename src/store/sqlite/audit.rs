@@ -95,6 +95,13 @@ fn read_all(
             audit.damaged.push(key.to_string());
         }
         let id = row::integer(columns, row::META + 2)?.unwrap_or(0);
+        // There could be any number of them.
+        if found.last().is_some_and(|last: &Scanned| id <= last.id) {
+            audit
+                .problems
+                .push(format!("disk: row {id} is out of order, and the rest not looked at"));
+            break;
+        }
         found.push(Scanned { id, key, meta: row.meta });
     }
     Ok(found)

@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod background;
 mod collection;
+mod effort;
 mod fault;
 mod file;
 mod inner;

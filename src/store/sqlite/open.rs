@@ -4,7 +4,7 @@ use super::recognise::{
     APPLICATION_ID, FORMAT_VERSION, LOOKS, application_id, check_encoding, forbids_writing,
     format_version, has_beside, judge, recognise,
 };
-use super::{fault, shape, sql};
+use super::{effort, fault, shape, sql};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
@@ -67,13 +67,16 @@ fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refu
     }
     let has_log = has_beside(path, "-wal");
     let seen = identity(path);
-    let connection = connect(path)?;
+    let mut connection = connect(path)?;
     if access == Access::Exclusive {
         // Before anything is read: from then on the connection keeps every lock that it takes.
         let alone = connection.pragma_update(None, "locking_mode", "exclusive");
         alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
+    effort::limit_opening(&mut connection, path)
+        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     let opened = initialise(&connection, path);
+    effort::lift(&mut connection).map_err(|error| fault::of_sqlite(error, Some(path)))?;
     if identity(path) != seen {
         return Ok(None);
     }

@@ -3,8 +3,8 @@
 //! A file is looked at through a connection that promises SQLite the file will not change
 //! (`immutable`): it takes no locks, creates nothing beside the file and writes nothing.
 
-use super::fault;
 use super::open::{canonical, patiently, unopenable};
+use super::{effort, fault};
 use crate::error::{Error, ErrorKind};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -127,7 +127,9 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(immutable_uri(path), flags)
+    let mut connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    effort::limit_opening(&mut connection, path)?;
+    Ok(connection)
 }
 
 /// Application id and format, also of a file that SQLite would not read: it is told to take it for empty.

@@ -113,8 +113,13 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
     let mut survey = Survey::default();
     let mut statement = connection.prepare(&sql.everything)?;
     let mut rows = statement.query([])?;
+    let mut last = None;
     while let Some(columns) = rows.next()? {
         let id = columns.get(row::META + 2)?;
+        // There could be any number of them.
+        if last.replace(id).is_some_and(|last| id <= last) {
+            return Err(fault::damage(format!("row {id} is out of order")));
+        }
         survey.found.added(row::integer(columns, 1)?.unwrap_or(0));
         match sound(columns, id, sql.seed)? {
             Some((key, row)) => survey.add(key, row),
