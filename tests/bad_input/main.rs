@@ -7,6 +7,7 @@ mod arguments;
 mod damaged_files;
 mod descriptors;
 mod foreign_files;
+mod hostile_files;
 mod mounts;
 mod paths;
 mod permissions;

@@ -143,6 +143,27 @@ fn its_log_and_the_index_of_that_move_with_it() {
     }
 }
 
+/// The index of a log was copied through a link: from a file of somebody else's choice.
+// rule: F6, F16
+#[test]
+#[cfg(unix)]
+fn a_link_in_the_place_of_the_logs_index_is_not_followed() {
+    let (_folder, path) = folder_with_a_log();
+    damage_header(&path);
+    let secret = path.with_file_name("secret");
+    fs::write(&secret, "nobody's business").unwrap();
+    fs::remove_file(beside(&path, "-shm")).unwrap();
+    std::os::unix::fs::symlink(&secret, beside(&path, "-shm")).unwrap();
+    let opened = open(&path);
+    for (name, bytes) in contents(path.parent().unwrap()) {
+        let copied = bytes.is_some_and(|bytes| bytes == b"nobody's business");
+        assert!(!copied || name == secret, "{} is a copy", name.display());
+    }
+    if let Err(error) = opened {
+        expect_error(&error, ErrorKind::PermissionDenied, &["cache.db"]);
+    }
+}
+
 // rule: F16
 #[test]
 fn names_that_are_taken_stay_as_they_are() {

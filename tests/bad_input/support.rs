@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub fn builder<T: Cacheable>() -> Builder<T> {
@@ -69,6 +72,13 @@ pub fn expect_refusal(folder: &Path, path: &Path, kind: ErrorKind, parts: &[&str
     expect_error(&error, kind, parts);
     let named = error.path().unwrap_or_else(|| panic!("{error} names no path"));
     assert!(path.starts_with(named), "{error}: that is not {}", path.display());
+}
+
+/// What `work` answers. One that has not ended after far more time than it takes never will.
+pub fn in_time<R: Send + 'static>(what: &str, work: impl FnOnce() -> R + Send + 'static) -> R {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(work()));
+    told.recv_timeout(Duration::from_secs(300)).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 const FOLDER: &str = "BAD_INPUT_TEST_FOLDER";

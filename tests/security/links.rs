@@ -1,9 +1,13 @@
 //! Links in a folder that others can write to.
 
 use crate::{beside, builder, names_in};
-use disk_backed_cache::ErrorKind;
+use disk_backed_cache::{ErrorKind, OnCorruption};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// A link to a cache file is that file, as for every program that uses SQLite.
 // rule: F1, F7
@@ -55,6 +59,38 @@ fn links_in_the_place_of_the_files_beside_are_not_followed() {
             let refused = written.err().map(|error| error.kind());
             let expected = [None, Some(ErrorKind::PermissionDenied)];
             assert!(expected.contains(&refused), "{suffix}, {victim:?}: {refused:?}");
+        }
+    }
+}
+
+/// SQLite opens a journal to see whether it has anything to undo, and waited for somebody to write to the pipe
+/// in its place: whoever may write to the folder could have every opening hang.
+// rule: F6
+#[test]
+fn pipes_in_the_place_of_the_files_beside_are_not_waited_for() {
+    for suffix in ["-journal", "-wal", "-shm"] {
+        for through_a_link in [false, true] {
+            let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (path, link) = (here.path().join("cache.db"), there.path().join("link.db"));
+            builder::<String>().open(&path).unwrap().put("a", "text".to_owned()).unwrap();
+            symlink(&path, &link).unwrap();
+            let pipe = beside(&path, suffix);
+            assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            let opened = if through_a_link { link } else { path.clone() };
+            let (tell, told) = mpsc::channel();
+            thread::spawn(move || {
+                let writing = builder::<String>().open(&opened).map(drop);
+                let reading = builder::<String>().read_only().open(&opened).map(drop);
+                let aside = builder::<String>().on_corruption(OnCorruption::SetAside);
+                tell.send([writing, reading, aside.open(&opened).map(drop)])
+            });
+            for answer in told.recv_timeout(Duration::from_secs(300)).expect(suffix) {
+                let error = answer.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidPath, "{error}");
+                assert!(error.to_string().contains(suffix), "{error}");
+            }
+            fs::remove_file(pipe).unwrap();
+            assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 1);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Opening a file as others do, alone, or without changing it.
 
 use super::open::Refused;
-use super::{fault, open, recognise};
+use super::{effort, fault, open, recognise, shape};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
 use rusqlite::Connection;
@@ -31,10 +31,21 @@ fn open_unchanged(path: &Path) -> Result<Connection, Error> {
         Err(error) => return Err(fault::of_io(error, path)),
     }
     recognise::recognise(path)?;
-    let connection = open::open_reader(path)?;
+    let mut connection = open::open_reader(path)?;
     recognise::check_ids(&connection, path)?;
     recognise::check_present(&connection, path)?;
+    let looked =
+        check_tables(&mut connection, path).map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    looked.map_err(|error| error.with_path(path))?;
     Ok(connection)
+}
+
+fn check_tables(connection: &mut Connection, path: &Path) -> rusqlite::Result<Result<(), Error>> {
+    effort::limit_opening(connection, path)?;
+    let encoding = open::patiently(|| recognise::check_encoding(connection))?;
+    open::patiently(|| shape::check(connection))?;
+    effort::lift(connection)?;
+    Ok(encoding)
 }
 
 fn missing(what: &str, path: &Path) -> Error {

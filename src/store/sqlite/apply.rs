@@ -1,6 +1,6 @@
 //! Applying a batch: the rows, the totals and the evictions it causes, in one transaction.
 
-use super::ledger::{Ledger, Totals};
+use super::ledger::{HIGHEST_REVISION, Ledger, Totals};
 use super::sql::Sql;
 use super::writer::{Done, Exclusive};
 use super::{row, tags};
@@ -59,8 +59,8 @@ pub(super) fn correct(
 pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql, asked: bool) -> rusqlite::Result<Cleared> {
     let connection = writer.connection();
     let transaction = writer.begin()?;
-    let before = Totals::read(connection, sql.collection)?;
-    let revision = before.revision.saturating_add(1);
+    let mut totals = Totals::read(connection, sql.collection)?;
+    let revision = totals.next_revision(newest(connection, sql)?)?;
     let rows = if asked { keys(connection, sql)? } else { Vec::new() };
     if tags::are_there(connection, &sql.tags)? {
         tags::clear(connection, &sql.tags)?;
@@ -73,6 +73,12 @@ pub(super) fn clear(writer: &Exclusive<'_>, sql: &Sql, asked: bool) -> rusqlite:
     transaction.commit()?;
     point(Point::ClearCommitted);
     Ok(Cleared { revision, rows })
+}
+
+/// The highest revision of a row that may be one.
+fn newest(connection: &Connection, sql: &Sql) -> rusqlite::Result<Option<i64>> {
+    let mut newest = connection.prepare_cached(&sql.newest)?;
+    newest.query_row((0, HIGHEST_REVISION), |columns| row::integer(columns, 0))
 }
 
 /// The rows that have a key that is text, and a revision.
@@ -160,7 +166,8 @@ impl Run<'_> {
 
     /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.
     fn put(&mut self, row: &NewRow) -> rusqlite::Result<Outcome> {
-        let revision = self.totals.revision.saturating_add(1);
+        let mut totals = *self.totals;
+        let revision = totals.next_revision(None)?;
         let insert = match &mut self.insert {
             Some(insert) => insert,
             none => none.insert(self.connection.prepare_cached(&self.sql.insert)?),
@@ -174,8 +181,9 @@ impl Run<'_> {
         if !row.tags.is_empty() {
             self.tag(self.connection.last_insert_rowid(), &row.tags)?;
         }
-        self.totals.added(row.size());
-        self.claims.wrote(&row.key, self.totals.next_revision());
+        totals.added(row.size());
+        *self.totals = totals;
+        self.claims.wrote(&row.key, revision);
         point(Point::RowWritten);
         Ok(Outcome::Written { revision, previous: None })
     }
@@ -212,7 +220,7 @@ impl Run<'_> {
         statement: &str,
         (id, previous): (i64, Meta),
     ) -> rusqlite::Result<Outcome> {
-        let revision = self.totals.next_revision();
+        let revision = self.totals.next_revision(Some(previous.revision))?;
         let mut update = self.connection.prepare_cached(statement)?;
         update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
         self.totals.removed(previous.size);
@@ -225,18 +233,21 @@ impl Run<'_> {
     fn remove(&mut self, id: i64, previous: Meta) -> rusqlite::Result<Outcome> {
         self.connection.prepare_cached(&self.sql.delete)?.execute([id])?;
         self.totals.removed(previous.size);
-        Ok(Outcome::Removed { revision: self.totals.next_revision(), previous })
+        let revision = self.totals.next_revision(Some(previous.revision))?;
+        Ok(Outcome::Removed { revision, previous })
     }
 
-    fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<()> {
+    /// Says whether the row is there, and was behind.
+    fn touch(&self, key: &str, revision: i64, accessed: Timestamp) -> rusqlite::Result<bool> {
         let mut touch = self.connection.prepare_cached(&self.sql.touch)?;
-        touch.execute((key, revision, accessed.as_nanos())).map(|_| ())
+        touch.execute((key, revision, accessed.as_nanos())).map(|rows| rows > 0)
     }
 
-    fn correct(&mut self, correction: Correction) -> rusqlite::Result<()> {
-        self.touch(&correction.0, correction.1, correction.2)?;
+    /// Says the same.
+    fn correct(&mut self, correction: Correction) -> rusqlite::Result<bool> {
+        let raised = self.touch(&correction.0, correction.1, correction.2)?;
         self.corrected.push(correction);
-        Ok(())
+        Ok(raised)
     }
 
     /// Evicts until the limits hold. `Some` says whether an excess remains that others caused;
@@ -258,19 +269,19 @@ impl Run<'_> {
             };
             let Scanned { id, key, meta } = victim;
             let revision = meta.revision;
-            match self.claims.claim(&key, revision, meta.accessed) {
-                None => {
-                    self.remove(id, meta)?;
-                    point(Point::RowEvicted);
-                    self.evicted.push(Evicted {
-                        key,
-                        revision: self.totals.revision,
-                        previous: revision,
-                    });
+            if let Some(accessed) = self.claims.claim(&key, revision, meta.accessed) {
+                if self.corrected.len() >= CORRECTIONS {
+                    return Ok(None);
                 }
-                Some(_) if self.corrected.len() >= CORRECTIONS => return Ok(None),
-                Some(accessed) => self.correct((key, revision, accessed))?,
+                if self.correct((key.clone(), revision, accessed))? {
+                    continue;
+                }
+                // It is damaged, and would be the oldest one for ever.
+                let _granted = self.claims.claim(&key, revision, Timestamp::MAX);
             }
+            self.remove(id, meta)?;
+            point(Point::RowEvicted);
+            self.evicted.push(Evicted { key, revision: self.totals.revision, previous: revision });
         }
     }
 

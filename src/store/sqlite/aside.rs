@@ -121,7 +121,9 @@ fn link_all(path: &Path, aside: &Path, made: &mut Vec<PathBuf>) -> io::Result<()
     if has_beside(path, "-wal") {
         make(beside(aside, "-wal"), &|name| fs::hard_link(beside(path, "-wal"), name))?;
         // Copied, because the new file will use the old one's.
-        if has_beside(path, "-shm") {
+        // A link leads to a file of somebody else's choice.
+        let index = fs::symlink_metadata(beside(path, "-shm"));
+        if index.is_ok_and(|index| index.is_file() && index.len() > 0) {
             let index = fs::read(beside(path, "-shm"))?;
             let copy = |name: &Path| {
                 let written = create_new(name)?.write_all(&index);

@@ -1,6 +1,6 @@
 //! Whether a collection's table, index and totals fit together.
 
-use super::ledger::Totals;
+use super::ledger::{Totals, believed};
 use super::transaction::Transaction;
 use super::writer::Exclusive;
 use super::{SqliteStore, row, tags};
@@ -59,6 +59,9 @@ fn check_totals(
             audit.usage.entries, audit.usage.bytes, counted.0, counted.1
         ));
     }
+    if believed(said.revision).is_none() {
+        audit.problems.push(format!("disk: {} is no number of a change", said.revision));
+    }
     if newest > said.revision {
         audit.problems.push(format!("disk: a row has revision {newest}, beyond {}", said.revision));
     }
@@ -92,6 +95,13 @@ fn read_all(
             audit.damaged.push(key.to_string());
         }
         let id = row::integer(columns, row::META + 2)?.unwrap_or(0);
+        // There could be any number of them.
+        if found.last().is_some_and(|last: &Scanned| id <= last.id) {
+            audit
+                .problems
+                .push(format!("disk: row {id} is out of order, and the rest not looked at"));
+            break;
+        }
         found.push(Scanned { id, key, meta: row.meta });
     }
     Ok(found)

@@ -46,10 +46,14 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             ErrorKind::Busy,
             "another process kept the file locked for longer than busy_timeout; try again, or raise it",
         ),
-        // The last one: what a damaged page calls larger than anything can be. No such value is written.
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig) => {
-            (ErrorKind::Corrupt, "the file is damaged; restore it, or remove it to start empty")
-        }
+        // The last ones: what a damaged page calls larger than anything can be, for no such value is written;
+        // and what goes on for longer than a sound file could have it.
+        Some(
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::TooBig
+            | ErrorCode::OperationInterrupted,
+        ) => (ErrorKind::Corrupt, "the file is damaged; restore it, or remove it to start empty"),
         Some(ErrorCode::ReadOnly) => (
             ErrorKind::ReadOnly,
             "the file cannot be written; check its permissions and its file system's mount options",
@@ -62,11 +66,9 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             ErrorKind::OutOfMemory,
             "there is no memory; free some and try again, or verify the file if that does not help",
         ),
-        Some(
-            ErrorCode::SystemIoFailure
-            | ErrorCode::OperationInterrupted
-            | ErrorCode::OperationAborted,
-        ) => (ErrorKind::Io, "the disk could not be read or written; see the cause"),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OperationAborted) => {
+            (ErrorKind::Io, "the disk could not be read or written; see the cause")
+        }
         _ => (
             ErrorKind::Corrupt,
             "the file's tables are not what its format version says; restore it, or remove it to start empty",

@@ -4,9 +4,17 @@
 //! written once for all who share a transaction. Another process may have changed them since; that is
 //! found out when they are written, and then everything is undone and done again with what the file says.
 
-use super::sql;
+use super::{fault, sql};
 use crate::store::Usage;
 use rusqlite::Connection;
+
+/// Nobody counts that far: a revision beyond it is damage, and the numbers after it would run out.
+pub(super) const HIGHEST_REVISION: i64 = 1 << 62;
+
+/// The revision, if it may be one.
+pub(super) fn believed(revision: i64) -> Option<i64> {
+    (0..=HIGHEST_REVISION).contains(&revision).then_some(revision)
+}
 
 /// A collection's totals as its catalogue row has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,9 +68,14 @@ impl Totals {
         self.bytes = self.bytes.saturating_sub_unsigned(size);
     }
 
-    pub fn next_revision(&mut self) -> i64 {
-        self.revision = self.revision.saturating_add(1);
-        self.revision
+    /// The number of the next change. It is above that of the row that it changes, whatever a damaged catalogue
+    /// says, because memory tells old from new by it.
+    pub fn next_revision(&mut self, row: Option<i64>) -> rusqlite::Result<i64> {
+        let last = believed(self.revision).ok_or_else(|| {
+            fault::damage(format!("{} is no number of a change; repair() finds one", self.revision))
+        })?;
+        self.revision = last.max(row.and_then(believed).unwrap_or(0)) + 1;
+        Ok(self.revision)
     }
 }
 
@@ -155,7 +168,7 @@ mod tests {
     fn add(ledger: &mut Ledger, connection: &Connection, size: i64) -> i64 {
         let totals = ledger.totals(connection, COLLECTION).unwrap();
         totals.added(size);
-        totals.next_revision()
+        totals.next_revision(None).unwrap()
     }
 
     fn in_file(connection: &Connection) -> (i64, i64, i64) {

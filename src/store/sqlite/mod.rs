@@ -9,6 +9,7 @@ mod aside;
 mod audit;
 mod background;
 mod collection;
+mod effort;
 mod fault;
 mod file;
 mod inner;
@@ -23,6 +24,7 @@ mod repair;
 mod row;
 mod session;
 mod settings;
+mod shape;
 mod shrink;
 mod sql;
 mod tags;
@@ -155,7 +157,8 @@ impl Store for SqliteStore {
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {
         self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
-            statement.query_map((after, limit), row::scanned)?.collect()
+            let page = statement.query_map((after, limit), row::scanned)?;
+            row::in_order(after, page.collect::<rusqlite::Result<_>>()?)
         })
     }
 

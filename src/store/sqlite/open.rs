@@ -1,10 +1,10 @@
 //! Creating and opening a file. Only one that is ours (`recognise`), or new, is opened for good.
 
-use super::fault;
 use super::recognise::{
-    APPLICATION_ID, FORMAT_VERSION, LOOKS, application_id, forbids_writing, format_version,
-    has_beside, judge, recognise,
+    APPLICATION_ID, FORMAT_VERSION, LOOKS, application_id, check_encoding, forbids_writing,
+    format_version, has_beside, judge, recognise,
 };
+use super::{effort, fault, shape, sql};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
@@ -14,8 +14,6 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// How long creating a file waits for another process that does the same.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,13 +67,16 @@ fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refu
     }
     let has_log = has_beside(path, "-wal");
     let seen = identity(path);
-    let connection = connect(path)?;
+    let mut connection = connect(path)?;
     if access == Access::Exclusive {
         // Before anything is read: from then on the connection keeps every lock that it takes.
         let alone = connection.pragma_update(None, "locking_mode", "exclusive");
         alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
+    effort::limit_opening(&mut connection, path)
+        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
     let opened = initialise(&connection, path);
+    effort::lift(&mut connection).map_err(|error| fault::of_sqlite(error, Some(path)))?;
     if identity(path) != seen {
         return Ok(None);
     }
@@ -313,11 +314,16 @@ fn try_initialise(connection: &Connection) -> rusqlite::Result<Result<(), Error>
         transaction.commit()?;
         point(Point::SchemaCommitted);
     }
-    let judged = judge(application_id(connection)?, format_version(connection)?).and(
-        if connection.is_readonly(rusqlite::MAIN_DB)? { Err(forbids_writing()) } else { Ok(()) },
-    );
+    let judged = judge(application_id(connection)?, format_version(connection)?)
+        .and(if connection.is_readonly(rusqlite::MAIN_DB)? {
+            Err(forbids_writing())
+        } else {
+            Ok(())
+        })
+        .and(check_encoding(connection)?);
     if judged.is_ok() {
         configure(connection, WRITERS_CACHE_KIB)?;
+        shape::check(connection)?;
     }
     Ok(judged)
 }
@@ -329,7 +335,7 @@ fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn write_schema(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(sql::SCHEMA)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", FORMAT_VERSION)
 }
@@ -339,6 +345,9 @@ fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.busy_timeout(OPEN_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // What other tables say of ours is nothing to us.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;

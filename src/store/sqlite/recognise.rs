@@ -3,8 +3,8 @@
 //! A file is looked at through a connection that promises SQLite the file will not change
 //! (`immutable`): it takes no locks, creates nothing beside the file and writes nothing.
 
-use super::fault;
 use super::open::{canonical, patiently, unopenable};
+use super::{effort, fault};
 use crate::error::{Error, ErrorKind};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -34,6 +34,7 @@ pub(super) const LOOKS: u32 = 5;
 /// A look takes no locks, so it may fall into another process's checkpoint and find half of it. What
 /// is found damaged is looked at again before it is believed.
 pub(super) fn recognise(path: &Path) -> Result<(), Error> {
+    expect_files_beside(path)?;
     for _ in 0..LOOKS {
         match look_at(path) {
             Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
@@ -41,6 +42,21 @@ pub(super) fn recognise(path: &Path) -> Result<(), Error> {
         }
     }
     look_at(path)
+}
+
+/// Refuses what nobody can read to its end in the place of the files that SQLite puts beside one: it would open a
+/// pipe, and wait for somebody at the other end. (Links it does not follow.)
+fn expect_files_beside(path: &Path) -> Result<(), Error> {
+    let file = canonical(path);
+    for suffix in ["-journal", "-wal", "-shm"] {
+        let found = fs::symlink_metadata(beside(&file, suffix)).map(|found| found.file_type());
+        if found.is_ok_and(|found| !(found.is_file() || found.is_dir() || found.is_symlink())) {
+            let message =
+                format!("what lies beside it, with {suffix} at its end, is no file; remove that");
+            return Err(Error::new(ErrorKind::InvalidPath, message).with_path(path));
+        }
+    }
+    Ok(())
 }
 
 fn look_at(path: &Path) -> Result<(), Error> {
@@ -111,7 +127,9 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(immutable_uri(path), flags)
+    let mut connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    effort::limit_opening(&mut connection, path)?;
+    Ok(connection)
 }
 
 /// Application id and format, also of a file that SQLite would not read: it is told to take it for empty.
@@ -211,6 +229,7 @@ fn was_cut_off_new(path: &Path) -> bool {
     };
     read(path, &mut header)
         && header.iter().all(|byte| *byte == 0)
+        && fs::symlink_metadata(beside(path, "-journal")).is_ok_and(|found| found.is_file())
         && read(&beside(path, "-journal"), &mut journal)
         && journal.starts_with(&JOURNAL_MAGIC)
         && journal.ends_with(&[0; 4])
@@ -225,6 +244,18 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
     beside.push(suffix);
     beside.into()
+}
+
+/// Keys would be ordered by other bytes.
+pub(super) fn check_encoding(connection: &Connection) -> rusqlite::Result<Result<(), Error>> {
+    let encoding: String = connection.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    if encoding == "UTF-8" {
+        return Ok(Ok(()));
+    }
+    let message = format!(
+        "the file says its texts are {encoding}, those of a cache are UTF-8; restore or remove it"
+    );
+    Ok(Err(Error::new(ErrorKind::Corrupt, message)))
 }
 
 pub(super) fn application_id(connection: &Connection) -> rusqlite::Result<i32> {

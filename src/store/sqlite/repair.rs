@@ -1,6 +1,6 @@
 //! Making a collection's totals and indexes again from its rows.
 
-use super::ledger::Totals;
+use super::ledger::{Totals, believed};
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::writer::Exclusive;
@@ -11,9 +11,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-/// Nobody counts that far: a revision beyond it is damage, and the numbers after it would run out.
-const HIGHEST_REVISION: i64 = 1 << 62;
 
 /// One transaction; an error leaves everything as it was.
 pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mended> {
@@ -45,7 +42,7 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     mended.revision = survey.found.revision.max(believed(stored.revision).unwrap_or(0));
     let totals_wrong = (stored.entries, stored.bytes, stored.revision)
         != (survey.found.entries, survey.found.bytes, mended.revision);
-    let revision = mended.next_revision();
+    let revision = mended.next_revision(None)?;
     mended.write(connection, sql.collection)?;
     transaction.commit()?;
     Ok(Mended {
@@ -116,8 +113,13 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
     let mut survey = Survey::default();
     let mut statement = connection.prepare(&sql.everything)?;
     let mut rows = statement.query([])?;
+    let mut last = None;
     while let Some(columns) = rows.next()? {
         let id = columns.get(row::META + 2)?;
+        // There could be any number of them.
+        if last.replace(id).is_some_and(|last| id <= last) {
+            return Err(fault::damage(format!("row {id} is out of order")));
+        }
         survey.found.added(row::integer(columns, 1)?.unwrap_or(0));
         match sound(columns, id, sql.seed)? {
             Some((key, row)) => survey.add(key, row),
@@ -142,10 +144,6 @@ fn sound(columns: &Row<'_>, id: i64, seed: Seed) -> rusqlite::Result<Option<(Key
     };
     let wrong_size = row::integer(columns, 1)? != Some(bytes);
     Ok(Some((key, Sound { id, revision, bytes, wrong_size })))
-}
-
-fn believed(revision: i64) -> Option<i64> {
-    (0..=HIGHEST_REVISION).contains(&revision).then_some(revision)
 }
 
 /// The totals of a catalogue in which anything may stand.

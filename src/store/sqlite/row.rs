@@ -1,5 +1,7 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
+use super::fault;
+use super::ledger::believed;
 use crate::codec::{self, Packed};
 use crate::entry::{CodecId, OwnTtl};
 use crate::key::Key;
@@ -99,7 +101,11 @@ pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::R
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,
         _ => &[],
     };
-    let intact = is_sealed(row, key, &meta, value, seed)? && meta.size == value.len() as u64;
+    let intact = is_sealed(row, key, &meta, value, seed)?
+        && meta.size == value.len() as u64
+        // Nobody could touch it, or tell it from another one.
+        && integer(row, 0)?.and_then(believed).is_some()
+        && integer(row, 3)?.is_some();
     if intact {
         meta.head = codec::head(meta.codec, value);
     }
@@ -144,6 +150,19 @@ fn is_sealed(
 pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
     let id = integer(row, META)?.unwrap_or(0);
     Ok(Scanned { id, key: key(row, META + 1)?, meta: meta(row)? })
+}
+
+/// A page of rows, if it is in the order of their ids and begins behind `after`. Whoever goes on behind the last
+/// one would go round in circles otherwise.
+pub(super) fn in_order(after: i64, page: Vec<Scanned>) -> rusqlite::Result<Vec<Scanned>> {
+    let mut last = after;
+    for Scanned { id, .. } in &page {
+        if *id <= last {
+            return Err(fault::damage(format!("row {id} comes after row {last}")));
+        }
+        last = *id;
+    }
+    Ok(page)
 }
 
 pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Key> {

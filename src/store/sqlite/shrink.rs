@@ -13,7 +13,8 @@ pub(super) fn shrink(writer: &mut Exclusive<'_>) -> rusqlite::Result<u64> {
     Ok(before.saturating_sub(after))
 }
 
-fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
+/// The size of the file, with what is in its log.
+pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     Ok(u64::from(pragma("page_count")?) * u64::from(pragma("page_size")?))
 }

@@ -29,6 +29,13 @@ pub(super) const ADD_COLLECTION: &str =
 pub(super) const HIGHEST_VERSION: &str = "SELECT highest_version FROM collections WHERE id = ?1";
 pub(super) const RAISE_VERSION: &str = "UPDATE collections SET highest_version = ?2 WHERE id = ?1";
 
+/// What makes a new file.
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
+
+/// All that a file has, but for what SQLite makes by itself.
+pub(super) const EVERY_STATEMENT: &str =
+    "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+
 /// All collections of a file of format 1.
 pub(super) const ALL_COLLECTIONS: &str =
     "SELECT id, name, entries, bytes, revision FROM collections NOT INDEXED ORDER BY id";
@@ -55,6 +62,7 @@ pub(super) struct Sql {
     pub touch: String,
     pub victim: String,
     pub clear: String,
+    pub newest: String,
     pub keys: String,
     pub scan: String,
     pub page: String,
@@ -76,16 +84,13 @@ impl Sql {
         let meta = meta_columns!();
         let head = head!();
         let table = format!("entries_{id}");
-        let end = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
-        let create_indexes = format!(
-            "CREATE INDEX IF NOT EXISTS {table}_order ON {table} (accessed, key);
-             CREATE INDEX IF NOT EXISTS {table}_ends ON {table} ({end}) WHERE ttl IS NOT NULL;"
-        );
+        let end = END;
+        let create_indexes = indexes(id).join(";");
         Self {
             collection: id,
             seed,
             tags: TagSql::new(id),
-            create: Self::create_table(id) + &create_indexes,
+            create: create_table(id) + ";" + &create_indexes,
             read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta}, {head} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
@@ -108,6 +113,7 @@ impl Sql {
                 "SELECT {meta}, id, key FROM {table} ORDER BY accessed, key LIMIT 1"
             ),
             clear: format!("DELETE FROM {table}"),
+            newest: format!("SELECT max(revision) FROM {table} NOT INDEXED WHERE revision BETWEEN ?1 AND ?2"),
             keys: format!("SELECT key, revision FROM {table} NOT INDEXED ORDER BY id"),
             scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
             // Every blob is greater than all texts.
@@ -139,28 +145,72 @@ impl Sql {
             create_indexes,
         }
     }
+}
 
-    /// The statement that makes a collection's table, without its indexes.
-    fn create_table(id: i64) -> String {
-        let table = format!("entries_{id}");
+/// When a row with a time to live of its own ends.
+const END: &str = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
+
+/// The statement that makes a collection's table, without its indexes.
+fn create_table(id: i64) -> String {
+    format!(
+        "CREATE TABLE entries_{id} (
+            id             INTEGER PRIMARY KEY,
+            key            TEXT    NOT NULL UNIQUE,
+            revision       INTEGER NOT NULL,
+            size           INTEGER NOT NULL,
+            created        INTEGER NOT NULL,
+            accessed       INTEGER NOT NULL,
+            ttl            INTEGER,
+            fixed          INTEGER NOT NULL DEFAULT 0,
+            schema_version TEXT    NOT NULL,
+            codec          INTEGER NOT NULL,
+            seal           INTEGER NOT NULL,
+            value          BLOB    NOT NULL
+        ) STRICT"
+    )
+}
+
+fn indexes(id: i64) -> [String; 2] {
+    let table = format!("entries_{id}");
+    [
+        format!("CREATE INDEX IF NOT EXISTS {table}_order ON {table} (accessed, key)"),
+        format!("CREATE INDEX IF NOT EXISTS {table}_ends ON {table} ({END}) WHERE ttl IS NOT NULL"),
+    ]
+}
+
+/// The table of tags, and what belongs to it.
+fn tag_parts(id: i64) -> [String; 4] {
+    let (table, tags) = (format!("entries_{id}"), format!("tags_{id}"));
+    let removal = format!("BEGIN DELETE FROM {tags} WHERE entry = OLD.id; END");
+    [
         format!(
-            "CREATE TABLE {table} (
-                id             INTEGER PRIMARY KEY,
-                key            TEXT    NOT NULL UNIQUE,
-                revision       INTEGER NOT NULL,
-                size           INTEGER NOT NULL,
-                created        INTEGER NOT NULL,
-                accessed       INTEGER NOT NULL,
-                ttl            INTEGER,
-                fixed          INTEGER NOT NULL DEFAULT 0,
-                schema_version TEXT    NOT NULL,
-                codec          INTEGER NOT NULL,
-                seal           INTEGER NOT NULL,
-                value          BLOB    NOT NULL
-            ) STRICT;
-            "
-        )
+            "CREATE TABLE IF NOT EXISTS {tags} (
+                tag   TEXT    NOT NULL,
+                entry INTEGER NOT NULL,
+                PRIMARY KEY (tag, entry)
+             ) STRICT, WITHOUT ROWID"
+        ),
+        format!("CREATE INDEX IF NOT EXISTS {tags}_entry ON {tags} (entry)"),
+        format!("CREATE TRIGGER IF NOT EXISTS {tags}_gone AFTER DELETE ON {table} {removal}"),
+        format!(
+            "CREATE TRIGGER IF NOT EXISTS {tags}_replaced AFTER UPDATE OF created ON {table} {removal}"
+        ),
+    ]
+}
+
+/// The statements that make what is called `name`, in this format and the one before it.
+pub(super) fn made_by_us(name: &str) -> Vec<String> {
+    if name == "collections" {
+        let (_, create) = SCHEMA.split_once('\n').unwrap_or(("", SCHEMA));
+        let create = create.trim_end().trim_end_matches(';');
+        return vec![create.to_owned(), create.replace("highest_version", "schema_version")];
     }
+    let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
+    let Some(id) = number else { return Vec::new() };
+    let table = create_table(id);
+    let old = table.replace("seal ", "checksum ");
+    let all = [table, old].into_iter().chain(indexes(id)).chain(tag_parts(id));
+    all.filter(|statement| statement.contains(name)).collect()
 }
 
 /// Statements about the tags of a collection's entries.
@@ -190,20 +240,7 @@ impl TagSql {
             has_table: format!(
                 "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '{tags}'"
             ),
-            create: format!(
-                "CREATE TABLE IF NOT EXISTS {tags} (
-                    tag   TEXT    NOT NULL,
-                    entry INTEGER NOT NULL,
-                    PRIMARY KEY (tag, entry)
-                 ) STRICT, WITHOUT ROWID;
-                 CREATE INDEX IF NOT EXISTS {tags}_entry ON {tags} (entry);
-                 CREATE TRIGGER IF NOT EXISTS {tags}_gone AFTER DELETE ON {table} BEGIN
-                    DELETE FROM {tags} WHERE entry = OLD.id;
-                 END;
-                 CREATE TRIGGER IF NOT EXISTS {tags}_replaced AFTER UPDATE OF created ON {table} BEGIN
-                    DELETE FROM {tags} WHERE entry = OLD.id;
-                 END;"
-            ),
+            create: tag_parts(id).join(";"),
             insert: format!("INSERT OR IGNORE INTO {tags} (tag, entry) VALUES (?1, ?2)"),
             page: format!(
                 "SELECT {meta}, id, key FROM {tags} CROSS JOIN {table} ON id = entry

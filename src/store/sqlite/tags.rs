@@ -48,7 +48,8 @@ pub(super) fn page(
     }
     let mut page = connection.prepare_cached(&sql.page)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    page.query_map((tag, after, limit), row::scanned)?.collect()
+    let page = page.query_map((tag, after, limit), row::scanned)?;
+    row::in_order(after, page.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Removes all tags and all rows, neither by the triggers, which would go row by row.

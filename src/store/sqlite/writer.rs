@@ -14,6 +14,7 @@ use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
 use super::settings::{Settings, busy_timeout};
 use super::transaction::{Transaction, begin_to_write, commit, roll_back};
+use super::{effort, shrink};
 use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::store::Terms;
@@ -185,6 +186,8 @@ impl Writers {
         let mut writer = self.alone()?;
         let Writer { session, settings, ledger, .. } = &mut *writer;
         settings.follow(terms, &session.connection)?;
+        let bytes = shrink::bytes(&session.connection)?;
+        effort::limit_to_all_of(&mut session.connection, bytes)?;
         ledger.forget();
         self.begin_commit();
         Ok(Exclusive { writers: self, writer, patience: busy_timeout(terms) })
@@ -466,6 +469,9 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
+        if let Err(error) = effort::lift(&mut self.writer.session.connection) {
+            tracing::warn!(%error, "the connection stays limited in what it does");
+        }
         self.writers.end_commit();
     }
 }

@@ -204,7 +204,7 @@ fn what_was_done_with_totals_that_another_process_changed_is_done_again() {
     execute("INSERT INTO collections VALUES (1, 0, 0, 0);");
     let change = || {
         let turn = writers.take_turn(TERMS, |connection, ledger| {
-            let revision = ledger.totals(connection, 1)?.next_revision();
+            let revision = ledger.totals(connection, 1)?.next_revision(None)?;
             add(connection, revision)?;
             Ok(Done::Keep(revision))
         });
