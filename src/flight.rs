@@ -7,9 +7,8 @@ use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{self, Mutex};
+use crate::sync::{self, Mutex, Stack};
 use std::any::Any;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -78,7 +77,7 @@ pub(crate) struct Lead<T> {
 
 sync::thread_local! {
     /// The loads whose loaders run on this thread, by address.
-    static LOADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static LOADING: Stack<usize> = const { Stack::new() };
 }
 
 impl Overtaken {
@@ -218,7 +217,7 @@ impl<T> Flight<T> {
         self: &Arc<Self>,
         key: &str,
     ) -> Result<Option<Boarding<T, E>>, Error> {
-        let begin = || LOADING.with(|loads| Waiting::begin(&loads.borrow(), self.address()));
+        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.address())));
         let waiting = begin().ok_or_else(|| reentrant(key))?;
         self.landed.opened().await;
         drop(waiting);
@@ -237,7 +236,7 @@ impl<T> Flight<T> {
 
     /// Whether its loader runs on this thread, and asks.
     fn is_led_here(self: &Arc<Self>) -> bool {
-        LOADING.with(|loading| loading.borrow().contains(&self.address()))
+        LOADING.with(|all| all.look(|loading| loading.contains(&self.address())))
     }
 }
 
@@ -294,14 +293,14 @@ struct Here;
 
 impl Here {
     fn enter(flight: usize) -> Self {
-        LOADING.with(|loading| loading.borrow_mut().push(flight));
+        LOADING.with(|loading| loading.push(flight));
         Self
     }
 }
 
 impl Drop for Here {
     fn drop(&mut self) {
-        LOADING.with(|loading| loading.borrow_mut().pop());
+        LOADING.with(Stack::pop);
     }
 }
 

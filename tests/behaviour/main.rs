@@ -38,6 +38,7 @@ mod stale;
 mod statistics;
 mod support;
 mod tags;
+mod thread_end;
 mod threads;
 mod time;
 mod touching;
