@@ -75,8 +75,13 @@ pub(crate) struct Lead<T> {
     flight: Arc<Flight<T>>,
 }
 
+/// What a load is known by where something is done for it: whatever that runs on its way may ask the cache for
+/// anything but its key.
+#[derive(Debug)]
+pub(crate) struct Loading<T>(Arc<Flight<T>>);
+
 sync::thread_local! {
-    /// The loads whose loaders run on this thread, by address.
+    /// The loads for which something is done on this thread, by address.
     static LOADING: Stack<usize> = const { Stack::new() };
 }
 
@@ -234,7 +239,7 @@ impl<T> Flight<T> {
         Arc::as_ptr(self).addr()
     }
 
-    /// Whether its loader runs on this thread, and asks.
+    /// Whether something is done for it on this thread, and asks.
     fn is_led_here(self: &Arc<Self>) -> bool {
         LOADING.with(|all| all.look(|loading| loading.contains(&self.address())))
     }
@@ -249,14 +254,13 @@ impl<T> Lead<T> {
         &self.flight.overtaken
     }
 
-    /// Runs the loader, which may ask the cache for anything but this key.
-    pub async fn run<R>(&self, loader: impl Future<Output = R>) -> R {
-        let mut loader = pin!(loader);
-        poll_fn(|context| {
-            let _here = Here::enter(self.flight.address());
-            loader.as_mut().poll(context)
-        })
-        .await
+    pub fn loading(&self) -> Loading<T> {
+        Loading(Arc::clone(&self.flight))
+    }
+
+    /// Does for the load what those who wait for it wait for, such as its loader.
+    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
+        self.loading().run(work).await
     }
 
     /// Begins a reload in the place of this load, which ends. Nobody can board in between; `None` if a
@@ -276,6 +280,18 @@ impl<T> Lead<T> {
     }
 }
 
+impl<T> Loading<T> {
+    /// See [`Lead::run`].
+    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _here = Here::enter(self.0.address());
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
 impl<T> Drop for Lead<T> {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way.lock();
@@ -288,7 +304,7 @@ impl<T> Drop for Lead<T> {
     }
 }
 
-/// While it lives, this thread runs a loader.
+/// While it lives, this thread does something for a load.
 struct Here;
 
 impl Here {

@@ -32,6 +32,7 @@ mod reentry;
 mod refreshing;
 mod repair;
 mod scans;
+mod self_loads;
 mod shrinking;
 mod size;
 mod stale;

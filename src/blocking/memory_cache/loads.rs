@@ -63,11 +63,14 @@ impl<V> MemoryCache<V> {
             return Ok(value);
         }
         _expired = self.miss(key, when.timestamp());
-        match lead.run(load()).await {
-            Ok(value) => {
-                let value = value.into();
+        let made = async {
+            let value: Arc<V> = load().await?.into();
+            Ok::<_, E>((value, options.now()))
+        };
+        match lead.run(made).await {
+            Ok((value, now)) => {
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
-                let born = (options.now(), given.ttl);
+                let born = (now, given.ttl);
                 let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
                 counters.loads.add(1);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
