@@ -11,6 +11,7 @@ mod crew;
 #[cfg(feature = "future")]
 mod reserve;
 mod stack;
+mod task;
 #[cfg(not(all(test, shuttle)))]
 mod wait;
 
@@ -21,6 +22,9 @@ pub(crate) use reserve::Reserve;
 #[cfg(all(feature = "future", test, shuttle))]
 pub(crate) use reserve::{Start, start};
 pub(crate) use stack::Stack;
+pub(crate) use task::Task;
+#[cfg(feature = "future")]
+pub(crate) use task::as_task;
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {

@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What all clones of a handle share. Dropping it closes the cache.
+/// What all clones of a handle share. Dropping it closes the cache; in the midst of an operation another thread does.
 pub(crate) struct Guard<T: Cacheable, S: Store> {
     pub engine: Arc<Engine<T, S>>,
     /// Once there was an asynchronous handle.
@@ -59,7 +59,14 @@ impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
         if let Some(pool) = self.pool.get() {
             return drop(pool.run(close));
         }
-        block_on(close());
+        if !self.engine.is_called_here() {
+            return block_on(close());
+        }
+        // Here it would wait for itself.
+        let named = thread::Builder::new().name("disk-backed-cache close".to_owned());
+        if let Err(error) = named.spawn(move || block_on(close())) {
+            tracing::warn!(%error, "there is no thread to close the cache, which is not closed");
+        }
     }
 }
 
@@ -128,7 +135,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         }
         if let Some(life) = life {
             drop(open);
-            life.end();
+            life.end()?;
             return Self::open(file, options, listener);
         }
         let terms = Terms {
@@ -178,8 +185,14 @@ impl<T: Cacheable, S: Store> Life for Engine<T, S> {
         self.is_released()
     }
 
-    fn end(&self) {
+    fn end(&self) -> Result<(), Error> {
+        if self.is_called_here() {
+            let message = "the collection still closes, which waits for whoever opens it: its listener, or code of its \
+                           type; have another thread open it, and return";
+            return Err(Error::new(ErrorKind::Reentrant, message));
+        }
         block_on(self.close_unasked());
+        Ok(())
     }
 }
 

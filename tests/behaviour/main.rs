@@ -16,6 +16,7 @@ mod expiry;
 mod expiry_upkeep;
 mod file;
 mod groups;
+mod inner_close;
 mod keys;
 mod leases;
 mod lifecycle;
