@@ -7,10 +7,11 @@ use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{self, Mutex, Stack};
+use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use waiting::Waiting;
@@ -26,6 +27,8 @@ pub(crate) struct Flights<T> {
 /// One load, and those who wait for it.
 #[derive(Debug)]
 struct Flight<T> {
+    /// Which one it is. What is known of it may be known for longer than it is there.
+    number: NonZeroU64,
     landed: Gate,
     /// Whether it is to replace what may be answered with meanwhile.
     reloads: bool,
@@ -81,8 +84,8 @@ pub(crate) struct Lead<T> {
 pub(crate) struct Loading<T>(Arc<Flight<T>>);
 
 sync::thread_local! {
-    /// The loads for which something is done on this thread, by address.
-    static LOADING: Stack<usize> = const { Stack::new() };
+    /// The loads for which something is done on this thread.
+    static LOADING: Stack<NonZeroU64> = const { Stack::new() };
 }
 
 impl Overtaken {
@@ -214,7 +217,7 @@ impl<T> Flights<T> {
 impl<T> Flight<T> {
     fn new(tags: Tags, reloads: bool) -> Self {
         let (landed, outcome, overtaken) = Default::default();
-        Self { landed, reloads, outcome, overtaken, tags }
+        Self { number: new_number(), landed, reloads, outcome, overtaken, tags }
     }
 
     /// Waits for its end. `None` if it has come to nothing for whoever expects such errors.
@@ -222,7 +225,7 @@ impl<T> Flight<T> {
         self: &Arc<Self>,
         key: &str,
     ) -> Result<Option<Boarding<T, E>>, Error> {
-        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.address())));
+        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.number)));
         let waiting = begin().ok_or_else(|| reentrant(key))?;
         self.landed.opened().await;
         drop(waiting);
@@ -235,13 +238,9 @@ impl<T> Flight<T> {
         })
     }
 
-    fn address(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
     /// Whether something is done for it on this thread, and asks.
-    fn is_led_here(self: &Arc<Self>) -> bool {
-        LOADING.with(|all| all.look(|loading| loading.contains(&self.address())))
+    fn is_led_here(&self) -> bool {
+        LOADING.with(|all| all.look(|loading| loading.contains(&self.number)))
     }
 }
 
@@ -285,7 +284,7 @@ impl<T> Loading<T> {
     pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
         let mut work = pin!(work);
         poll_fn(|context| {
-            let _here = Here::enter(self.0.address());
+            let _here = Here::enter(self.0.number);
             work.as_mut().poll(context)
         })
         .await
@@ -308,7 +307,7 @@ impl<T> Drop for Lead<T> {
 struct Here;
 
 impl Here {
-    fn enter(flight: usize) -> Self {
+    fn enter(flight: NonZeroU64) -> Self {
         LOADING.with(|loading| loading.push(flight));
         Self
     }

@@ -22,9 +22,9 @@ pub(crate) use reserve::Reserve;
 #[cfg(all(feature = "future", test, shuttle))]
 pub(crate) use reserve::{Start, start};
 pub(crate) use stack::Stack;
-pub(crate) use task::Task;
 #[cfg(feature = "future")]
 pub(crate) use task::as_task;
+pub(crate) use task::{Task, new_number};
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {

@@ -21,8 +21,7 @@ sync::thread_local! {
 
 impl Task {
     fn new() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
+        Self(new_number())
     }
 
     pub fn present() -> Self {
@@ -32,6 +31,12 @@ impl Task {
             task
         })
     }
+}
+
+/// One that nothing else in this process has or had.
+pub(crate) fn new_number() -> NonZeroU64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// While it lives, this thread does another task than before.
