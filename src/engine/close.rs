@@ -122,8 +122,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn let_go(&self, closing: Closing<'_>) -> Result<(), Error> {
         self.lifecycle.idle.opened().await;
         point(Point::CloseBegins);
-        let committed = self.commit_buffered().await;
-        let written = committed.and(self.write_back_last().await);
+        // Dropped last: a value's `Drop` may panic, and the store is to be let go of all the same.
+        let committed = self.commit_before().await;
+        let written = self.write_back_last().await;
         point(Point::CloseWrote);
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
@@ -132,7 +133,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.memory.abandon_unwritten();
         self.publish_metrics();
         whole!(Disk, "closed");
-        written.and(closed)
+        committed.map(drop).and(written).and(closed)
     }
 
     /// Whether whoever asks was called by this cache: as its listener, or from an operation by code of its type.

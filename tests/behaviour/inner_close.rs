@@ -1,7 +1,7 @@
 //! A cache that is closed, or whose last handle goes, in the midst of one of its operations: by code of its type, or
 //! by its listener.
 
-use crate::support::{Bench, at, on_both};
+use crate::support::{Bench, at, on_both, on_file};
 use disk_backed_cache::semver::Version;
 use disk_backed_cache::{
     Builder, Cacheable, Compatibility, DiskBackedCache, Durability, ErrorKind, Outdated,
@@ -9,6 +9,7 @@ use disk_backed_cache::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -251,5 +252,44 @@ fn a_listener_that_opens_what_just_closes_is_refused() {
             closing.join().unwrap();
             assert_eq!(bench.cache::<u32>(|b| b).get("a").unwrap().as_deref(), Some(&2));
         });
+    });
+}
+
+/// A value that went with the last commit panicked, and the file was not let go of while there was a handle.
+// rule: O24
+#[test]
+fn a_value_that_panics_when_it_goes_does_not_keep_the_file() {
+    #[derive(Serialize, Deserialize)]
+    struct Fragile;
+
+    impl Cacheable for Fragile {
+        fn type_name() -> Cow<'static, str> {
+            "fragile".into()
+        }
+
+        fn schema_version() -> Version {
+            Version::new(1, 0, 0)
+        }
+    }
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            assert!(WHERE.take().is_none(), "it breaks");
+        }
+    }
+
+    on_file(|bench, path| {
+        let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 1 << 20 };
+        let cache = bench.cache::<Fragile>(|b| {
+            b.durability(durability).memory_entries(0).verify_round_trip(false)
+        });
+        bench.release();
+        cache.put("a", Fragile).unwrap();
+        let another = Bench::in_memory().cache::<Closing>(|b| b);
+        WHERE.set(Some(("", another)));
+        assert!(catch_unwind(AssertUnwindSafe(|| cache.close())).is_err());
+        assert!(!path.with_extension("db-wal").exists(), "it is let go of");
+        assert_eq!(bench.cache::<Fragile>(|b| b).len().unwrap(), 1);
+        drop(cache);
     });
 }
