@@ -11,6 +11,7 @@ use crate::flight::Lead;
 use crate::gate::{Gate, Opens};
 use crate::key::Key;
 use crate::store::{Lease, Store};
+use crate::sync::thread;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,6 +79,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Waits until the store's thread says so, or has no time for it any more.
     async fn pause(&self, time: Duration) {
+        if self.store.runs_later_here() {
+            // It was called by that thread, a listener's load perhaps, and would wait for itself.
+            return thread::sleep(time);
+        }
         let passed = Arc::new(Gate::default());
         let opens = Opens(Arc::clone(&passed));
         self.store.run_later(time, Box::new(move || drop(opens)));
