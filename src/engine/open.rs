@@ -124,16 +124,17 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
     ) -> Result<Arc<Self>, Error> {
         file.check(options.access)?;
         let (type_name, version) = (T::type_name(), T::schema_version());
-        // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
-        let (other, _told_last);
+        // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache, or the last of
+        // what has a listener and a clock, which are anybody's.
+        let (other, life, engine, _told_last);
         let mut open = file.collections();
         let known = open.get(&options.collection);
-        let life = known.and_then(|known| known.life.upgrade()).filter(|life| !life.is_over());
+        life = known.and_then(|known| known.life.upgrade());
         other = known.and_then(|known| known.handle.upgrade());
         if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
             return join(Arc::clone(other), file, &options, listener.is_some());
         }
-        if let Some(life) = life {
+        if let Some(life) = life.as_ref().filter(|life| !life.is_over()) {
             drop(open);
             life.end()?;
             return Self::open(file, options, listener);
@@ -147,7 +148,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
             Claimant { collection: &options.collection, type_name: &type_name, version: &version };
         let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
         let measures = Measures::new(file.path(), &options.collection);
-        let engine = Arc::new_cyclic(|this| Engine {
+        engine = Arc::new_cyclic(|this| Engine {
             listener,
             measures,
             ..Engine::new(store, options, terms, version, this.clone())

@@ -1,10 +1,10 @@
 //! A cache that is closed, or whose last handle goes, in the midst of one of its operations: by code of its type, or
 //! by its listener.
 
-use crate::support::{Bench, at, on_both, on_file};
+use crate::support::{Bench, at, locked, on_both, on_file};
 use disk_backed_cache::semver::Version;
 use disk_backed_cache::{
-    Builder, Cacheable, Compatibility, DiskBackedCache, Durability, ErrorKind, Outdated,
+    Builder, CacheFile, Cacheable, Compatibility, DiskBackedCache, Durability, ErrorKind, Outdated,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -291,5 +291,39 @@ fn a_value_that_panics_when_it_goes_does_not_keep_the_file() {
         assert!(!path.with_extension("db-wal").exists(), "it is let go of");
         assert_eq!(bench.cache::<Fragile>(|b| b).len().unwrap(), 1);
         drop(cache);
+    });
+}
+
+/// Opens another collection when it goes.
+struct OpensAnother(CacheFile, mpsc::Sender<bool>);
+
+impl Drop for OpensAnother {
+    fn drop(&mut self) {
+        let another = DiskBackedCache::<u32>::builder().collection("another").open_in(&self.0);
+        self.1.send(another.is_ok()).unwrap();
+    }
+}
+
+/// A collection could not be opened, and what its listener owned went while the file's collections were locked.
+// rule: O30
+#[test]
+fn what_goes_with_a_failed_opening_may_open_another_collection() {
+    in_time(|| {
+        on_file(|bench, path| {
+            drop(bench.cache::<u32>(|b| b.collection("another")));
+            let cache = bench.cache::<u32>(|b| b);
+            cache.put_many([("a", 1), ("b", 2)]).unwrap();
+            cache.close().unwrap();
+            let (tells, told) = mpsc::channel();
+            let owned = OpensAnother(bench.open_file(), tells);
+            let writer = locked(path);
+            let refused = bench.try_cache::<u32>(|b| {
+                let b = b.disk_entries(1).busy_timeout(Duration::ZERO);
+                b.eviction_listener(move |_| owned.1.send(false).unwrap())
+            });
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Busy);
+            assert_eq!(told.recv(), Ok(true));
+            drop(writer);
+        });
     });
 }
