@@ -9,6 +9,7 @@ mod codecs;
 #[cfg(feature = "zstd")]
 mod compression;
 mod conditional;
+mod disorder;
 mod durability;
 #[cfg(feature = "encryption")]
 mod encryption;
