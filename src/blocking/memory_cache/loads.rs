@@ -71,7 +71,10 @@ impl<V> MemoryCache<V> {
             Ok((value, now)) => {
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
                 let born = (now, given.ttl);
-                let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
+                // Nothing was there. What is, was put by somebody who had begun before this load, and will overtake
+                // it in a moment.
+                let never_mind = |is_there: &dyn Fn() -> bool| overtaken.is_set() || is_there();
+                let displaced = memory.put_alone(key, stored, born, never_mind);
                 counters.loads.add(1);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
                 self.note_displaced(displaced);
