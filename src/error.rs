@@ -76,8 +76,8 @@ pub enum ErrorKind {
     /// The entry is encrypted with a key that the cache was not opened with, or its key has other bytes than the one of
     /// its version that the cache was opened with. It stays as it is.
     MissingEncryptionKey,
-    /// A loader asked for the key that it was called for, or for one whose loader waits for that; or a listener closed
-    /// the cache that had called it.
+    /// A loader asked for the key that it was called for, or for one whose loader waits for that; or a listener, or code
+    /// of the type, closed the cache that had called it.
     Reentrant,
     /// A load took longer than `hard_load_timeout`. A loader that had begun goes on, and what it makes is stored.
     TimedOut,

@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{self, Mutex};
+use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use waiting::Waiting;
@@ -27,6 +27,8 @@ pub(crate) struct Flights<T> {
 /// One load, and those who wait for it.
 #[derive(Debug)]
 struct Flight<T> {
+    /// Which one it is. What is known of it may be known for longer than it is there.
+    number: NonZeroU64,
     landed: Gate,
     /// Whether it is to replace what may be answered with meanwhile.
     reloads: bool,
@@ -76,9 +78,14 @@ pub(crate) struct Lead<T> {
     flight: Arc<Flight<T>>,
 }
 
+/// What a load is known by where something is done for it: whatever that runs on its way may ask the cache for
+/// anything but its key.
+#[derive(Debug)]
+pub(crate) struct Loading<T>(Arc<Flight<T>>);
+
 sync::thread_local! {
-    /// The loads whose loaders run on this thread, by address.
-    static LOADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The loads for which something is done on this thread.
+    static LOADING: Stack<NonZeroU64> = const { Stack::new() };
 }
 
 impl Overtaken {
@@ -210,7 +217,7 @@ impl<T> Flights<T> {
 impl<T> Flight<T> {
     fn new(tags: Tags, reloads: bool) -> Self {
         let (landed, outcome, overtaken) = Default::default();
-        Self { landed, reloads, outcome, overtaken, tags }
+        Self { number: new_number(), landed, reloads, outcome, overtaken, tags }
     }
 
     /// Waits for its end. `None` if it has come to nothing for whoever expects such errors.
@@ -218,7 +225,7 @@ impl<T> Flight<T> {
         self: &Arc<Self>,
         key: &str,
     ) -> Result<Option<Boarding<T, E>>, Error> {
-        let begin = || LOADING.with(|loads| Waiting::begin(&loads.borrow(), self.address()));
+        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.number)));
         let waiting = begin().ok_or_else(|| reentrant(key))?;
         self.landed.opened().await;
         drop(waiting);
@@ -231,13 +238,9 @@ impl<T> Flight<T> {
         })
     }
 
-    fn address(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
-    /// Whether its loader runs on this thread, and asks.
-    fn is_led_here(self: &Arc<Self>) -> bool {
-        LOADING.with(|loading| loading.borrow().contains(&self.address()))
+    /// Whether something is done for it on this thread, and asks.
+    fn is_led_here(&self) -> bool {
+        LOADING.with(|all| all.look(|loading| loading.contains(&self.number)))
     }
 }
 
@@ -250,14 +253,13 @@ impl<T> Lead<T> {
         &self.flight.overtaken
     }
 
-    /// Runs the loader, which may ask the cache for anything but this key.
-    pub async fn run<R>(&self, loader: impl Future<Output = R>) -> R {
-        let mut loader = pin!(loader);
-        poll_fn(|context| {
-            let _here = Here::enter(self.flight.address());
-            loader.as_mut().poll(context)
-        })
-        .await
+    pub fn loading(&self) -> Loading<T> {
+        Loading(Arc::clone(&self.flight))
+    }
+
+    /// Does for the load what those who wait for it wait for, such as its loader.
+    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
+        self.loading().run(work).await
     }
 
     /// Begins a reload in the place of this load, which ends. Nobody can board in between; `None` if a
@@ -277,6 +279,18 @@ impl<T> Lead<T> {
     }
 }
 
+impl<T> Loading<T> {
+    /// See [`Lead::run`].
+    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _here = Here::enter(self.0.number);
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
 impl<T> Drop for Lead<T> {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way.lock();
@@ -289,19 +303,19 @@ impl<T> Drop for Lead<T> {
     }
 }
 
-/// While it lives, this thread runs a loader.
+/// While it lives, this thread does something for a load.
 struct Here;
 
 impl Here {
-    fn enter(flight: usize) -> Self {
-        LOADING.with(|loading| loading.borrow_mut().push(flight));
+    fn enter(flight: NonZeroU64) -> Self {
+        LOADING.with(|loading| loading.push(flight));
         Self
     }
 }
 
 impl Drop for Here {
     fn drop(&mut self) {
-        LOADING.with(|loading| loading.borrow_mut().pop());
+        LOADING.with(Stack::pop);
     }
 }
 

@@ -1,8 +1,7 @@
 //! What a cache tells of what leaves it.
 
 use crate::entry::Tier;
-use crate::sync;
-use std::cell::RefCell;
+use crate::sync::{self, Stack};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -68,7 +67,7 @@ impl<T> fmt::Debug for Removal<T> {
 
 sync::thread_local! {
     /// The listeners that this thread has called, by address.
-    static LISTENING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static LISTENING: Stack<usize> = const { Stack::new() };
 }
 
 /// Whoever wants to be told of removals.
@@ -81,7 +80,7 @@ impl<T> Listener<T> {
 
     /// Whether it was called by this thread and has not returned.
     pub fn is_listening_here(&self) -> bool {
-        LISTENING.with(|listening| listening.borrow().contains(&self.address()))
+        LISTENING.with(|all| all.look(|listening| listening.contains(&self.address())))
     }
 
     fn address(&self) -> usize {
@@ -91,9 +90,9 @@ impl<T> Listener<T> {
     /// A panic of the listener ends here: what was removed is removed, and others are still to be told of.
     pub fn tell(&self, removal: Removal<T>) {
         let (key, cause, tier) = (removal.key.clone(), removal.cause, removal.tier);
-        LISTENING.with(|listening| listening.borrow_mut().push(self.address()));
+        LISTENING.with(|listening| listening.push(self.address()));
         let told = catch_unwind(AssertUnwindSafe(|| (self.0)(removal)));
-        LISTENING.with(|listening| listening.borrow_mut().pop());
+        LISTENING.with(Stack::pop);
         if told.is_err() {
             tracing::error!(key, ?cause, ?tier, "the eviction listener panicked");
         }

@@ -60,7 +60,7 @@ impl Pool {
         R: Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
-        let work = async move { Output(Some(work().await)) };
+        let work = sync::as_task(async move { Output(Some(work().await)) });
         let pool = Arc::clone(self);
         // What was begun comes before what was not: others wait for it, or share its commit.
         let go_on = move |work| pool.push(|ready| ready.push_front(work));

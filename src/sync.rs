@@ -10,6 +10,10 @@
 mod crew;
 #[cfg(feature = "future")]
 mod reserve;
+mod stack;
+mod task;
+#[cfg(not(all(test, shuttle)))]
+mod wait;
 
 #[cfg(feature = "future")]
 pub(crate) use crew::{Crew, work_for};
@@ -17,14 +21,18 @@ pub(crate) use crew::{Crew, work_for};
 pub(crate) use reserve::Reserve;
 #[cfg(all(feature = "future", test, shuttle))]
 pub(crate) use reserve::{Start, start};
+pub(crate) use stack::Stack;
+#[cfg(feature = "future")]
+pub(crate) use task::as_task;
+pub(crate) use task::{Task, new_number};
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
     #[cfg(feature = "future")]
     pub(crate) use super::crew::block_on;
-    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
     #[cfg(not(feature = "future"))]
-    pub(crate) use pollster::block_on;
+    pub(crate) use super::wait::block_on;
+    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
     pub(crate) use std::sync::atomic;
     #[cfg(feature = "future")]
     pub(crate) use std::sync::mpsc;

@@ -1,9 +1,13 @@
 //! What the recorder of the crate `metrics` is given.
 
 use disk_backed_cache::{DiskBackedCache, ManualClock, MemoryCache, Timestamp};
-use metrics::with_local_recorder;
+use metrics::{
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -268,4 +272,47 @@ fn the_background_thread_publishes_in_its_rounds() {
         assert!(began.elapsed() < Duration::from_secs(30), "nothing is published");
         std::thread::yield_now();
     }
+}
+
+/// A recorder that panics when it is told how long a transaction took.
+struct Fragile;
+
+impl HistogramFn for Fragile {
+    fn record(&self, _: f64) {
+        panic!("it broke");
+    }
+}
+
+impl Recorder for Fragile {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        let is_commit = key.labels().any(|label| label.value() == "commit");
+        if is_commit { Histogram::from_arc(Arc::new(Self)) } else { Histogram::noop() }
+    }
+}
+
+/// The recorder was told between the commit and the moment when memory followed. One that panicked there left the
+/// object of before in memory, and it was found from then on.
+// rule: O29, H10
+#[test]
+fn a_recorder_that_panics_leaves_nothing_stale_in_memory() {
+    let cache = cache(Arc::default());
+    cache.put("a", 1).unwrap();
+    let put = || with_local_recorder(&Fragile, || cache.put("a", 2));
+    assert!(catch_unwind(AssertUnwindSafe(put)).is_err());
+    assert_eq!(cache.get("a").unwrap().as_deref(), Some(&2));
+    assert!(cache.verify().unwrap().is_ok());
 }

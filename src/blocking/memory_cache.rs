@@ -174,7 +174,7 @@ impl<V> MemoryCache<V> {
     pub(super) fn put_born(&self, key: &str, value: Arc<V>, given: &Given) {
         let Shared { memory, options, counters, flights, .. } = &*self.shared;
         flights.overtake([key]);
-        let displaced = memory.put_alone(key, value, (options.now(), given.ttl), || false);
+        let displaced = memory.put_alone(key, value, (options.now(), given.ttl), |_| false);
         flights.overtake([key]);
         counters.puts.add(1);
         self.note_displaced(displaced);

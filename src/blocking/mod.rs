@@ -442,7 +442,7 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// # Errors
     /// If something could not be written; the file is released all the same, and with buffered puts
     /// those that could not be committed are lost. [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant) to the
-    /// cache's own listener; nothing is closed then.
+    /// cache's own listener, and to code of `T` that one of its operations runs; nothing is closed then.
     pub fn close(&self) -> Result<(), Error> {
         block_on(self.engine.close())
     }

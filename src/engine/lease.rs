@@ -7,9 +7,11 @@ use super::place::Place;
 use super::told::Kept;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
+use crate::flight::Lead;
 use crate::gate::{Gate, Opens};
 use crate::key::Key;
 use crate::store::{Lease, Store};
+use crate::sync::thread;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,17 +28,19 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub(super) async fn look_before_load(
         self: &Arc<Self>,
         place: &impl Place,
-        key: &Key,
+        lead: &Lead<T>,
         now: Timestamp,
         uses: Use,
     ) -> (Result<Looked<T>, Error>, Kept) {
-        let (looked, kept) = self.look_for(place, key, now, uses).await;
+        let key = lead.key();
+        let (looked, kept) = self.look_for(place, key, now, uses, Some(lead.loading())).await;
         let (Some(patience), Ok(Looked::Missing(_))) = (self.options.load_lease, &looked) else {
             return (looked, kept);
         };
         let lease = self.lease(place, key, patience).await;
         // Whoever had it may have stored what was missing.
-        let (mut looked, kept_too) = self.look_for(place, key, now, uses).await;
+        let (mut looked, kept_too) =
+            self.look_for(place, key, now, uses, Some(lead.loading())).await;
         if let Ok(Looked::Missing(gap)) = &mut looked {
             gap.lease = lease;
         }
@@ -75,6 +79,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Waits until the store's thread says so, or has no time for it any more.
     async fn pause(&self, time: Duration) {
+        if self.store.runs_later_here() {
+            // It was called by that thread, a listener's load perhaps, and would wait for itself.
+            return thread::sleep(time);
+        }
         let passed = Arc::new(Gate::default());
         let opens = Opens(Arc::clone(&passed));
         self.store.run_later(time, Box::new(move || drop(opens)));

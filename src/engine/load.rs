@@ -10,7 +10,7 @@ use super::put::{Birth, Unless};
 use super::told::Kept;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
-use crate::flight::{Boarding, Lead, Outcome};
+use crate::flight::{Boarding, Lead, Loading, Outcome};
 use crate::key::{self, Key};
 use crate::memory::{Born, Seen};
 use crate::options::Given;
@@ -91,7 +91,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Lead(lead) => lead,
         };
         let looked;
-        (looked, kept) = self.look_before_load(place, lead.key(), now, Use::Live).await;
+        (looked, kept) = self.look_before_load(place, &lead, now, Use::Live).await;
         match looked? {
             // Nothing stale was asked for.
             Looked::Found(value, _) | Looked::Stale(value, _) => {
@@ -116,7 +116,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let must_look = || self.memory.is_in_doubt(key);
         let boarding = match self.flights.board_unless(key, tags, must_look).await? {
             Some(boarding) => boarding,
-            None => match self.look_for(place, &Key::from(key), now, uses).await.0? {
+            None => match self.look_for(place, &Key::from(key), now, uses, None).await.0? {
                 Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),
                 Looked::Stale(value, _) => {
                     self.count_stale();
@@ -160,13 +160,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Arc<T>, LoadError<E>> {
         self.count_miss(lead.key(), &gap.missing);
         let timer = self.timer(Timed::Load);
-        let loaded = lead.run(async { loader().await }).await;
+        let made = async {
+            let value: Arc<T> = loader().await?.into();
+            Ok::<_, E>((value, storing.at.unwrap_or_else(|| self.now())))
+        };
+        let loaded = lead.run(made).await;
         timer.stop();
         match loaded {
-            Ok(value) => {
-                let value = value.into();
+            Ok((value, time)) => {
                 self.counters.loads.add(1);
-                let time = storing.at.unwrap_or_else(|| self.now());
                 let birth = Birth { time, given: storing.given };
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
                 let land =
@@ -179,7 +181,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Err(error) => {
                 self.counters.load_failures.add(1);
                 event!(lead.key().as_str(), Disk, "load failed");
-                if let Some(value) = self.fall_back(place, lead.key(), gap).await {
+                if let Some(value) = self.fall_back(place, &lead, gap).await {
                     self.counters.stale_answers.add(1);
                     lead.land(Outcome::Stale(Arc::clone(&value)));
                     return Ok(value);
@@ -191,17 +193,22 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
     }
 
-    /// A get, and what must be known to store something where it finds nothing. A miss is not counted. What
-    /// left is told when the second half is dropped.
+    /// A get, for a load perhaps, and what must be known to store something where it finds nothing. A miss is not
+    /// counted. What left is told when the second half is dropped.
     pub(super) async fn look_for(
         self: &Arc<Self>,
         place: &impl Place,
         key: &Key,
         now: Timestamp,
         uses: Use,
+        loading: Option<Loading<T>>,
     ) -> (Result<Looked<T>, Error>, Kept) {
         let (engine, key) = (Arc::clone(self), key.clone());
-        place.run(async move { engine.keeping(engine.look_at(&key, now, uses)).await }).await
+        let look = async move { engine.keeping(engine.look_at(&key, now, uses)).await };
+        match loading {
+            Some(loading) => place.run(async move { loading.run(look).await }).await,
+            None => place.run(look).await,
+        }
     }
 
     async fn look_at(&self, key: &str, now: Timestamp, uses: Use) -> Result<Looked<T>, Error> {
@@ -241,15 +248,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     async fn fall_back(
         self: &Arc<Self>,
         place: &impl Place,
-        key: &Key,
+        lead: &Lead<T>,
         gap: Gap,
     ) -> Option<Arc<T>> {
         let Stale { row, overdue } = *gap.missing.stale?;
         if overdue > self.options.grace.fail_safe {
             return None;
         }
-        let (engine, key) = (Arc::clone(self), key.clone());
-        place.run(async move { engine.read_stale(&key, &row) }).await
+        let (engine, key, loading) = (Arc::clone(self), lead.key().clone(), lead.loading());
+        let read = async move { engine.read_stale(&key, &row) };
+        place.run(async move { loading.run(read).await }).await
     }
 
     /// Stores what was loaded, if it can be, and tells those who wait.
@@ -258,12 +266,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: Some(lead.overtaken().clone()), seen };
         let span = self.span("store_loaded", Some(lead.key()));
-        match traced!(span, self.fill(lead.key(), &value, &birth, unless)) {
+        match traced!(span, lead.run(self.fill(lead.key(), &value, &birth, unless))) {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }
         if lease.is_some()
-            && let Err(error) = self.commit_buffered().await
+            && let Err(error) = lead.run(self.commit_buffered()).await
         {
             warn_unstored(lead.key(), &error);
         }

@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What all clones of a handle share. Dropping it closes the cache.
+/// What all clones of a handle share. Dropping it closes the cache; in the midst of an operation another thread does.
 pub(crate) struct Guard<T: Cacheable, S: Store> {
     pub engine: Arc<Engine<T, S>>,
     /// Once there was an asynchronous handle.
@@ -59,7 +59,14 @@ impl<T: Cacheable, S: Store> Drop for Guard<T, S> {
         if let Some(pool) = self.pool.get() {
             return drop(pool.run(close));
         }
-        block_on(close());
+        if !self.engine.is_called_here() {
+            return block_on(close());
+        }
+        // Here it would wait for itself.
+        let named = thread::Builder::new().name("disk-backed-cache close".to_owned());
+        if let Err(error) = named.spawn(move || block_on(close())) {
+            tracing::warn!(%error, "there is no thread to close the cache, which is not closed");
+        }
     }
 }
 
@@ -117,18 +124,19 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
     ) -> Result<Arc<Self>, Error> {
         file.check(options.access)?;
         let (type_name, version) = (T::type_name(), T::schema_version());
-        // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache.
-        let (other, _told_last);
+        // Dropped after the lock: it may turn out to be the last handle, whose drop closes a cache, or the last of
+        // what has a listener and a clock, which are anybody's.
+        let (other, life, engine, _told_last);
         let mut open = file.collections();
         let known = open.get(&options.collection);
-        let life = known.and_then(|known| known.life.upgrade()).filter(|life| !life.is_over());
+        life = known.and_then(|known| known.life.upgrade());
         other = known.and_then(|known| known.handle.upgrade());
         if let Some(other) = other.as_ref().filter(|other| !other.is_closed()) {
             return join(Arc::clone(other), file, &options, listener.is_some());
         }
-        if let Some(life) = life {
+        if let Some(life) = life.as_ref().filter(|life| !life.is_over()) {
             drop(open);
-            life.end();
+            life.end()?;
             return Self::open(file, options, listener);
         }
         let terms = Terms {
@@ -140,7 +148,7 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
             Claimant { collection: &options.collection, type_name: &type_name, version: &version };
         let store = SqliteStore::open(file, claimant, &terms, options.staleness)?;
         let measures = Measures::new(file.path(), &options.collection);
-        let engine = Arc::new_cyclic(|this| Engine {
+        engine = Arc::new_cyclic(|this| Engine {
             listener,
             measures,
             ..Engine::new(store, options, terms, version, this.clone())
@@ -178,8 +186,14 @@ impl<T: Cacheable, S: Store> Life for Engine<T, S> {
         self.is_released()
     }
 
-    fn end(&self) {
+    fn end(&self) -> Result<(), Error> {
+        if self.is_called_here() {
+            let message = "the collection still closes, which waits for whoever opens it: its listener, or code of its \
+                           type; have another thread open it, and return";
+            return Err(Error::new(ErrorKind::Reentrant, message));
+        }
         block_on(self.close_unasked());
+        Ok(())
     }
 }
 

@@ -212,7 +212,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let kept;
         let lead = lead;
         let looked;
-        (looked, kept) = self.look_before_load(place, lead.key(), now, uses).await;
+        (looked, kept) = self.look_before_load(place, &lead, now, uses).await;
         let (value, reload) = match looked? {
             Looked::Missing(gap) => {
                 return Ok(There::Nothing((kept, lead, gap, storing, load)));
@@ -281,16 +281,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut attempt = Attempt { reloads: &self.reloads, key, now, until, failed: true };
         // If it fails, those who wait for it load by themselves.
         let timer = self.timer(Timed::Load);
-        let Ok(value) = lead.run(loader).await else { return };
+        let made = async { Ok::<_, E>((loader.await?, storing.at.unwrap_or_else(|| self.now()))) };
+        let Ok((value, time)) = lead.run(made).await else { return };
         timer.stop();
         attempt.failed = false;
         ended.0 = &self.counters.refreshes;
-        let time = storing.at.unwrap_or_else(|| self.now());
         let birth = Birth { time, given: storing.given };
         let stored;
         let span = self.span("store_loaded", Some(lead.key()));
         let store = self.put_reloaded(&lead, &value, &birth, expected).instrument(span);
-        (stored, kept) = self.keeping(store).await;
+        (stored, kept) = self.keeping(lead.run(store)).await;
         match stored {
             Ok(true) => event!(lead.key().as_str(), Disk, "reloaded"),
             Ok(false) => event!(lead.key().as_str(), Disk, "reloaded in vain"),

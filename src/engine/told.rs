@@ -13,9 +13,8 @@ use crate::key::Key;
 use crate::listener::{Listener, Removal, RemovalCause};
 use crate::memory::Left;
 use crate::store::Store;
-use crate::sync;
+use crate::sync::{self, Stack};
 use crate::time::Timestamp;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -147,7 +146,7 @@ type Tell = Box<dyn FnOnce() + Send>;
 
 sync::thread_local! {
     /// What is kept for those who want to tell later, on this thread, the innermost last.
-    static KEPT: RefCell<Vec<Vec<Tell>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: Stack<Vec<Tell>> = const { Stack::new() };
 }
 
 /// What is to be told when this is dropped.
@@ -172,11 +171,7 @@ impl Drop for Kept {
 /// Tells, or has it kept.
 fn tell(tells: Vec<Tell>) {
     let mut tells = Some(tells);
-    KEPT.with(|all| {
-        if let Some(kept) = all.borrow_mut().last_mut() {
-            kept.extend(tells.take().into_iter().flatten());
-        }
-    });
+    KEPT.with(|all| all.change(|kept| kept.extend(tells.take().into_iter().flatten())));
     tells.into_iter().flatten().for_each(|tell| tell());
 }
 
@@ -186,19 +181,19 @@ struct Scope;
 impl Scope {
     fn enter(mut kept: Kept) -> Self {
         let kept = mem::take(&mut kept.0);
-        KEPT.with(|all| all.borrow_mut().push(kept));
+        KEPT.with(|all| all.push(kept));
         Self
     }
 
     fn leave(self) -> Kept {
-        Kept(KEPT.with(|all| all.borrow_mut().last_mut().map(mem::take)).unwrap_or_default())
+        Kept(KEPT.with(|all| all.change(mem::take)).unwrap_or_default())
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
         // Something is left after a panic.
-        let left = KEPT.with(|all| all.borrow_mut().pop());
+        let left = KEPT.with(Stack::pop);
         drop(left.map(Kept));
     }
 }

@@ -100,7 +100,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let judge = Judge { claimer: write.claimer(), overtaken, has_waited };
         let timer = self.timer(Timed::Commit);
         let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
-        timer.stop();
         point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
 
@@ -136,6 +135,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         changes.extend(evicted.into_iter().map(gone));
         changes.extend(absent);
         let finished = write.end(changes);
+        // A recorder is user code, and may panic: when memory has followed.
+        timer.stop();
         self.counters.memory_evictions.add(finished.evicted.len() as u64);
         self.note_usage(usage);
         self.note_corrected(corrected);

@@ -3,21 +3,23 @@
 //! several of them.
 
 use crate::sync::StillMutex;
+use std::num::NonZeroU64;
 
-/// Each load whose loader waits, and the one it waits for, by address: as long as a pair is in here, its loads live.
-static WAITS: StillMutex<Vec<(usize, usize)>> = StillMutex::new(Vec::new());
+/// Each load whose loader waits, and the one it waits for. (A future that waits may be taken out of its loader, and
+/// outlive that one's load.)
+static WAITS: StillMutex<Vec<(NonZeroU64, NonZeroU64)>> = StillMutex::new(Vec::new());
 
 /// While it lives, these loads wait for that one.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    loads: Vec<usize>,
-    target: usize,
+    loads: Vec<NonZeroU64>,
+    target: NonZeroU64,
 }
 
 impl Waiting {
     /// The loaders of `loads`, each called by the one before, are about to wait for `target`; `None` if they would wait
     /// for themselves. Where no loader runs nothing is done.
-    pub fn begin(loads: &[usize], target: usize) -> Option<Self> {
+    pub fn begin(loads: &[NonZeroU64], target: NonZeroU64) -> Option<Self> {
         if !loads.is_empty() {
             let mut waits = WAITS.lock();
             if leads_to(&waits, target, loads) {
@@ -30,7 +32,7 @@ impl Waiting {
 }
 
 /// Whether `from` is one of `loads`, or waits for one of them, be it by way of others.
-fn leads_to(waits: &[(usize, usize)], from: usize, loads: &[usize]) -> bool {
+fn leads_to(waits: &[(NonZeroU64, NonZeroU64)], from: NonZeroU64, loads: &[NonZeroU64]) -> bool {
     let (mut seen, mut next) = (vec![from], 0);
     while let Some(&load) = seen.get(next) {
         if loads.contains(&load) {

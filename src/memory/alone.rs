@@ -17,19 +17,20 @@ pub(crate) struct Displaced<V> {
 
 impl<V> Memory<V> {
     /// Stores an object that has no row, put `now` and with a time to live of its own perhaps, in place of an
-    /// older one, but not if by then `never_mind`. Returns what had to go.
+    /// older one, but not if by then `never_mind`, which may ask whether a live one is there. Returns what had to go.
     pub fn put_alone(
         &self,
         key: &str,
         value: Arc<V>,
         (now, ttl): (Timestamp, Option<OwnTtl>),
-        never_mind: impl FnOnce() -> bool,
+        never_mind: impl FnOnce(&dyn Fn() -> bool) -> bool,
     ) -> Displaced<V> {
         let hashed = self.hashed(key);
         let new = NewSlot { value, size: 0, created: now, accessed: now, stored: now, ttl };
         let slot = Slot::without_row(Key::from(key), new, self.epoch());
         let mut state = self.shard(hashed).lock();
-        if never_mind() {
+        let is_there = || state.slot(hashed).is_some_and(|slot| slot.alive(&self.lifetimes, now));
+        if never_mind(&is_there) {
             return Displaced { replaced: None, evicted: Vec::new() };
         }
         let replaced = self.replace(&mut state, hashed, Some(slot));
@@ -53,5 +54,33 @@ impl<V> Memory<V> {
         drop(state);
         let alive = slot.alive(&self.lifetimes, now);
         Some((slot.leave(), alive))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Settings;
+
+    /// A load of a [`MemoryCache`](crate::MemoryCache) that a put had not overtaken yet was stored over its object.
+    #[test]
+    fn who_minds_a_live_object_is_told_of_it_and_of_no_other() {
+        let settings = Settings {
+            memory_ttl: Some(std::time::Duration::from_nanos(5)),
+            ..Settings::default()
+        };
+        let memory = Memory::new(&settings.validate().unwrap());
+        let at = Timestamp::from_nanos;
+        let load = |value, now| {
+            memory.put_alone("a", Arc::new(value), (at(now), None), |is_there| is_there())
+        };
+        let there = |now| memory.hit("a", || Some(at(now))).as_deref().copied();
+        drop(load(1, 0));
+        assert_eq!(there(0), Some(1));
+        drop(load(2, 5));
+        assert_eq!(there(5), Some(1), "it is alive");
+        let displaced = load(3, 11);
+        assert!(displaced.replaced.is_some_and(|(_, alive)| !alive));
+        assert_eq!(there(11), Some(3));
     }
 }

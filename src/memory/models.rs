@@ -197,7 +197,7 @@ fn alone(entries: u64) {
             let now = Timestamp::from_nanos(first.cast_signed());
             for (key, value) in [("a", first), ("b", first + 1)] {
                 history.record(|| {
-                    memory.put_alone(key, Arc::new(value), (now, None), || false);
+                    memory.put_alone(key, Arc::new(value), (now, None), |_| false);
                     ((), vec![(key, Act::Put(value))])
                 });
                 if removes {

@@ -433,7 +433,7 @@ fn threads_that_put_and_evict_leave_a_sound_tier() {
                     if round % 11 == 10 {
                         memory.remove_alone(&key, time);
                     }
-                    let displaced = memory.put_alone(&key, Arc::new(0), (time, None), || false);
+                    let displaced = memory.put_alone(&key, Arc::new(0), (time, None), |_| false);
                     evicted + displaced.evicted.len() as u64
                 })
             }

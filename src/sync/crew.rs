@@ -27,6 +27,7 @@ pub(crate) trait Crew: Send + Sync {
 mod of_the_system {
     use super::Crew;
     use crate::sync::mpsc::Receiver;
+    use crate::sync::wait;
     use std::cell::RefCell;
     use std::future::{Future, poll_fn};
     use std::pin::pin;
@@ -57,7 +58,7 @@ mod of_the_system {
     pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         let mut future = pin!(future);
         let mut absence = None;
-        pollster::block_on(poll_fn(|context| {
+        wait::block_on(poll_fn(|context| {
             let poll = future.as_mut().poll(context);
             if poll.is_pending() {
                 absence = absence.take().or_else(Absence::begin);
@@ -75,7 +76,8 @@ mod of_the_system {
 
     impl Absence {
         fn begin() -> Option<Self> {
-            let crew = CREW.with_borrow(Clone::clone)?;
+            // A thread that ends works for nobody.
+            let crew = CREW.try_with(|crew| crew.borrow().clone()).ok()??;
             Arc::clone(&crew).leave();
             Some(Self(crew))
         }

@@ -1,9 +1,10 @@
 //! L9: one process at a time loads a key.
 
 use crate::support::{Child, on_file};
-use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind};
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind, Removal};
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -168,4 +169,52 @@ fn no_patience_is_refused() {
     let error = settings.open_in_memory().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidOptions);
     assert!(error.problems()[0].starts_with("load_lease is zero"), "{error}");
+}
+
+/// A listener loaded on the thread that commits in the background. It waited for a lease until that same thread said
+/// that some time had passed, and so for ever.
+// rule: L9, H4
+#[test]
+fn a_listener_waits_for_a_lease_no_longer_than_was_said() {
+    on_file(|_, path| {
+        let (made, answers) = mpsc::channel();
+        let handle: Arc<Mutex<Option<DiskBackedCache<u32>>>> = Arc::default();
+        let own = Arc::clone(&handle);
+        let listener = move |removal: Removal<u32>| {
+            if removal.key == "b"
+                && let Some(cache) = own.lock().unwrap().take()
+            {
+                made.send(load(&cache, 2)).unwrap();
+            }
+        };
+        let max_delay = Duration::from_millis(1);
+        let durability = Durability::Buffered { max_delay, max_bytes: 1 << 20 };
+        let cache = open(path, |b| {
+            let b = b.load_lease(Duration::from_millis(20));
+            b.durability(durability).eviction_listener(listener)
+        });
+        *handle.lock().unwrap() = Some(cache.clone());
+        thread::scope(|scope| {
+            let ((begins, begun), (goes_on, go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+            let loads = cache.clone();
+            let slowly = move || {
+                let slow = || {
+                    begins.send(()).unwrap();
+                    go_on.recv().unwrap_err();
+                    1
+                };
+                *loads.get_or_insert_with("a", slow).unwrap()
+            };
+            let slow = scope.spawn(slowly);
+            begun.recv().unwrap();
+            // Who comes now loads by himself, and that one's lease is in his way.
+            cache.delete("a").unwrap();
+            while handle.lock().unwrap().is_some() {
+                cache.put("b", 1).unwrap();
+            }
+            assert_eq!(answers.recv_timeout(LONG), Ok(2));
+            drop(goes_on);
+            assert_eq!(slow.join().unwrap(), 1);
+        });
+    });
 }

@@ -333,3 +333,31 @@ fn a_listener_may_load_what_a_load_found_expired() {
     clock.advance(2 * SECOND);
     assert_eq!(*cache.get_or_insert_with("a", || 2).unwrap(), 2);
 }
+
+/// A load that had begun just after a put, and missed its object, stored its own over that: the put had told the loads
+/// before it, and was about to tell those that began meanwhile. Whoever had put found the other one's object. (Of a
+/// few hundred rounds one showed it, on a machine that had much else to do.)
+// rule: N6, L5
+#[test]
+fn a_load_that_begins_during_a_put_is_not_stored_over_it() {
+    let cache = MemoryCache::builder().build().unwrap();
+    let meet = Barrier::new(2);
+    thread::scope(|scope| {
+        let puts = scope.spawn(|| {
+            for _ in 0..500 {
+                meet.wait();
+                cache.put("a", 1);
+                meet.wait();
+            }
+        });
+        for round in 0..500 {
+            cache.delete("a");
+            meet.wait();
+            (0..round % 50).for_each(|_| std::hint::spin_loop());
+            cache.get_or_insert_with("a", || 2).unwrap();
+            meet.wait();
+            assert_eq!(cache.get("a").as_deref(), Some(&1));
+        }
+        puts.join().unwrap();
+    });
+}

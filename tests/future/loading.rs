@@ -1,12 +1,14 @@
 //! A5: loads of tasks, and of tasks and threads together.
 
 use crate::{in_memory, on_both, poll};
-use disk_backed_cache::{AsyncDiskBackedCache, ErrorKind, LoadError};
+use disk_backed_cache::{AsyncDiskBackedCache, ErrorKind, LoadError, MemoryCache};
 use futures_lite::future::{or, zip};
-use std::future::{Future, pending};
+use std::cell::Cell;
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -236,4 +238,43 @@ fn a_loader_that_loads_its_own_key_is_refused() {
         assert_eq!(*cache.get_or_insert_with("a", load).await.unwrap(), 2);
         assert_eq!(cache.stats().loads, 2);
     });
+}
+
+/// A loader may begin to wait for another load and leave that, as the loser of a race, to somebody else. Which load
+/// waits for which was known by where they lie in memory. So the next one, which lay where the loader's own had been, was
+/// taken to wait for that other load, and refused to it.
+// rule: A5, L6, A17
+#[test]
+fn what_a_loader_leaves_behind_is_not_taken_for_another_loads() {
+    let cache = MemoryCache::<u32>::builder().build().unwrap();
+    let keys: Vec<_> = (0..64).map(|number| number.to_string()).collect();
+    let goes_on = Cell::new(false);
+    let mut slow = pin!(cache.get_or_insert_with_async("slow", async || {
+        poll_fn(|_| if goes_on.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+        let waits = |key: &String| {
+            poll(pin!(
+                cache.get_or_insert_with_async(key, async || -> u32 { panic!("another loads") })
+            ))
+            .is_pending()
+        };
+        assert!(keys.iter().all(waits), "none of them waits for this one");
+        1_u32
+    }));
+    assert!(poll(slow.as_mut()).is_pending());
+    let mut left = None;
+    let quick = cache.get_or_insert_with("quick", || {
+        let mut waits = Box::pin(cache.get_or_insert_with_async("slow", async || 9_u32));
+        assert!(poll(waits.as_mut()).is_pending());
+        left = Some(waits);
+        2_u32
+    });
+    assert_eq!(*quick.unwrap(), 2);
+    let mut others: Vec<_> = keys
+        .iter()
+        .map(|key| Box::pin(cache.get_or_insert_with_async(key, pending::<u32>)))
+        .collect();
+    assert!(others.iter_mut().all(|other| poll(other.as_mut()).is_pending()));
+    goes_on.set(true);
+    assert!(matches!(poll(slow), Poll::Ready(Ok(loaded)) if *loaded == 1));
+    assert!(matches!(poll(left.unwrap().as_mut()), Poll::Ready(Ok(shared)) if *shared == 1));
 }

@@ -63,12 +63,18 @@ impl<V> MemoryCache<V> {
             return Ok(value);
         }
         _expired = self.miss(key, when.timestamp());
-        match lead.run(load()).await {
-            Ok(value) => {
-                let value = value.into();
+        let made = async {
+            let value: Arc<V> = load().await?.into();
+            Ok::<_, E>((value, options.now()))
+        };
+        match lead.run(made).await {
+            Ok((value, now)) => {
                 let (stored, overtaken) = (Arc::clone(&value), lead.overtaken());
-                let born = (options.now(), given.ttl);
-                let displaced = memory.put_alone(key, stored, born, || overtaken.is_set());
+                let born = (now, given.ttl);
+                // Nothing was there. What is, was put by somebody who had begun before this load, and will overtake
+                // it in a moment.
+                let never_mind = |is_there: &dyn Fn() -> bool| overtaken.is_set() || is_there();
+                let displaced = memory.put_alone(key, stored, born, never_mind);
                 counters.loads.add(1);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
                 self.note_displaced(displaced);

@@ -45,8 +45,8 @@ pub(crate) struct Known {
 pub(crate) trait Life: Send + Sync {
     fn is_over(&self) -> bool;
 
-    /// Ends it, if nobody else does, and returns when it is over.
-    fn end(&self);
+    /// Ends it, if nobody else does, and returns when it is over. That is an error to whoever it waits for itself.
+    fn end(&self) -> Result<(), Error>;
 }
 
 /// A handle that a file knows its collection by, whatever type it caches.
@@ -102,6 +102,10 @@ impl FileInner {
 
     pub fn run_later(&self, delay: Duration, task: Task) {
         self.background.run_later(task, delay);
+    }
+
+    pub fn runs_later_here(&self) -> bool {
+        self.background.is_here()
     }
 
     pub fn nudge(&self) -> bool {

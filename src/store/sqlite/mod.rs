@@ -157,8 +157,8 @@ impl Store for SqliteStore {
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {
         self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
-            let page = statement.query_map((after, limit), row::scanned)?;
-            row::in_order(after, page.collect::<rusqlite::Result<_>>()?)
+            let rows = statement.query_map((after, limit), row::scanned)?;
+            page::in_order(after, rows.collect::<Result<_, _>>()?)
         })
     }
 
@@ -214,6 +214,10 @@ impl Store for SqliteStore {
         if let Some(file) = self.file.read().as_ref() {
             file.run_later(delay, task);
         }
+    }
+
+    fn runs_later_here(&self) -> bool {
+        self.file.read().as_ref().is_some_and(|file| file.runs_later_here())
     }
 
     fn nudge(&self) -> bool {

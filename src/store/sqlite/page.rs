@@ -1,4 +1,4 @@
-//! Pages of rows in the order of keys.
+//! Pages of rows in the order of keys, or of their ids.
 
 use super::sql::Sql;
 use super::{fault, row};
@@ -27,6 +27,19 @@ pub(super) fn page(
         page.push(found);
     }
     Ok(page)
+}
+
+/// Rows that were found behind the id `after`, if they are in the order of their ids.
+pub(super) fn in_order(after: i64, rows: Vec<Scanned>) -> rusqlite::Result<Vec<Scanned>> {
+    let mut last = after;
+    for row in &rows {
+        // As above.
+        if row.id <= last {
+            return Err(fault::damage(format!("row {} comes after row {last}", row.id)));
+        }
+        last = row.id;
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

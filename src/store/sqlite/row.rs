@@ -1,6 +1,5 @@
 //! Reading and sealing rows. A file may contain anything; nothing here trusts it.
 
-use super::fault;
 use super::ledger::believed;
 use crate::codec::{self, Packed};
 use crate::entry::{CodecId, OwnTtl};
@@ -150,19 +149,6 @@ fn is_sealed(
 pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
     let id = integer(row, META)?.unwrap_or(0);
     Ok(Scanned { id, key: key(row, META + 1)?, meta: meta(row)? })
-}
-
-/// A page of rows, if it is in the order of their ids and begins behind `after`. Whoever goes on behind the last
-/// one would go round in circles otherwise.
-pub(super) fn in_order(after: i64, page: Vec<Scanned>) -> rusqlite::Result<Vec<Scanned>> {
-    let mut last = after;
-    for Scanned { id, .. } in &page {
-        if *id <= last {
-            return Err(fault::damage(format!("row {id} comes after row {last}")));
-        }
-        last = *id;
-    }
-    Ok(page)
 }
 
 pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Key> {

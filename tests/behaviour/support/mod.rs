@@ -79,10 +79,11 @@ impl Bench {
     ) -> Result<DiskBackedCache<T>, Error> {
         let builder =
             DiskBackedCache::<T>::builder().clock(self.clock.clone()).background_maintenance(false);
-        settings(builder).open_in(&self.file())
+        settings(builder).open_in(&self.open_file())
     }
 
-    fn file(&self) -> CacheFile {
+    /// The file that the handles share.
+    pub fn open_file(&self) -> CacheFile {
         let mut file = self.file.borrow_mut();
         let open = || CacheFile::open(self.path().expect("a database in memory is open")).unwrap();
         file.get_or_insert_with(open).clone()
