@@ -155,7 +155,8 @@ impl Store for SqliteStore {
     async fn scan(&self, after: i64, limit: u32) -> Result<Vec<Scanned>, Error> {
         self.search(|connection| {
             let mut statement = connection.prepare_cached(&self.sql.scan)?;
-            statement.query_map((after, limit), row::scanned)?.collect()
+            let rows = statement.query_map((after, limit), row::scanned)?;
+            page::in_order(rows.collect::<Result<_, _>>()?, after)
         })
     }
 

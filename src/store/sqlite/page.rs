@@ -1,4 +1,4 @@
-//! Pages of rows in the order of keys.
+//! Pages of rows in the order of keys, or of ids.
 
 use super::sql::Sql;
 use super::{fault, row};
@@ -27,6 +27,19 @@ pub(super) fn page(
         page.push(found);
     }
     Ok(page)
+}
+
+/// Rows that a statement found behind `after`, whose ids must rise. Whoever goes on behind the last one would go
+/// round in circles otherwise.
+pub(super) fn in_order(rows: Vec<Scanned>, after: i64) -> rusqlite::Result<Vec<Scanned>> {
+    let mut last = after;
+    for row in &rows {
+        if row.id <= last {
+            return Err(fault::damage("the table is out of order".to_owned()));
+        }
+        last = row.id;
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -93,6 +106,25 @@ mod tests {
         assert_eq!(connection.execute(damage, []).unwrap(), 1);
         let most = Most { rows: 2, ..ALL };
         assert_eq!(keys(&connection, &sql, EVERYTHING, most), ["a", "c"]);
+    }
+
+    /// Pages of a table had changed places, so that its ids fell. `purge_outdated` went on behind the last id of
+    /// each page, met the same rows again and again, and never ended.
+    #[test]
+    fn a_table_that_is_out_of_order_is_damage() {
+        let (connection, mut sql) = table(&["a", "b"]);
+        let scan = |sql: &Sql, after: i64| {
+            let mut statement = connection.prepare(&sql.scan).unwrap();
+            let rows = statement.query_map((i64::MIN, 9), row::scanned).unwrap();
+            in_order(rows.map(Result::unwrap).collect(), after)
+        };
+        let found = scan(&sql, i64::MIN).unwrap();
+        let again = scan(&sql, found[0].id).unwrap_err();
+        assert_eq!(again.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+        sql.scan = sql.scan.replace("ORDER BY id", "ORDER BY id DESC");
+        let falling = scan(&sql, i64::MIN).unwrap_err();
+        assert_eq!(falling.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+        assert!(in_order(Vec::new(), 0).unwrap().is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! So a version that knows of no tags does no harm to them. Once made, the table stays.
 
 use super::sql::TagSql;
-use super::{fault, row};
+use super::{fault, page, row};
 use crate::entry::Tags;
 use crate::store::Scanned;
 use rusqlite::Connection;
@@ -46,9 +46,10 @@ pub(super) fn page(
     if !are_there(connection, sql)? {
         return Ok(Vec::new());
     }
-    let mut page = connection.prepare_cached(&sql.page)?;
+    let mut statement = connection.prepare_cached(&sql.page)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    page.query_map((tag, after, limit), row::scanned)?.collect()
+    let rows = statement.query_map((tag, after, limit), row::scanned)?;
+    page::in_order(rows.collect::<Result<_, _>>()?, after)
 }
 
 /// Removes all tags and all rows, neither by the triggers, which would go row by row.
