@@ -43,7 +43,10 @@ impl Tally {
             ),
             // SQLite's word for it when a damaged table seems to have used up all numbers of rows, or a
             // damaged header (of a file that seems to vacuum itself) all numbers of pages.
-            "put" | "repair" | "shrink" => matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull),
+            "put" | "put_many" | "put_with" | "put_if_absent" | "put_if_revision"
+            | "update_with" | "repair" | "shrink" => {
+                matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull)
+            }
             _ => kind == ErrorKind::Corrupt,
         };
         assert!(allowed, "{operation}: {error:?}");
