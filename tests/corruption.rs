@@ -60,7 +60,7 @@ fn no_damage_to_a_file_of_format_1_does_worse() {
 }
 
 fn is_long() -> bool {
-    std::env::var_os("DBC_LONG").is_some()
+    std::env::var_os("DBC_LONG").is_some_and(|long| long == "1")
 }
 
 fn damage_and_exercise(files: usize, bases: fn() -> Vec<Base>, may_stray: bool) {

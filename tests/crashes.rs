@@ -38,6 +38,8 @@ mod points;
 mod random;
 #[path = "crashes/work.rs"]
 mod work;
+#[path = "crashes/worker.rs"]
+mod worker;
 
 use plan::Plan;
 

@@ -2,10 +2,11 @@
 
 #![no_main]
 
-use disk_backed_cache::{Builder, DiskBackedCache, Error, ErrorKind, OnCorruption};
+use disk_backed_cache::{Builder, DiskBackedCache, Error, ErrorKind, OnCorruption, PutOptions};
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// The keys of the files in the corpus; each has the value [`text`].
 const KEYS: [&str; 6] = ["a", "b", "c", "d", "long", "no such key"];
@@ -79,6 +80,14 @@ fn use_all(cache: &DiskBackedCache<String>) {
     whole(cache.put("b", text("b")));
     whole(cache.put("new", text("new")));
     whole(cache.delete("c"));
+    change_in_all_ways(cache);
+    scan_all(cache);
+    whole(cache.delete_prefix("n"));
+    whole(cache.delete_tag("tag"));
+    whole(cache.retain(|key, _| key != "d"));
+    whole(cache.purge_outdated());
+    whole(cache.len());
+    whole(cache.total_size());
     whole(cache.run_maintenance());
     if whole(cache.repair()).is_some()
         && let Some(report) = whole(cache.verify())
@@ -88,7 +97,46 @@ fn use_all(cache: &DiskBackedCache<String>) {
         assert!(rest.is_none() && report.damaged().is_empty(), "{report:?}");
     }
     read_all(cache);
+    whole(cache.flush());
+    whole(cache.shrink());
     whole(cache.clear());
+}
+
+/// What stores something, or removes what it answers with.
+fn change_in_all_ways(cache: &DiskBackedCache<String>) {
+    let expect = |key: &str, found: Option<std::sync::Arc<String>>| {
+        found.into_iter().for_each(|found| assert_eq!(*found, text(key)));
+    };
+    let tagged = PutOptions::new().tag("tag").ttl(Duration::from_secs(60));
+    whole(cache.with(tagged).put_many(["a", "new"].map(|key| (key, text(key)))));
+    whole(cache.put_if_absent("absent", text("absent")));
+    let info = whole(cache.info("d")).flatten();
+    if let Some(revision) = info.and_then(|info| info.revision) {
+        whole(cache.put_if_revision("d", text("d"), revision));
+    }
+    let updated = cache.update_with("long", |found| {
+        found.into_iter().for_each(|found| assert_eq!(*found, text("long")));
+        Some(text("long"))
+    });
+    expect("long", whole(updated).flatten());
+    expect("load", whole(cache.get_or_insert_with("load", || text("load"))));
+    expect("d", whole(cache.peek("d")).flatten());
+    whole(cache.touch("a"));
+    whole(cache.ttl("a"));
+    whole(cache.tier_of("a"));
+    expect("b", whole(cache.take("b")).flatten());
+    whole(cache.delete_many(["absent", "load"]));
+}
+
+/// Whatever an index has become, a scan ends, and gives no key twice.
+fn scan_all(cache: &DiskBackedCache<String>) {
+    let mut last = String::new();
+    for found in cache.scan("").values() {
+        let Some((key, value)) = whole(found) else { return };
+        assert!(last < key, "{key:?} after {last:?}");
+        assert_eq!(*value, text(&key));
+        last = key;
+    }
 }
 
 fn read_all(cache: &DiskBackedCache<String>) {

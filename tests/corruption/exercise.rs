@@ -3,9 +3,10 @@
 use crate::bases::{COLLECTIONS, Files, KEYS, beside, builder};
 use crate::records::{Record, key};
 use crate::tally::Tally;
-use disk_backed_cache::{DiskBackedCache, Error, OnCorruption};
+use disk_backed_cache::{DiskBackedCache, Error, OnCorruption, PutOptions};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 type Cache = DiskBackedCache<Record>;
 
@@ -108,12 +109,16 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
             assert_eq!(*found, value, "put, then got");
         }
     }
+    store_in_all_ways(collection, cache, tally);
     scan_all(collection, cache, tally);
     note(tally, "delete", cache.delete("k6"));
+    note(tally, "delete_many", cache.delete_many(["k3", "k30"]));
     note(tally, "delete_prefix", cache.delete_prefix("k2"));
     note(tally, "delete_tag", cache.delete_tag("red"));
     note(tally, "retain", cache.retain(|key, _| key != "k8"));
     note(tally, "len", cache.len());
+    note(tally, "total_size", cache.total_size());
+    note(tally, "purge_outdated", cache.purge_outdated());
     note(tally, "run_maintenance", cache.run_maintenance());
     note(tally, "verify", cache.verify());
     if note(tally, "repair", cache.repair()).is_some() {
@@ -135,6 +140,34 @@ fn read_all(collection: &str, cache: &Cache, keys: &[String], counts: bool, tall
             None => {}
         }
     }
+}
+
+/// All else that stores something, or removes what it answers with.
+fn store_in_all_ways(collection: &str, cache: &Cache, tally: &mut Tally) {
+    let record = |key: &str| Record::new(collection, key, 2);
+    let options = PutOptions::new().tag("green").ttl(Duration::from_secs(9_999));
+    note(tally, "put_many", cache.put_many(["k3", "k77"].map(|key| (key, record(key)))));
+    note(tally, "put_with", cache.put_with("k12", record("k12"), options.clone()));
+    note(tally, "put_if_absent", cache.put_if_absent("k78", record("k78")));
+    let info = note(tally, "info", cache.info("k9")).flatten();
+    if let Some(revision) = info.and_then(|info| info.revision) {
+        note(tally, "put_if_revision", cache.put_if_revision("k9", record("k9"), revision));
+    }
+    let mut met = None;
+    let updated = cache.update_with("k4", |there: Option<&Record>| {
+        met = there.map(|there| there.check(collection, "k4"));
+        Some(record("k4"))
+    });
+    note(tally, "update_with", updated);
+    met.into_iter().for_each(|own| tally.value(own, false));
+    let loaded = cache.with(options).get_or_insert_with("k79", || record("k79"));
+    let loaded = note(tally, "load", loaded);
+    let taken = note(tally, "take", cache.take("k10")).flatten();
+    for (key, value) in [("k79", loaded), ("k10", taken)] {
+        value.into_iter().for_each(|value| tally.value(value.check(collection, key), false));
+    }
+    note(tally, "ttl", cache.ttl("k12"));
+    note(tally, "tier_of", cache.tier_of("k12"));
 }
 
 /// Whatever an index has become, a scan ends, and gives no key twice.

@@ -44,7 +44,8 @@ impl Tally {
             // SQLite's word for it when a damaged table seems to have used up all numbers of rows, or a
             // damaged header (of a file that seems to vacuum itself) all numbers of pages. A damaged length may be more
             // than there is memory for.
-            "put" | "repair" | "shrink" => {
+            "put" | "put_many" | "put_with" | "put_if_absent" | "put_if_revision"
+            | "update_with" | "repair" | "shrink" => {
                 matches!(kind, ErrorKind::Corrupt | ErrorKind::DiskFull | ErrorKind::OutOfMemory)
             }
             _ => matches!(kind, ErrorKind::Corrupt | ErrorKind::OutOfMemory),

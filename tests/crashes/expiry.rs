@@ -8,14 +8,14 @@ use super::judge::{Case, Row};
 
 impl Case<'_> {
     /// Whether a row that was touched last at `recency` may have been found to have expired.
-    pub fn may_have_expired(&self, row: &Row, recency: u64) -> bool {
-        self.is_over(row, recency, self.latest)
+    pub fn may_have_expired(&self, key: u32, row: &Row, recency: u64) -> bool {
+        self.is_over(key, row, recency, self.latest)
     }
 
-    fn is_over(&self, row: &Row, recency: u64, now: u64) -> bool {
+    fn is_over(&self, key: u32, row: &Row, recency: u64, now: u64) -> bool {
         let lives = self.plan.lives;
-        now.saturating_sub(recency) > lives.disk_ttl
-            || now.saturating_sub(row.created) > lives.max_age
+        let ttl = self.plan.own_ttl(key).unwrap_or(lives.disk_ttl);
+        now.saturating_sub(recency) > ttl || now.saturating_sub(row.created) > lives.max_age
     }
 
     /// What is wrong about a row that is there: `run_maintenance` reclaims all that has expired.
@@ -29,7 +29,7 @@ impl Case<'_> {
             let alone = self.touches(key).all(|touch| touch.end() < maintenance.begun);
             let recency = self.touches(key).map(|touch| touch.number).max();
             let recency = recency.unwrap_or(0).max(row.accessed);
-            if alone && self.is_over(row, recency, maintenance.number) {
+            if alone && self.is_over(key, row, recency, maintenance.number) {
                 return Err(format!("{row:?} had expired, and {maintenance:?} left it"));
             }
         }
@@ -44,12 +44,11 @@ impl Case<'_> {
         });
         gets.filter_map(|(key, get, found)| {
             let row = self.row_of(key, found)?;
-            let others = self.gets(key).filter(|other| {
-                let hit = other.ended.is_none_or(|ended| ended.answer == Some(found));
-                hit && other.number != get.number && other.begun < get.end()
+            let others = self.history.operations.iter().filter(|other| {
+                other.may_hit(key, found) && other.number != get.number && other.begun < get.end()
             });
             let recency = others.map(|hit| hit.number).max().unwrap_or(0).max(row.accessed);
-            let late = self.is_over(&row, recency, get.number);
+            let late = self.is_over(key, &row, recency, get.number);
             late.then(|| format!("key {key}: {get:?} hit what had expired: {row:?} of {recency}"))
         })
     }
@@ -66,10 +65,6 @@ impl Case<'_> {
 
     /// All that may have touched what was stored under `key`.
     fn touches(&self, key: u32) -> impl Iterator<Item = &Operation> {
-        self.history.operations.iter().filter(move |operation| match &operation.what {
-            What::Put(keys) => keys.contains(&key),
-            What::Get(got) => *got == key,
-            _ => false,
-        })
+        self.history.operations.iter().filter(move |operation| operation.may_touch(key))
     }
 }

@@ -3,13 +3,13 @@
 use super::child::Dead;
 use super::collections::Collections;
 use super::entry::{Entry, name};
-use super::history::What;
 use super::judge::{Case, Cost, Row, Rows};
 use super::plan::{Lives, Plan, number_at};
-use disk_backed_cache::DiskBackedCache;
+use disk_backed_cache::{DiskBackedCache, ManualClock};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -37,8 +37,8 @@ pub struct Tally {
     /// Crashes of children whose entries had lifetimes, and of those that used several collections.
     pub mortal: usize,
     pub shared: usize,
-    /// What was under way in how many crashes.
-    pub under_way: BTreeMap<String, usize>,
+    /// How often each operation ended, and was under way.
+    pub done: BTreeMap<String, (usize, usize)>,
 }
 
 impl Ground {
@@ -97,13 +97,9 @@ impl Tally {
         self.shared += usize::from(plan.collections > 1);
         self.crashes += usize::from(dead.signal.is_some());
         self.acknowledged += dead.history.acknowledged();
-        for operation in dead.history.operations.iter().filter(|begun| begun.ended.is_none()) {
-            let what = match &operation.what {
-                What::Put(keys) if keys.len() > 1 => "PutMany".to_owned(),
-                What::Delete(keys) if keys.len() > 1 => "DeleteMany".to_owned(),
-                what => format!("{what:?}").split('(').next().unwrap_or_default().to_owned(),
-            };
-            *self.under_way.entry(what).or_default() += 1;
+        for operation in &dead.history.operations {
+            let (ended, under_way) = self.done.entry(operation.verb.clone()).or_default();
+            *(if operation.ended.is_some() { ended } else { under_way }) += 1;
         }
     }
 
@@ -114,15 +110,22 @@ impl Tally {
         self.oldest = self.oldest.max(cost.oldest);
     }
 
+    /// Expects that each of these operations came to its end at some time.
+    pub fn expect_all(&self, operations: &[&str]) {
+        let missing = |what: &&&str| self.done.get(**what).is_none_or(|(ended, _)| *ended == 0);
+        let missing: Vec<_> = operations.iter().filter(missing).collect();
+        assert!(missing.is_empty(), "{missing:?} were never done");
+    }
+
     pub fn print(&self, what: &str, seed: u64) {
         let Self { crashes, acknowledged, checked, evicted, expired, lost, oldest, .. } = self;
-        let Self { written, mortal, shared, under_way, .. } = self;
+        let Self { written, mortal, shared, done, .. } = self;
         println!(
             "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
              checked, 0 committed writes lost, {evicted} evicted, {expired} expired, {lost} buffered puts lost (the oldest \
              accepted {} ms before the kill); {written} kills while the file itself was written; \
              {mortal} with lifetimes, {shared} with several collections; \
-             under way: {under_way:?}",
+             ended and under way: {done:?}",
             oldest.as_millis()
         );
     }
@@ -131,8 +134,13 @@ impl Tally {
 /// Opens a file after a crash, checks all of it, and closes it.
 fn read(path: &Path, keys: u32, count: u32) -> Vec<Rows> {
     let mut collections = Collections::default();
-    // Without lifetimes, so that what has expired and was not reclaimed is seen.
-    let builder = || DiskBackedCache::<Entry>::builder().background_maintenance(false);
+    // Without lifetimes, and before the first of all times, so that what has expired and was not reclaimed is
+    // seen.
+    let clock = Arc::<ManualClock>::default();
+    let builder = || {
+        let builder = DiskBackedCache::<Entry>::builder().background_maintenance(false);
+        builder.clock(Arc::clone(&clock))
+    };
     (0..count).for_each(|_| collections.open(path, count, builder()));
     // While the file is open, so that closing this one does not complete the log.
     let raw = rusqlite::Connection::open(path).unwrap();

@@ -9,11 +9,17 @@ pub enum What {
     Close,
     /// Of a put the keys get the numbers from the operation's own on.
     Put(Vec<u32>),
+    /// A put of one key, perhaps: what is there decides. It is committed when it ends.
+    Swap(u32),
+    /// A get that puts where it finds nothing.
+    Load(u32),
     Get(u32),
+    Touch(u32),
     Delete(Vec<u32>),
     Clear,
     Flush,
     Maintain,
+    /// What asks the file, which has what waited by then.
     Len,
     /// Nothing that the file could tell.
     Other,
@@ -24,6 +30,8 @@ pub struct Operation {
     pub number: u64,
     /// Of which collection of the file.
     pub collection: u32,
+    /// What the child called it.
+    pub verb: String,
     pub what: What,
     /// The line that said so.
     pub begun: usize,
@@ -35,7 +43,7 @@ pub struct Ended {
     pub line: usize,
     /// When the parent heard of it.
     pub heard: Instant,
-    /// The number that a get found.
+    /// The number that a get or a load found, or 0 if there was nothing to change.
     pub answer: Option<u64>,
 }
 
@@ -45,21 +53,56 @@ impl Operation {
         self.ended.map_or(usize::MAX, |ended| ended.line)
     }
 
+    /// Whether it has ended and said that it changed nothing.
+    pub fn was_idle(&self) -> bool {
+        self.ended.is_some_and(|ended| match self.what {
+            What::Load(_) => ended.answer != Some(self.number),
+            _ => ended.answer == Some(0),
+        })
+    }
+
     /// What a put wrote: keys and numbers.
     pub fn written(&self) -> impl Iterator<Item = (u32, u64)> {
         let keys = match &self.what {
             What::Put(keys) => &keys[..],
+            What::Swap(key) | What::Load(key) if !self.was_idle() => std::slice::from_ref(key),
             _ => &[],
         };
         keys.iter().copied().zip(self.number..)
     }
 
+    /// Whether it may have put or removed `key`.
     pub fn changes(&self, key: u32) -> bool {
-        match &self.what {
+        let is_of = match &self.what {
             What::Put(keys) | What::Delete(keys) => keys.contains(&key),
+            What::Swap(own) | What::Load(own) => *own == key,
             What::Clear => true,
             _ => false,
+        };
+        is_of && !self.was_idle()
+    }
+
+    /// Whether it may have put or touched `key`.
+    pub fn may_touch(&self, key: u32) -> bool {
+        match &self.what {
+            What::Put(keys) => keys.contains(&key),
+            What::Swap(own) | What::Load(own) | What::Get(own) | What::Touch(own) => *own == key,
+            _ => false,
         }
+    }
+
+    /// Whether it may have touched what it found under `key`, if that has the number.
+    pub fn may_hit(&self, key: u32, number: u64) -> bool {
+        let found = |ended: Ended| match self.what {
+            What::Get(_) | What::Load(_) => ended.answer == Some(number),
+            What::Touch(_) => ended.answer != Some(0),
+            _ => false,
+        };
+        self.may_touch(key) && self.ended.map_or(self.is_look(), found)
+    }
+
+    fn is_look(&self) -> bool {
+        matches!(self.what, What::Get(_) | What::Load(_) | What::Touch(_))
     }
 }
 
@@ -81,10 +124,10 @@ impl History {
         match words.next() {
             Some("begin") => {
                 let number = words.next().expect("a number").parse().unwrap();
-                let (what, collection) = read(words);
+                let (verb, what, collection) = read(words);
                 self.places.insert(number, self.operations.len());
-                let begun = self.lines;
-                self.operations.push(Operation { number, collection, what, begun, ended: None });
+                let (begun, ended) = (self.lines, None);
+                self.operations.push(Operation { number, collection, verb, what, begun, ended });
             }
             Some("end") => {
                 let mut words = words.map(|word| word.parse().unwrap());
@@ -125,23 +168,29 @@ impl History {
     }
 }
 
-/// An operation, and the collection it is of, which is the first one unless it is named.
-fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> (What, u32) {
-    let what = words.next().expect("an operation");
-    let (what, collection) = what.split_once('@').unwrap_or((what, "0"));
+/// What an operation is called, what it is, and the collection it is of, which is the first one unless it is
+/// named.
+fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> (String, What, u32) {
+    let verb = words.next().expect("an operation");
+    let (verb, collection) = verb.split_once('@').unwrap_or((verb, "0"));
     let keys: Vec<u32> = words.map(|word| word.parse().unwrap()).collect();
-    let what = match what {
+    let what = match verb {
         "open" => What::Open,
         "close" => What::Close,
-        "put" => What::Put(keys),
+        "put" | "put_many" => What::Put(keys),
+        "put_if_absent" | "put_if_revision" | "update_with" => What::Swap(keys[0]),
+        "load" => What::Load(keys[0]),
         "get" => What::Get(keys[0]),
-        "delete" => What::Delete(keys),
+        "touch" => What::Touch(keys[0]),
+        "delete" | "delete_many" | "delete_prefix" | "delete_tag" | "retain" | "take" => {
+            What::Delete(keys)
+        }
         "clear" => What::Clear,
         "flush" => What::Flush,
         "maintain" => What::Maintain,
-        "len" => What::Len,
-        "get_many" | "evict_memory" => What::Other,
-        _ => panic!("the child did {what:?}"),
+        "len" | "scan" | "verify" | "purge_outdated" => What::Len,
+        "get_many" | "look" | "evict_memory" | "repair" | "shrink" => What::Other,
+        _ => panic!("the child did {verb:?}"),
     };
-    (what, collection.parse().unwrap())
+    (verb.to_owned(), what, collection.parse().unwrap())
 }

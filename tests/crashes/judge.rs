@@ -79,6 +79,7 @@ impl Case<'_> {
         if opened && self.after.len() as u64 > self.plan.entries {
             wrong.push(format!("{} rows, above the limit", self.after.len()));
         }
+        wrong.extend(self.halves());
         if wrong.is_empty() { Ok(cost) } else { Err(wrong) }
     }
 
@@ -90,24 +91,40 @@ impl Case<'_> {
         let visible = |operation: &Operation| operation.written().any(is_there);
         // Buffered puts are committed in their order, and before whatever speaks of rows.
         let commits = |operation: &&Operation| match operation.what {
-            What::Put(_) => visible(operation),
+            What::Put(_) | What::Load(_) => visible(operation),
             What::Delete(_) | What::Clear | What::Flush | What::Len | What::Close => {
                 operation.ended.is_some()
             }
+            // Without a revision there is nothing to ask the cache for.
+            What::Swap(_) => operation.ended.is_some() && !operation.was_idle(),
             _ => false,
         };
         let begun = operations.iter().filter(commits).map(|operation| operation.begun);
         let committed = begun.max().unwrap_or(0);
         let sure = |operation: &Operation| {
             let Some(ended) = operation.ended else { return visible(operation) };
+            if self.was_disturbed(operation) {
+                return visible(operation);
+            }
             let waited = self.killed.saturating_duration_since(ended.heard);
             !self.plan.buffered
-                || !matches!(operation.what, What::Put(_))
+                || !matches!(operation.what, What::Put(_) | What::Load(_))
                 || ended.line < committed
                 || waited > MAX_DELAY + HELD_UP
                 || visible(operation)
         };
         operations.iter().map(sure).collect()
+    }
+
+    /// Whether something else was done meanwhile to what an operation loaded, which then may not be stored.
+    fn was_disturbed(&self, operation: &Operation) -> bool {
+        let What::Load(key) = operation.what else { return false };
+        let at_once = |other: &&Operation| {
+            other.number != operation.number
+                && other.begun < operation.end()
+                && operation.begun < other.end()
+        };
+        self.history.operations.iter().filter(at_once).any(|other| other.changes(key))
     }
 
     /// The operations on `key` that may be the last that changed it, but for evictions.
@@ -141,18 +158,16 @@ impl Case<'_> {
             return Err(format!("{row:?} was not put at that time"));
         }
         self.outlived(key, row)?;
-        let gets = || {
-            self.gets(key).filter(|get| {
-                let hit = get.ended.is_none_or(|ended| ended.answer == Some(row.number));
-                hit && get.number > left.accessed
-            })
+        let hits = || {
+            let mut operations = self.history.operations.iter();
+            operations.any(|hit| hit.may_hit(key, row.number) && hit.number == row.accessed)
         };
-        let touched = row.accessed == left.accessed;
-        if !touched && !gets().any(|get| get.number == row.accessed) {
+        if row.accessed != left.accessed && (row.accessed < left.accessed || !hits()) {
             return Err(format!("{row:?} has a recency that nothing gave it"));
         }
         let written_back = self.written_back();
-        match gets().find(|get| get.end() < written_back && get.number > row.accessed) {
+        let mut gets = self.gets(key).filter(|get| get.may_hit(key, row.number));
+        match gets.find(|get| get.end() < written_back && get.number > row.accessed) {
             Some(get) => Err(format!("{row:?} does not know of {get:?}, and a flush ended")),
             None => Ok(()),
         }
@@ -199,7 +214,7 @@ impl Case<'_> {
         // A buffered put that replaces one that waits takes the place of its touches, too.
         let replaced = self.plan.buffered && rows.len() > 1;
         let recency = |row: &Row| if replaced { row.accessed } else { self.warmest(key, row) };
-        if rows.iter().any(|row| self.may_have_expired(row, recency(row))) {
+        if rows.iter().any(|row| self.may_have_expired(key, row, recency(row))) {
             cost.expired += 1;
             return Ok(());
         }
@@ -225,7 +240,7 @@ impl Case<'_> {
     fn note_lost(&self, last: &[Option<&Operation>], left: Option<&Operation>, cost: &mut Cost) {
         let from = left.map_or(0, Operation::end);
         for put in last.iter().flatten() {
-            if let (What::Put(_), Some(ended)) = (&put.what, put.ended)
+            if let (What::Put(_) | What::Load(_), Some(ended)) = (&put.what, put.ended)
                 && put.begun > from
             {
                 cost.lost += 1;
@@ -243,11 +258,7 @@ impl Case<'_> {
 
     /// The latest time at which `key` may have been touched.
     fn latest(&self, key: u32) -> Option<u64> {
-        let touched = self.history.operations.iter().filter(|operation| match &operation.what {
-            What::Put(keys) => keys.contains(&key),
-            What::Get(got) => *got == key,
-            _ => false,
-        });
+        let touched = self.history.operations.iter().filter(|operation| operation.may_touch(key));
         let before = self.before.get(&key).map(|row| row.accessed);
         touched.map(|operation| operation.number).chain(before).max()
     }
@@ -256,6 +267,9 @@ impl Case<'_> {
         self.history.operations.iter().filter(move |operation| operation.what == What::Get(key))
     }
 }
+
+#[path = "halves.rs"]
+mod halves;
 
 #[cfg(test)]
 #[path = "judge_tests.rs"]

@@ -110,6 +110,87 @@ fn a_call_is_there_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn several_keys_are_removed_together_or_not_at_all() {
+    let rows = [(1, 3, 3), (2, 4, 4)];
+    for plan in [COMMITTED, BUFFERED] {
+        for removal in ["begin 5 delete_many 1 2", "begin 5 clear", "begin 5 retain 1 2"] {
+            judged(plan, &rows, &[removal], &rows).unwrap();
+            judged(plan, &rows, &[removal], &[]).unwrap();
+            expect_wrong(judged(plan, &rows, &[removal], &rows[..1]), "one half is done");
+            expect_wrong(judged(plan, &rows, &[removal], &rows[1..]), "one half is done");
+            // What is put meanwhile may be there alone.
+            let said = [removal, "begin 6 put 1", "end 6"];
+            judged(plan, &rows, &said, &[(1, 6, 6)]).unwrap();
+        }
+        judged(plan, &rows, &["begin 5 delete_many 1 3"], &rows[1..]).unwrap();
+    }
+    // A put that waited may be lost, which the removal has not done.
+    let said = ["begin 5 put 1", "end 5", "begin 6 delete_many 1 2"];
+    judged(BUFFERED, &rows[1..], &said, &rows[1..]).unwrap();
+    expect_wrong(judged(COMMITTED, &rows[1..], &said, &rows[1..]), "one half is done");
+}
+
+#[test]
+fn what_a_condition_permits_is_there_and_what_it_forbids_changes_nothing() {
+    for plan in [COMMITTED, BUFFERED] {
+        let begin = "begin 6 put_if_absent 1";
+        let said = ["begin 5 put 2", "end 5", begin, "end 6"];
+        judged(plan, &[], &said, &[(1, 6, 6), (2, 5, 5)]).unwrap();
+        expect_wrong(judged(plan, &[], &said, &[(2, 5, 5)]), "is lost");
+        // It commits what waited.
+        expect_wrong(judged(plan, &[], &said, &[(1, 6, 6)]), "is lost");
+        let old = [(1, 3, 3)];
+        for begin in [begin, "begin 6 take 1"] {
+            judged(plan, &old, &[begin, "end 6 0"], &old).unwrap();
+            expect_wrong(judged(plan, &old, &[begin, "end 6 0"], &[]), "is lost");
+            expect_wrong(judged(plan, &old, &[begin, "end 6"], &old), "from before");
+        }
+        expect_wrong(judged(plan, &old, &[begin, "end 6 0"], &[(1, 6, 6)]), "never written");
+    }
+}
+
+#[test]
+fn what_was_loaded_is_there_unless_somebody_else_changed_it_meanwhile() {
+    let begin = "begin 5 load 1";
+    judged(COMMITTED, &[], &[begin], &[]).unwrap();
+    judged(COMMITTED, &[], &[begin], &[(1, 5, 5)]).unwrap();
+    judged(COMMITTED, &[], &[begin, "end 5 5"], &[(1, 5, 5)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[], &[begin, "end 5 5"], &[]), "is lost");
+    assert_eq!(judged(BUFFERED, &[], &[begin, "end 5 5"], &[]).unwrap().lost, 1);
+    let disturbed = [begin, "begin 6 delete 1", "end 6", "end 5 5"];
+    judged(COMMITTED, &[], &disturbed, &[]).unwrap();
+    // It is a hit where there is something.
+    judged(COMMITTED, &[(1, 3, 3)], &[begin, "end 5 3"], &[(1, 3, 5)]).unwrap();
+    expect_wrong(judged(COMMITTED, &[(1, 3, 3)], &[begin, "end 5 3"], &[]), "is lost");
+    expect_wrong(
+        judged(COMMITTED, &[(1, 3, 3)], &[begin, "end 5 3"], &[(1, 5, 5)]),
+        "never written",
+    );
+}
+
+#[test]
+fn a_touch_may_have_touched_what_there_is() {
+    let rows = |accessed| [(1, 3, accessed)];
+    for (end, touched) in [(&[][..], true), (&["end 5"], true), (&["end 5 0"], false)] {
+        let said = [&["begin 5 touch 1"], end].concat();
+        judged(COMMITTED, &rows(3), &said, &rows(3)).unwrap();
+        assert_eq!(judged(COMMITTED, &rows(3), &said, &rows(5)).is_ok(), touched);
+    }
+}
+
+#[test]
+fn an_entry_ends_by_its_own_ttl() {
+    // Of four keys the third has one, which is three times their number.
+    let plan = Plan { tagged: true, ..COMMITTED };
+    for (last, is_over) in [("begin 17 look", false), ("begin 18 look", true)] {
+        let said = ["begin 5 put 2", "end 5", last];
+        assert_eq!(judged(plan, &[], &said, &[]).is_ok(), is_over);
+        let others = ["begin 5 put 3", "end 5", last];
+        expect_wrong(judged(plan, &[], &others, &[]), "is lost");
+    }
+}
+
+#[test]
 fn the_coldest_may_be_evicted_and_no_other() {
     let said = ["begin 5 put 1", "end 5", "begin 6 put 2", "end 6", "begin 7 put 3", "end 7"];
     let cost = judged(COMMITTED, &[], &said, &[(2, 6, 6), (3, 7, 7)]).unwrap();

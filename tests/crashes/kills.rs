@@ -15,6 +15,38 @@ const ROUNDS_OF_A_FILE: u64 = 12;
 /// Of how many kills one waits until no buffered put may be lost any more.
 const STILL: usize = 33;
 
+/// All that a child does.
+const OPERATIONS: [&str; 28] = [
+    "clear",
+    "close",
+    "delete",
+    "delete_many",
+    "delete_prefix",
+    "delete_tag",
+    "evict_memory",
+    "flush",
+    "get",
+    "get_many",
+    "len",
+    "load",
+    "look",
+    "maintain",
+    "open",
+    "purge_outdated",
+    "put",
+    "put_if_absent",
+    "put_if_revision",
+    "put_many",
+    "repair",
+    "retain",
+    "scan",
+    "shrink",
+    "take",
+    "touch",
+    "update_with",
+    "verify",
+];
+
 /// When a child is killed, but for a moment more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
@@ -50,6 +82,7 @@ pub fn kill_again_and_again(test: &str) {
     tally.print("kills", seed);
     assert_eq!(tally.crashes, kills);
     assert!(tally.expired > 0 && tally.shared > 0, "of some things there was nothing to judge");
+    tally.expect_all(&OPERATIONS);
 }
 
 fn instant(random: &mut Random) -> When {

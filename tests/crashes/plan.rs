@@ -14,6 +14,9 @@ const PLAN: &str = "CRASHES_TEST_PLAN";
 /// How long a buffered put waits at most.
 pub const MAX_DELAY: Duration = Duration::from_millis(20);
 
+/// How long a load waits for another process's, of which there is none: a dead one has no lease.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Operations happen at the times of their numbers, which are milliseconds.
 pub fn time(number: u64) -> Timestamp {
     Timestamp::from_nanos(number as i64 * 1_000_000)
@@ -73,7 +76,8 @@ pub struct Plan {
     pub still: bool,
     /// How many collections the file has.
     pub collections: u32,
-    /// Whether the entries of some keys have a tag, in all lives of a file or in none.
+    /// Whether the entries of some keys have a tag, and of some a TTL of their own, in all lives of a file or
+    /// in none.
     pub tagged: bool,
     pub lives: Lives,
 }
@@ -135,9 +139,20 @@ impl Plan {
         }
     }
 
+    /// Whether what is put under `key` has the tag, always.
+    pub fn has_tag(&self, key: u32) -> bool {
+        self.tagged && key.is_multiple_of(4)
+    }
+
+    /// What entries of `key` have in the place of `disk_ttl`, always.
+    pub fn own_ttl(&self, key: u32) -> Option<u64> {
+        (self.tagged && key % 5 == 2).then(|| 3 * u64::from(self.keys))
+    }
+
     pub fn builder(&self, clock: &Arc<impl Clock>) -> Builder<Entry> {
         let durability = match self.buffered {
             true => Durability::Buffered { max_delay: MAX_DELAY, max_bytes: 256 << 10 },
+            false if self.seed.is_multiple_of(3) => Durability::Synced,
             false => Durability::Committed,
         };
         let builder = DiskBackedCache::builder()
@@ -147,6 +162,10 @@ impl Plan {
             .background_maintenance(self.background)
             .recency_lag(Duration::from_millis(50))
             .clock(Arc::clone(clock));
+        let builder = match self.seed % 2 {
+            0 => builder.load_lease(PATIENCE),
+            _ => builder,
+        };
         let Lives { disk_ttl, memory_ttl, max_age } = self.lives;
         let limit = |builder, life: u64, set: fn(Builder<Entry>, Duration) -> Builder<Entry>| {
             if life == u64::MAX { builder } else { set(builder, Duration::from_millis(life)) }

@@ -1,10 +1,10 @@
 //! The child: it works on the file and says of each operation that it begins and that it has ended.
 
 use super::collections::Collections;
-use super::entry::{Entry, name};
 use super::plan::{Plan, time};
 use super::random::Random;
-use disk_backed_cache::{Clock, DiskBackedCache, PutOptions, Timestamp};
+use super::worker::Worker;
+use disk_backed_cache::{Clock, Timestamp};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -35,7 +35,7 @@ pub fn work(path: &Path, plan: &Plan) {
             for _ in 0..plan.threads {
                 let (desk, caches) = (&desk, collections.all());
                 let random = Random::new(random.next());
-                let mut worker = Worker { desk, caches, collection: 0, random, calm };
+                let mut worker = Worker::new(desk, caches, random, calm);
                 scope.spawn(move || (0..share).for_each(|_| worker.act()));
             }
         });
@@ -81,11 +81,9 @@ impl Pen {
     }
 }
 
-const TAG: &str = "every fourth";
-
 /// What the threads share.
-struct Desk<'p> {
-    plan: &'p Plan,
+pub struct Desk<'p> {
+    pub plan: &'p Plan,
     pen: Pen,
     number: AtomicU64,
     clock: Arc<Told>,
@@ -93,7 +91,7 @@ struct Desk<'p> {
 
 impl Desk<'_> {
     /// Does one operation of that many numbers, between two lines. It is given its first number.
-    fn note<R>(
+    pub fn note<R>(
         &self,
         collection: u32,
         what: &str,
@@ -114,154 +112,4 @@ impl Desk<'_> {
         });
         result
     }
-}
-
-struct Worker<'d> {
-    desk: &'d Desk<'d>,
-    caches: &'d [DiskBackedCache<Entry>],
-    /// The one that has its turn.
-    collection: u32,
-    random: Random,
-    /// Whether it leaves alone what commits buffered puts.
-    calm: bool,
-}
-
-impl Worker<'_> {
-    fn act(&mut self) {
-        self.collection = self.random.below(self.caches.len() as u64) as u32;
-        let most = if self.calm { 780 } else { 1_000 };
-        match self.random.below(most) {
-            0..370 => self.put(1),
-            370..440 => self.put_several(),
-            440..720 => self.get(),
-            720..770 => self.get_many(),
-            770..780 => self.note("evict_memory", 1, |_| (self.cache().evict_memory(), None)),
-            780..860 => self.delete(1),
-            860..895 => self.delete_several(),
-            895..900 if self.desk.plan.tagged => self.delete_tagged(),
-            895..900 => self.delete_several(),
-            900..904 => self.note("clear", 1, |_| (self.cache().clear().unwrap(), None)),
-            904..930 => self.note("flush", 1, |_| (self.cache().flush().unwrap(), None)),
-            930..960 => {
-                self.note("maintain", 1, |_| (self.cache().run_maintenance().unwrap(), None));
-            }
-            _ => drop(self.note("len", 1, |_| (self.cache().len().unwrap(), None))),
-        }
-    }
-
-    fn cache(&self) -> &DiskBackedCache<Entry> {
-        &self.caches[self.collection as usize]
-    }
-
-    fn note<R>(
-        &self,
-        what: &str,
-        numbers: u64,
-        operation: impl FnOnce(u64) -> (R, Option<u64>),
-    ) -> R {
-        self.desk.note(self.collection, what, numbers, operation)
-    }
-
-    /// So many different keys.
-    fn keys(&mut self, count: u64) -> Vec<u32> {
-        let mut keys = Vec::new();
-        while (keys.len() as u64) < count.min(self.desk.plan.keys.into()) {
-            let key = self.random.below(self.desk.plan.keys.into()) as u32;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
-    }
-
-    fn put_several(&mut self) {
-        let count = 2 + self.random.below(30);
-        self.put(count);
-    }
-
-    fn put(&mut self, count: u64) {
-        let mut keys = self.keys(count);
-        let tagged = self.has_tag(keys[0]);
-        keys.retain(|key| self.has_tag(*key) == tagged);
-        let options = PutOptions::new();
-        let options = if tagged { options.tag(TAG) } else { options };
-        let entry = |first: u64, place: usize| Entry::new(keys[place], first + place as u64);
-        let put = |first: u64| {
-            let cache = self.cache().at(time(first));
-            let cache = cache.with(options);
-            match keys[..] {
-                [key] => cache.put(&name(key), entry(first, 0)).unwrap(),
-                _ => {
-                    let pairs =
-                        (0..keys.len()).map(|place| (name(keys[place]), entry(first, place)));
-                    cache.put_many(pairs).unwrap();
-                }
-            }
-        };
-        self.note(&listed("put", &keys), keys.len() as u64, |first| (put(first), None));
-    }
-
-    fn get(&mut self) {
-        let key = self.keys(1)[0];
-        self.note(&listed("get", &[key]), 1, |number| {
-            let found = self.cache().at(time(number)).get(&name(key)).unwrap();
-            ((), found.map(|entry| number_of(&entry, key)))
-        });
-    }
-
-    fn get_many(&mut self) {
-        let keys = self.keys(8);
-        self.note(&listed("get_many", &keys), 1, |_| {
-            let found = self.cache().get_many(keys.iter().map(|key| name(*key))).unwrap();
-            for key in &keys {
-                let whole = found.get(&name(*key)).is_none_or(|entry| entry.is_whole(*key));
-                assert!(whole, "a get_many of key {key} found {found:?}");
-            }
-            ((), None)
-        });
-    }
-
-    fn delete_several(&mut self) {
-        let count = 2 + self.random.below(10);
-        self.delete(count);
-    }
-
-    /// Whether what is put under `key` has the tag, always.
-    fn has_tag(&self, key: u32) -> bool {
-        self.desk.plan.tagged && key.is_multiple_of(4)
-    }
-
-    /// Deletes by the tag, which is to be what it is to delete all keys that have it.
-    fn delete_tagged(&self) {
-        let keys: Vec<u32> = (0..self.desk.plan.keys).filter(|key| self.has_tag(*key)).collect();
-        self.note(&listed("delete", &keys), 1, |number| {
-            let deleted = self.cache().at(time(number)).delete_tag(TAG).unwrap();
-            // What others put again meanwhile may be deleted again (J2).
-            assert!(self.desk.plan.threads > 1 || deleted <= keys.len() as u64);
-            ((), None)
-        });
-    }
-
-    fn delete(&mut self, count: u64) {
-        let keys = self.keys(count);
-        self.note(&listed("delete", &keys), 1, |number| {
-            let cache = self.cache().at(time(number));
-            match keys[..] {
-                [key] => drop(cache.delete(&name(key)).unwrap()),
-                _ => drop(cache.delete_many(keys.iter().map(|key| name(*key))).unwrap()),
-            }
-            ((), None)
-        });
-    }
-}
-
-fn number_of(entry: &Entry, key: u32) -> u64 {
-    assert!(entry.is_whole(key), "a get of key {key} found {entry:?}");
-    entry.number
-}
-
-fn listed(what: &str, keys: &[u32]) -> String {
-    let mut line = what.to_owned();
-    keys.iter().for_each(|key| line.push_str(&format!(" {key}")));
-    line
 }

@@ -3,7 +3,7 @@
 use super::face::{Face, ask};
 use super::history::{Action, Event};
 use super::values::Value;
-use disk_backed_cache::Timestamp;
+use disk_backed_cache::{EntryInfo, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,9 +55,13 @@ impl Player {
     /// Does something.
     pub fn play(&mut self) {
         match self.random.below(100) {
-            0..18 => self.get(),
+            0..15 => self.get(),
+            15..17 => self.peek(),
+            17..18 => self.touch(),
             18..28 => self.load(),
-            28..42 => self.put(),
+            28..40 => self.put(),
+            40..41 => self.put_if_revision(),
+            41..42 => self.retain(),
             42..44 => self.put_if_absent(),
             44..46 => self.update(),
             46..48 => self.take(),
@@ -124,6 +128,18 @@ impl Player {
         self.given.gets += 1;
     }
 
+    fn peek(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, found) = timed(|| ask!(&self.face, at(now).peek(KEYS[at])));
+        self.note(at, took, Action::Read(found.map(|value| value.number)));
+    }
+
+    fn touch(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let (took, found) = timed(|| ask!(&self.face, at(now).touch(KEYS[at])));
+        self.note(at, took, Action::Asked(found));
+    }
+
     fn get_many(&mut self) {
         let (wanted, now) = ([(); 3].map(|()| self.key()), self.moment());
         let (took, found) = timed(|| ask!(&self.face, at(now).get_many(wanted.map(|at| KEYS[at]))));
@@ -158,6 +174,20 @@ impl Player {
         };
         self.note(at, took, action);
         self.given.puts += u64::from(stored);
+    }
+
+    /// What it saw by its revision is not known: if it stored, it has replaced something.
+    fn put_if_revision(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number());
+        let info = ask!(&self.face, at(now).info(KEYS[at]));
+        let Some(revision) = info.and_then(|info| info.revision) else { return };
+        let value = Value::new(number);
+        let put = || ask!(&self.face, at(now).put_if_revision(KEYS[at], value, revision));
+        let (took, stored) = timed(put);
+        if stored {
+            self.note(at, took, Action::Wrote(number));
+            self.given.puts += 1;
+        }
     }
 
     fn update(&mut self) {
@@ -234,6 +264,16 @@ impl Player {
         for at in 0..KEYS.len() {
             self.note(at, took.clone(), Action::Removed);
         }
+    }
+
+    /// Drops a single key. What is dead by its own time it leaves alone.
+    fn retain(&mut self) {
+        let (at, now) = (self.key(), self.moment());
+        let keep = move |key: &str, _: &EntryInfo| key != KEYS[at];
+        let (took, removed) = timed(|| ask!(&self.face, at(now).retain(keep)));
+        let action = if removed == 1 { Action::Deleted(true) } else { Action::Asked(false) };
+        self.note(at, took, action);
+        self.given.deletes += removed;
     }
 
     fn scan(&mut self) {

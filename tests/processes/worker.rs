@@ -1,16 +1,22 @@
-//! One process of the crowd: two threads that do everything to a few hundred keys.
+//! One process of the crowd: two threads that do everything to a few hundred keys, or only read them.
 
 use crate::child::Task;
 use crate::packet::Packet;
 use crate::run::Random;
-use disk_backed_cache::{Builder, Clock, DiskBackedCache, Durability, SystemClock, Timestamp};
+use disk_backed_cache::{
+    Builder, Clock, DiskBackedCache, Durability, ErrorKind, PutOptions, SystemClock, Timestamp,
+};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 /// How many processes there are, each of another kind.
-pub const ROLES: u64 = 4;
+pub const ROLES: u64 = WRITERS + 1;
+/// How many of them write.
+pub const WRITERS: u64 = 4;
+/// The one that only reads.
+pub const READER: u64 = WRITERS;
 const THREADS: u64 = 2;
 const KEYS: u64 = 300;
 
@@ -19,7 +25,7 @@ pub const MOST_ENTRIES: u64 = 200;
 /// The limits of the last one, which is of the older version too.
 pub const FEW_ENTRIES: u64 = 120;
 const FEW_BYTES: u64 = 40_000;
-const OLD_ROLE: u64 = ROLES - 1;
+const OLD_ROLE: u64 = WRITERS - 1;
 
 const MEMORY_ENTRIES: u64 = 60;
 /// How many pairs one call puts at most.
@@ -27,6 +33,13 @@ const LARGEST_BATCH: u64 = 4;
 
 const DISK_TTL: Duration = Duration::from_secs(3);
 const MAX_AGE: Duration = Duration::from_secs(5);
+/// Of some entries.
+const OWN_TTL: Duration = Duration::from_millis(800);
+
+/// How long a process waits for another one that loads.
+const LEASE: Duration = Duration::from_secs(1);
+
+const TAG: &str = "tag";
 
 /// By how much clocks of different processes may differ, with the tick that a get may lag.
 const CLOCKS: Duration = Duration::from_millis(200);
@@ -43,7 +56,7 @@ pub fn builder<const MAJOR: u64>(role: u64) -> Builder<Packet<MAJOR>> {
         .busy_timeout(Duration::from_secs(5));
     let (max_delay, max_bytes) = (Duration::from_millis(20), 64 << 10);
     match role {
-        0 => builder.disk_entries(MOST_ENTRIES),
+        0 => builder.disk_entries(MOST_ENTRIES).load_lease(LEASE),
         1 => builder
             .disk_entries(MOST_ENTRIES)
             .durability(Durability::Buffered { max_delay, max_bytes }),
@@ -51,7 +64,9 @@ pub fn builder<const MAJOR: u64>(role: u64) -> Builder<Packet<MAJOR>> {
             .disk_entries(MOST_ENTRIES)
             .durability(Durability::Synced)
             .memory_entries(0)
-            .staleness(Duration::ZERO),
+            .staleness(Duration::ZERO)
+            .load_lease(LEASE),
+        READER => builder.read_only(),
         OLD_ROLE => builder.disk_entries(FEW_ENTRIES).disk_bytes(FEW_BYTES),
         _ => panic!("there are {ROLES} roles"),
     }
@@ -74,7 +89,7 @@ fn work_as<const MAJOR: u64>(task: &Task, role: u64, process: u64, seed: u64, al
     let cache = builder::<MAJOR>(role).open(&task.file).unwrap();
     let player = |thread: u64| {
         let writer = process * THREADS + thread;
-        Player::new(&cache, writer, seed.wrapping_add(writer))
+        Player::new(&cache, writer, seed.wrapping_add(writer), role == READER)
     };
     if alone {
         keep_to_own_limits(role, player(0));
@@ -138,33 +153,54 @@ struct Player<'c, const MAJOR: u64> {
     writer: u64,
     sequence: u64,
     random: Random,
+    /// Whether it only reads.
+    reads: bool,
     /// The smallest sequence of its own that it may still meet under a key.
     least: HashMap<String, u64>,
     found: u64,
 }
 
 impl<'c, const MAJOR: u64> Player<'c, MAJOR> {
-    fn new(cache: &'c DiskBackedCache<Packet<MAJOR>>, writer: u64, seed: u64) -> Self {
+    fn new(cache: &'c DiskBackedCache<Packet<MAJOR>>, writer: u64, seed: u64, reads: bool) -> Self {
         let random = Random::new(seed);
-        Self { cache, writer, sequence: 0, random, least: HashMap::new(), found: 0 }
+        Self { cache, writer, sequence: 0, random, reads, least: HashMap::new(), found: 0 }
     }
 
     fn play(&mut self) {
         match self.random.below(1_000) {
             0..330 => self.get(),
-            330..530 => self.put(),
-            530..600 => self.get_many(),
-            600..660 => self.put_many(),
-            660..730 => self.delete(),
-            730..750 => self.delete_many(),
-            750..850 => self.look(),
-            850..870 => self.cache.evict_memory(),
-            870..900 => self.cache.run_maintenance().unwrap(),
-            900..920 => self.cache.flush().unwrap(),
-            920..925 => self.verify(),
-            925..930 => drop(self.cache.purge_outdated().unwrap()),
-            930..932 => self.clear(),
-            _ => self.expect_limits(),
+            330..400 => self.get_many(),
+            400..500 => self.look(),
+            500..510 => self.scan(),
+            510..530 => self.cache.evict_memory(),
+            530..560 => self.cache.run_maintenance().unwrap(),
+            560..580 => self.cache.flush().unwrap(),
+            580..585 => self.verify(),
+            585..640 => self.expect_limits(),
+            _ if self.reads => self.expect_refusal(),
+            _ => self.write(),
+        }
+    }
+
+    fn write(&mut self) {
+        match self.random.below(1_000) {
+            0..440 => self.put(),
+            440..600 => self.put_many(),
+            600..720 => self.delete(),
+            720..770 => self.delete_many(),
+            770..800 => self.put_tagged(),
+            800..840 => self.load(),
+            840..870 => self.put_if_absent(),
+            870..900 => self.update(),
+            900..930 => self.take(),
+            930..960 => drop(self.cache.touch(&self.key()).unwrap()),
+            960..970 => drop(self.cache.delete_tag(TAG).unwrap()),
+            970..975 => self.delete_prefix(),
+            975..980 => self.retain(),
+            980..990 => drop(self.cache.purge_outdated().unwrap()),
+            990..993 => self.repair(),
+            993..995 => drop(self.cache.shrink().unwrap()),
+            _ => self.clear(),
         }
     }
 
@@ -188,6 +224,31 @@ impl<'c, const MAJOR: u64> Player<'c, MAJOR> {
         }
     }
 
+    fn scan(&mut self) {
+        let prefix = format!("key {}", self.random.below(10));
+        let began = SystemClock::new().now();
+        let mut last = String::new();
+        for found in self.cache.scan(&prefix).values() {
+            let (key, packet) = found.unwrap();
+            assert!(last < key && key.starts_with(&prefix), "{key:?} after {last:?}");
+            self.judge(&key, &packet, began);
+            last = key;
+        }
+    }
+
+    /// Whoever only reads changes nothing.
+    fn expect_refusal(&mut self) {
+        let (key, now) = (self.key(), SystemClock::new().now());
+        let packet = self.unsure_packet(&key, now);
+        let refused = match self.random.below(4) {
+            0 => self.cache.put(&key, packet).unwrap_err(),
+            1 => self.cache.delete(&key).unwrap_err(),
+            2 => self.cache.update_with(&key, |_| Some(packet.clone())).unwrap_err(),
+            _ => self.cache.clear().unwrap_err(),
+        };
+        assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
+    }
+
     /// Expects a value that may be there for somebody who asked when it `began`.
     fn judge(&mut self, key: &str, packet: &Packet<MAJOR>, began: Timestamp) {
         self.found += 1;
@@ -203,8 +264,14 @@ impl<'c, const MAJOR: u64> Player<'c, MAJOR> {
     }
 
     fn packet(&mut self, key: &str, put: Timestamp) -> Packet<MAJOR> {
-        self.sequence += 1;
+        let packet = self.unsure_packet(key, put);
         self.least.insert(key.to_owned(), self.sequence);
+        packet
+    }
+
+    /// One that is stored, perhaps.
+    fn unsure_packet(&mut self, key: &str, put: Timestamp) -> Packet<MAJOR> {
+        self.sequence += 1;
         let filling = self.random.below(400) as usize;
         Packet::new(key, self.writer, self.sequence, put, filling)
     }
@@ -225,6 +292,65 @@ impl<'c, const MAJOR: u64> Player<'c, MAJOR> {
             })
             .collect();
         self.cache.at(now).put_many(pairs).unwrap();
+    }
+
+    fn put_tagged(&mut self) {
+        let (key, now) = (self.key(), SystemClock::new().now());
+        let packet = self.packet(&key, now);
+        let options = PutOptions::new().tag(TAG);
+        let options = if self.random.below(2) == 0 { options.ttl(OWN_TTL) } else { options };
+        self.cache.at(now).put_with(&key, packet, options).unwrap();
+    }
+
+    fn load(&mut self) {
+        let (key, began) = (self.key(), SystemClock::new().now());
+        let packet = self.unsure_packet(&key, began);
+        let found = self.cache.at(began).get_or_insert_with(&key, || packet).unwrap();
+        self.judge(&key, &found, began);
+    }
+
+    fn put_if_absent(&mut self) {
+        let (key, now) = (self.key(), SystemClock::new().now());
+        let packet = self.unsure_packet(&key, now);
+        if self.cache.at(now).put_if_absent(&key, packet).unwrap() {
+            self.least.insert(key, self.sequence);
+        }
+    }
+
+    fn update(&mut self) {
+        let (key, now) = (self.key(), SystemClock::new().now());
+        let packet = self.packet(&key, now);
+        let update = |there: Option<&Packet<MAJOR>>| {
+            there.into_iter().for_each(|there| there.check(&key));
+            Some(packet.clone())
+        };
+        assert!(self.cache.at(now).update_with(&key, update).unwrap().is_some());
+    }
+
+    fn take(&mut self) {
+        let (key, began) = (self.key(), SystemClock::new().now());
+        if let Some(packet) = self.cache.take(&key).unwrap() {
+            self.judge(&key, &packet, began);
+            self.forget(key);
+        }
+    }
+
+    fn delete_prefix(&mut self) {
+        let prefix = self.key();
+        self.cache.delete_prefix(&prefix).unwrap();
+        let keys = (0..KEYS).map(|key| format!("key {key}"));
+        keys.filter(|key| key.starts_with(&prefix)).for_each(|key| self.forget(key));
+    }
+
+    fn retain(&mut self) {
+        let oldest = SystemClock::new().now() - MAX_AGE / 2;
+        self.cache.retain(|_, info| info.created >= oldest).unwrap();
+    }
+
+    /// There is nothing to mend.
+    fn repair(&self) {
+        let repaired = self.cache.repair().unwrap();
+        assert!(repaired.removed == 0 && !repaired.totals_changed, "{repaired:?}");
     }
 
     fn delete(&mut self) {

@@ -2,7 +2,9 @@
 
 use crate::packet::Packet;
 use crate::run::Random;
-use disk_backed_cache::{Builder, DiskBackedCache, Durability, ManualClock, Stats, Timestamp};
+use disk_backed_cache::{
+    Builder, DiskBackedCache, Durability, ManualClock, PutOptions, Stats, Timestamp,
+};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, RwLockWriteGuard};
@@ -183,10 +185,11 @@ impl Player {
                     packet.check(&key);
                 }
             }
-            45_000..75_000 => {
+            45_000..70_000 => {
                 let (key, packet) = self.pair();
                 cache.put(&key, packet).unwrap();
             }
+            70_000..75_000 => self.play_more(cache),
             75_000..83_000 => {
                 let keys: Vec<String> = (0..8).map(|_| self.key()).collect();
                 let found = cache.get_many(&keys).unwrap();
@@ -204,6 +207,44 @@ impl Player {
             99_950..99_998 => cache.evict_memory(),
             99_998 => cache.clear().unwrap(),
             _ => assert!(cache.verify().unwrap().is_ok()),
+        }
+    }
+
+    /// All else that there is, less often.
+    fn play_more(&mut self, cache: &Cache) {
+        let (key, packet) = self.pair();
+        let whole = |found: Option<Arc<Packet<1>>>| {
+            found.into_iter().for_each(|packet| packet.check(&key));
+        };
+        match self.random.below(1_000) {
+            0..200 => {
+                let options = PutOptions::new().tag(&format!("tag {}", self.random.below(50)));
+                let ttl = Duration::from_millis(1 + self.random.below(1_000));
+                cache.put_with(&key, packet, options.ttl(ttl)).unwrap();
+            }
+            200..400 => whole(Some(cache.get_or_insert_with(&key, || packet).unwrap())),
+            400..500 => whole(cache.update_with(&key, |_| Some(packet.clone())).unwrap()),
+            500..600 => drop(cache.put_if_absent(&key, packet).unwrap()),
+            600..700 => drop(cache.touch(&key).unwrap()),
+            700..800 => whole(cache.peek(&key).unwrap()),
+            800..900 => whole(cache.take(&key).unwrap()),
+            900..950 => {
+                for found in cache.scan(&key).values() {
+                    let (key, packet) = found.unwrap();
+                    packet.check(&key);
+                }
+            }
+            950..970 => drop(cache.delete_prefix(&key).unwrap()),
+            970..990 => {
+                let tag = format!("tag {}", self.random.below(50));
+                cache.delete_tag(&tag).unwrap();
+            }
+            990..997 => drop(cache.retain(|kept, _| kept != key).unwrap()),
+            997..999 => {
+                let repaired = cache.repair().unwrap();
+                assert!(repaired.removed == 0 && !repaired.totals_changed, "{repaired:?}");
+            }
+            _ => drop(cache.shrink().unwrap()),
         }
     }
 

@@ -108,6 +108,25 @@ mod tests {
         assert_eq!(keys(&connection, &sql, EVERYTHING, most), ["a", "c"]);
     }
 
+    /// Pages of a table had changed places, so that its ids fell. `purge_outdated` went on behind the last id of
+    /// each page, met the same rows again and again, and never ended.
+    #[test]
+    fn a_table_that_is_out_of_order_is_damage() {
+        let (connection, mut sql) = table(&["a", "b"]);
+        let scan = |sql: &Sql, after: i64| {
+            let mut statement = connection.prepare(&sql.scan).unwrap();
+            let rows = statement.query_map((i64::MIN, 9), row::scanned).unwrap();
+            in_order(after, rows.map(Result::unwrap).collect())
+        };
+        let found = scan(&sql, i64::MIN).unwrap();
+        let again = scan(&sql, found[0].id).unwrap_err();
+        assert_eq!(again.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+        sql.scan = sql.scan.replace("ORDER BY id", "ORDER BY id DESC");
+        let falling = scan(&sql, i64::MIN).unwrap_err();
+        assert_eq!(falling.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+        assert!(in_order(0, Vec::new()).unwrap().is_empty());
+    }
+
     #[test]
     fn an_index_that_is_out_of_order_is_damage() {
         let (connection, mut sql) = table(&["a", "b"]);

@@ -3,6 +3,7 @@
 //! `DBC_LONG=1` runs the long form, `DBC_SEED` repeats a run.
 
 mod every_call;
+mod every_operation;
 mod findings;
 #[path = "../../../../tests/fixtures/format_1.rs"]
 mod format_1;
@@ -10,6 +11,7 @@ mod long_log;
 mod mending;
 mod migration;
 mod model;
+mod operations;
 mod power_cuts;
 mod run;
 mod script;

@@ -2,9 +2,9 @@
 
 use crate::model::{Model, Seen};
 use crate::script::{self, Answer, Op};
-use crate::support::{Cache, Way, at};
-use disk_backed_cache::{Error, ErrorKind, ManualClock, Tier};
-use disk_backed_cache_faults::{Call, Disk, Effect, Fault};
+use crate::support::{Cache, Way, at, is_apt};
+use disk_backed_cache::{Error, ManualClock, Tier};
+use disk_backed_cache_faults::{Disk, Fault};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -178,20 +178,7 @@ impl<'d> Run<'d> {
         let Some(fault) = self.fault else {
             self.fail(&format!("no fault is planned: {error:?}"));
         };
-        let apt = match (fault.call, fault.effect) {
-            (_, Effect::Full) => error.kind() == ErrorKind::DiskFull,
-            // The latter where the file is opened.
-            (_, Effect::Busy) => matches!(error.kind(), ErrorKind::Busy | ErrorKind::InUse),
-            (Call::Read, Effect::Half) => {
-                matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::NotACache)
-            }
-            (Call::Open, _) => {
-                matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io)
-            }
-            (Call::Memory, _) => error.kind() == ErrorKind::OutOfMemory,
-            _ => error.kind() == ErrorKind::Io,
-        };
-        self.assert(apt, &format!("an error of another kind: {error:?}"));
+        self.assert(is_apt(fault, error), &format!("an error of another kind: {error:?}"));
         self.assert(self.struck() > 0, &format!("nothing was struck: {error:?}"));
         let named = error.path().is_some_and(|path| path.ends_with("cache.db"));
         self.assert(named, &format!("it does not name the file: {error:?}"));

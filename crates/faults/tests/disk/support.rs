@@ -1,7 +1,10 @@
 //! Small words that the tests share.
 
 use crate::model::{BUFFER_BYTES, DISK_ENTRIES, MEMORY_ENTRIES, TTL};
-use disk_backed_cache::{Builder, DiskBackedCache, Durability, ManualClock, Timestamp};
+use disk_backed_cache::{
+    Builder, DiskBackedCache, Durability, Error, ErrorKind, ManualClock, Timestamp,
+};
+use disk_backed_cache_faults::{Call, Effect, Fault};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +57,21 @@ impl Way {
 
 pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_nanos(millis * 1_000_000)
+}
+
+/// Whether an error is of the kind that the fault is.
+pub fn is_apt(fault: Fault, error: &Error) -> bool {
+    match (fault.call, fault.effect) {
+        (_, Effect::Full) => error.kind() == ErrorKind::DiskFull,
+        // The latter where the file is opened.
+        (_, Effect::Busy) => matches!(error.kind(), ErrorKind::Busy | ErrorKind::InUse),
+        (Call::Read, Effect::Half) => {
+            matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::NotACache)
+        }
+        (Call::Open, _) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Io),
+        (Call::Memory, _) => error.kind() == ErrorKind::OutOfMemory,
+        _ => error.kind() == ErrorKind::Io,
+    }
 }
 
 /// Whether the long form is asked for.
