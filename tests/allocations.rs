@@ -1,9 +1,11 @@
 //! A memory hit allocates nothing, and a scan no more for many entries than for few.
 
 use allocation_counter::measure;
-use disk_backed_cache::DiskBackedCache;
+use disk_backed_cache::{DiskBackedCache, Durability};
 #[cfg(feature = "future")]
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(feature = "future")]
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -94,6 +96,37 @@ fn scans_of_a_hundred_thousand_entries_take_constant_memory() {
     assert_eq!(seen, [100_000; 3]);
     assert!(of_many <= of_few + of_few / 10, "{of_few} and {of_many} bytes");
     assert!(of_many < 1 << 20, "{of_many} bytes");
+}
+
+/// The bytes that so many buffered puts of one key take, with their commit.
+fn bytes_of_puts(puts: u32) -> u64 {
+    let (max_delay, max_bytes) = (Duration::from_secs(36_000), 1 << 30);
+    let told = Arc::new(AtomicU32::new(0));
+    let tell = Arc::clone(&told);
+    let cache = DiskBackedCache::<u32>::builder()
+        .background_maintenance(false)
+        .durability(Durability::Buffered { max_delay, max_bytes })
+        .eviction_listener(move |_| {
+            tell.fetch_add(1, Ordering::Relaxed);
+        })
+        .open_in_memory()
+        .unwrap();
+    let measured = measure(|| {
+        (0..puts).for_each(|number| cache.put("key", number).unwrap());
+        cache.flush().unwrap();
+    });
+    assert_eq!(told.load(Ordering::Relaxed), puts - 1);
+    measured.bytes_total
+}
+
+/// Whoever listens is told of each object that a later put took the place of before it was written. Each put that
+/// waited took a list of all before it along: a key that was put without a pause took all memory there was.
+// rule: H7
+#[test]
+fn puts_of_one_key_that_wait_take_as_much_each_if_they_are_many() {
+    let (few, many) = (bytes_of_puts(1_000), bytes_of_puts(8_000));
+    println!("{few} and {many} bytes");
+    assert!(many < few * 12, "{few} and {many} bytes");
 }
 
 #[cfg(feature = "future")]

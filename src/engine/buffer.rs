@@ -254,11 +254,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<(), Error> {
         let first = held.unwritten.len();
         let mut current = Vec::new();
-        for row in calls.iter().flat_map(|call| &call.rows) {
+        let rows = || calls.iter().flat_map(|call| &call.rows);
+        let newest: HashMap<_, _> = rows().map(|row| (&row.key, row.sequence)).collect();
+        for row in rows() {
             let noted = self.memory.note_commit(&row.key, row.sequence, Commit::Begun);
             let Some(unwritten) = noted else { continue };
             // A row that a later put replaced is written by that one, if it is to be written now.
-            if unwritten.sequence == row.sequence || unwritten.sequence > last {
+            let is_last = newest.get(&row.key) == Some(&row.sequence);
+            if unwritten.sequence == row.sequence || (unwritten.sequence > last && is_last) {
                 current.push(row);
                 held.unwritten.push(unwritten);
             } else {
@@ -292,9 +295,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             value = fits.then(|| Arc::clone(&unwritten.value));
         }
         let why = Why::OrExpired(RemovalCause::Replaced, row.birth.time);
-        let earlier = unwritten.overwritten.iter().flatten();
-        let earlier = earlier.filter(|(sequence, _)| *sequence < row.sequence);
-        let overwritten = earlier.map(|(_, value)| Arc::clone(value)).collect();
+        let listens = self.listener.is_some();
+        let overwritten = listens.then(|| self.memory.overwritten(&row.key, row.sequence));
+        let overwritten = overwritten.unwrap_or_default();
         let sequence = Some(row.sequence);
         Step { overwritten, sequence, ..Step::write(Op::Put(new), value, why) }
     }

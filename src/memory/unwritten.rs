@@ -58,10 +58,11 @@ impl<V> Unwritten<V> {
     }
 }
 
+/// Without the objects that it took the place of, which may be many.
 impl<V> Clone for Unwritten<V> {
     fn clone(&self) -> Self {
         let (key, value) = (self.key.clone(), Arc::clone(&self.value));
-        Self { key, value, overwritten: self.overwritten.clone(), ..*self }
+        Self { key, value, overwritten: None, ..*self }
     }
 }
 
@@ -114,6 +115,15 @@ impl<V> Memory<V> {
             found.commit = commit;
         }
         Some(found.clone())
+    }
+
+    /// For whoever wants to be told: what lay here of `key` and was put before the put `sequence`.
+    pub fn overwritten(&self, key: &str, sequence: u64) -> Vec<Arc<V>> {
+        let key = self.hashed(key);
+        let state = self.shard(key).lock();
+        let all = state.unwritten_of(key).and_then(|unwritten| unwritten.overwritten.as_ref());
+        let earlier = all.into_iter().flatten().take_while(|(of, _)| *of < sequence);
+        earlier.map(|(_, value)| Arc::clone(value)).collect()
     }
 
     /// The object of `key` that is still to be written, if it is alive.

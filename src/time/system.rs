@@ -95,6 +95,9 @@ struct Wall {
 
 const LOOK_EVERY_NANOS: i64 = 1_000_000_000;
 
+/// Two days before the last time that there is, in the year 2262: readings are counted on from one that was read.
+const LATEST: i64 = i64::MAX - (1 << 47);
+
 impl Wall {
     fn new() -> Self {
         Self {
@@ -109,7 +112,7 @@ impl Wall {
         if passed >= self.next_look.load(Ordering::Relaxed) {
             self.catch_up(passed, Timestamp::from(SystemTime::now()));
         }
-        self.anchor.load(Ordering::Relaxed).saturating_add(passed)
+        self.anchor.load(Ordering::Relaxed).saturating_add(passed).min(LATEST)
     }
 
     /// Moves the anchor forward if `wall` is ahead of what this clock says.
@@ -193,6 +196,14 @@ mod tests {
         assert!(after_sleep >= before + hour);
         wall.catch_up(passed, before - hour);
         assert!(Timestamp(wall.read()) >= after_sleep);
+    }
+
+    /// A wall clock that was set to the last time of all left no number to count on to.
+    #[test]
+    fn behind_the_last_time_there_is_room_to_count() {
+        let wall = Wall::new();
+        wall.catch_up(0, Timestamp::MAX);
+        assert_eq!(wall.read(), LATEST);
     }
 
     #[test]

@@ -105,11 +105,9 @@ fn statements_are_put_together_in_one_place_and_of_nothing_that_a_user_gave() {
         }
         if source.path.to_str() == Some(TEXTS) {
             // The seed of the seals is kept beside the statements, and is a number too.
-            assert_eq!(
-                made.given,
-                ["i64", "Seed", "i64", "i64", "i64"],
-                "all that they are made of is numbers"
-            );
+            let mut given = made.given.clone();
+            given.retain(|given| given != "i64");
+            assert_eq!(given, ["Seed"], "all that they are made of is numbers");
             assert!(source.text.contains("let table = format!(\"entries_{id}\");"));
             assert!(source.text.contains("let tags = format!(\"tags_{id}\");"));
             assert!(source.text.contains("let meta = meta_columns!();"));

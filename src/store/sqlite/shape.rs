@@ -22,7 +22,9 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
 /// Whether it is one of our statements, for whichever collection, of this format or the one before.
 fn is_ours(name: &str, statement: &str) -> bool {
     let found = bare(statement);
-    sql::made_by_us(name).iter().any(|ours| bare(ours).replace("ifnotexists", "") == found)
+    let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
+    let ours = number.map_or_else(|| sql::all_of_catalogue().to_vec(), sql::all_of_collection);
+    ours.iter().any(|ours| bare(ours).replace("ifnotexists", "") == found)
 }
 
 /// Whether it is any table, or an index, for which nothing has to be computed. Whether one of ours has the columns

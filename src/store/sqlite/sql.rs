@@ -152,8 +152,9 @@ const END: &str = "CASE fixed WHEN 0 THEN accessed ELSE created END + ttl";
 
 /// The statement that makes a collection's table, without its indexes.
 fn create_table(id: i64) -> String {
+    let table = format!("entries_{id}");
     format!(
-        "CREATE TABLE entries_{id} (
+        "CREATE TABLE {table} (
             id             INTEGER PRIMARY KEY,
             key            TEXT    NOT NULL UNIQUE,
             revision       INTEGER NOT NULL,
@@ -172,16 +173,17 @@ fn create_table(id: i64) -> String {
 
 fn indexes(id: i64) -> [String; 2] {
     let table = format!("entries_{id}");
+    let end = END;
     [
         format!("CREATE INDEX IF NOT EXISTS {table}_order ON {table} (accessed, key)"),
-        format!("CREATE INDEX IF NOT EXISTS {table}_ends ON {table} ({END}) WHERE ttl IS NOT NULL"),
+        format!("CREATE INDEX IF NOT EXISTS {table}_ends ON {table} ({end}) WHERE ttl IS NOT NULL"),
     ]
 }
 
 /// The table of tags, and what belongs to it.
 fn tag_parts(id: i64) -> [String; 4] {
-    let (table, tags) = (format!("entries_{id}"), format!("tags_{id}"));
-    let removal = format!("BEGIN DELETE FROM {tags} WHERE entry = OLD.id; END");
+    let table = format!("entries_{id}");
+    let tags = format!("tags_{id}");
     [
         format!(
             "CREATE TABLE IF NOT EXISTS {tags} (
@@ -191,26 +193,31 @@ fn tag_parts(id: i64) -> [String; 4] {
              ) STRICT, WITHOUT ROWID"
         ),
         format!("CREATE INDEX IF NOT EXISTS {tags}_entry ON {tags} (entry)"),
-        format!("CREATE TRIGGER IF NOT EXISTS {tags}_gone AFTER DELETE ON {table} {removal}"),
         format!(
-            "CREATE TRIGGER IF NOT EXISTS {tags}_replaced AFTER UPDATE OF created ON {table} {removal}"
+            "CREATE TRIGGER IF NOT EXISTS {tags}_gone AFTER DELETE ON {table} BEGIN
+                DELETE FROM {tags} WHERE entry = OLD.id;
+             END"
+        ),
+        format!(
+            "CREATE TRIGGER IF NOT EXISTS {tags}_replaced AFTER UPDATE OF created ON {table} BEGIN
+                DELETE FROM {tags} WHERE entry = OLD.id;
+             END"
         ),
     ]
 }
 
-/// The statements that make what is called `name`, in this format and the one before it.
-pub(super) fn made_by_us(name: &str) -> Vec<String> {
-    if name == "collections" {
-        let (_, create) = SCHEMA.split_once('\n').unwrap_or(("", SCHEMA));
-        let create = create.trim_end().trim_end_matches(';');
-        return vec![create.to_owned(), create.replace("highest_version", "schema_version")];
-    }
-    let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
-    let Some(id) = number else { return Vec::new() };
-    let table = create_table(id);
-    let old = table.replace("seal ", "checksum ");
-    let all = [table, old].into_iter().chain(indexes(id)).chain(tag_parts(id));
-    all.filter(|statement| statement.contains(name)).collect()
+/// The statements that make the catalogue, in this format and the one before it.
+pub(super) fn all_of_catalogue() -> [String; 2] {
+    let (_, create) = SCHEMA.split_once('\n').unwrap_or(("", SCHEMA));
+    let create = create.trim_end().trim_end_matches(';');
+    [create.to_owned(), create.replace("highest_version", "schema_version")]
+}
+
+/// Those that make what a collection has, in both formats.
+pub(super) fn all_of_collection(id: i64) -> Vec<String> {
+    let create = create_table(id);
+    let old = create.replace("seal ", "checksum ");
+    [create, old].into_iter().chain(indexes(id)).chain(tag_parts(id)).collect()
 }
 
 /// Statements about the tags of a collection's entries.
