@@ -6,7 +6,7 @@ use crate::cacheable::Cacheable;
 use crate::codec;
 use crate::error::Error;
 use crate::memory::{Found, RowFacts};
-use crate::store::{Scanned, Store};
+use crate::store::{Others, Scanned, Store};
 use crate::sync::Mutex;
 use std::collections::HashMap;
 
@@ -70,7 +70,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // Nobody commits meanwhile: until a commit has ended, memory is behind.
         let held = self.commit_before().await?;
         let missing = Mutex::new(Vec::new());
-        let inspect = |rows: Vec<Scanned>, shared: bool| {
+        let inspect = |rows: Vec<Scanned>, others: Others| {
             let facts = |row: Scanned| {
                 let meta = row.meta;
                 let no_key = |version: &u32| !codec::has_key(&self.options.wrappers, *version);
@@ -89,7 +89,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 (row.key, facts)
             };
             let rows: HashMap<_, _> = rows.into_iter().map(facts).collect();
-            self.memory.audit(&Found { row: &|key| rows.get(key).copied(), shared })
+            let (shared, held) = (others != Others::Nothing, others != Others::Meanwhile);
+            self.memory.audit(&Found { row: &|key| rows.get(key).copied(), shared, held })
         };
         let audit = self.store.audit(&self.terms, &inspect).await;
         drop(held);

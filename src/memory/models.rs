@@ -104,7 +104,7 @@ impl Tier {
             let (revision, time) = *self.rows.lock().unwrap().present.get(key)?;
             Some(RowFacts { revision, size: Some(3), created: time, accessed: time, ttl: None })
         };
-        let problems = self.memory.audit(&Found { row: &row, shared: false });
+        let problems = self.memory.audit(&Found { row: &row, shared: false, held: true });
         assert!(problems.is_empty(), "{problems:?}");
         assert!(self.memory.gauges().0 <= 2);
         for key in KEYS {

@@ -64,7 +64,7 @@ fn holds(memory: &Memory<u64>, key: &str) -> bool {
 }
 
 fn assert_sound(memory: &Memory<u64>) {
-    let found = Found { row: &|_| None, shared: false };
+    let found = Found { row: &|_| None, shared: false, held: true };
     let problems = memory.audit(&found);
     let mut real = problems.iter().filter(|told| !told.contains("which the disk tier does not"));
     assert_eq!(real.next(), None);

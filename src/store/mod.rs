@@ -368,9 +368,19 @@ pub struct Mended {
 /// Something to be done by the background thread.
 pub type Task = Box<dyn FnOnce() + Send>;
 
-/// Compares all rows with what the engine knows, and tells what does not fit. The second argument
-/// says whether another process may have changed rows since this one opened the store.
-pub type Inspect<'a> = dyn Fn(Vec<Scanned>, bool) -> Vec<String> + Sync + 'a;
+/// Compares all rows with what the engine knows, and tells what does not fit.
+pub type Inspect<'a> = dyn Fn(Vec<Scanned>, Others) -> Vec<String> + Sync + 'a;
+
+/// What other processes may have done to rows that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They have changed none since this one opened the store.
+    Nothing,
+    /// They have changed some before.
+    Before,
+    /// And may change some meanwhile: who only reads cannot keep them from it, and may have met later rows.
+    Meanwhile,
+}
 
 /// What an audit found.
 #[derive(Debug, Default)]

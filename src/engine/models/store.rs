@@ -8,7 +8,7 @@ use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
     Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Lease, Mended, Most, NewRow,
-    Op, Outcome, Range, Scanned, Store, Task, Terms, Usage,
+    Op, Others, Outcome, Range, Scanned, Store, Task, Terms, Usage,
 };
 use crate::sync::{Mutex, thread};
 use crate::time::Timestamp;
@@ -179,7 +179,7 @@ impl Store for Table {
             let (key, meta) = (key.clone(), row.meta.clone());
             Scanned { id, key, meta }
         });
-        let problems = inspect(scanned.collect(), false);
+        let problems = inspect(scanned.collect(), Others::Nothing);
         Ok(Audit { usage: rows.usage(), damaged: Vec::new(), problems })
     }
 

@@ -4,27 +4,30 @@ use super::ledger::{Totals, believed};
 use super::transaction::Transaction;
 use super::writer::Exclusive;
 use super::{SqliteStore, row, tags};
-use crate::store::{Audit, Inspect, Scanned};
+use crate::store::{Audit, Inspect, Others, Scanned};
 use rusqlite::Connection;
 
-/// Checks under the file's write lock, so that nothing moves between two looks.
+/// Checks under the file's write lock, so that nothing moves between two looks; who only reads, in a snapshot.
 pub(super) fn audit(
     writer: &Exclusive<'_>,
     store: &SqliteStore,
     inspect: &Inspect<'_>,
 ) -> rusqlite::Result<Audit> {
     let connection = writer.connection();
-    let transaction = if connection.is_readonly(rusqlite::MAIN_DB)? {
-        Transaction::deferred(connection)?
-    } else {
-        writer.begin()?
-    };
+    let only_reads = connection.is_readonly(rusqlite::MAIN_DB)?;
+    let transaction =
+        if only_reads { Transaction::deferred(connection)? } else { writer.begin()? };
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;
     check_totals(connection, store, &mut audit)?;
     check_tags(connection, store, &mut audit)?;
     let rows = read_all(connection, store, &mut audit)?;
-    audit.problems.extend(inspect(rows, writer.is_shared()?));
+    let others = match (only_reads, writer.is_shared()?) {
+        (true, _) => Others::Meanwhile,
+        (false, true) => Others::Before,
+        (false, false) => Others::Nothing,
+    };
+    audit.problems.extend(inspect(rows, others));
     transaction.commit()?;
     Ok(audit)
 }
