@@ -12,7 +12,6 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use waiting::Waiting;
 
@@ -238,6 +237,15 @@ impl<T> Flight<T> {
         })
     }
 
+    /// See [`Lead::run`]. The work is boxed: a loader may load, and so on, on one stack.
+    fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
+        let (number, mut work) = (self.number, Box::pin(work));
+        poll_fn(move |context| {
+            let _here = Here::enter(number);
+            work.as_mut().poll(context)
+        })
+    }
+
     /// Whether something is done for it on this thread, and asks.
     fn is_led_here(&self) -> bool {
         LOADING.with(|all| all.look(|loading| loading.contains(&self.number)))
@@ -258,8 +266,8 @@ impl<T> Lead<T> {
     }
 
     /// Does for the load what those who wait for it wait for, such as its loader.
-    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
-        self.loading().run(work).await
+    pub fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
+        self.flight.run(work)
     }
 
     /// Begins a reload in the place of this load, which ends. Nobody can board in between; `None` if a
@@ -281,13 +289,8 @@ impl<T> Lead<T> {
 
 impl<T> Loading<T> {
     /// See [`Lead::run`].
-    pub async fn run<R>(&self, work: impl Future<Output = R>) -> R {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            let _here = Here::enter(self.0.number);
-            work.as_mut().poll(context)
-        })
-        .await
+    pub fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
+        self.0.run(work)
     }
 }
 
