@@ -103,8 +103,9 @@ pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::R
     let intact = is_sealed(row, key, &meta, value, seed)?
         && meta.size == value.len() as u64
         // Nobody could touch it, or tell it from another one.
-        && integer(row, 0)?.and_then(believed).is_some()
-        && integer(row, 3)?.is_some();
+        && believed(meta.revision).is_some()
+        && (meta.revision != 0 || integer(row, 0)?.is_some())
+        && (meta.accessed.as_nanos() != 0 || integer(row, 3)?.is_some());
     if intact {
         meta.head = codec::head(meta.codec, value);
     }
