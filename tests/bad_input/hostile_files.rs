@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const PAGE: usize = 4_096;
 
-fn change(path: &Path, sql: &str) {
+pub fn change(path: &Path, sql: &str) {
     let other = Connection::open(path).unwrap();
     other.execute_batch(sql).unwrap();
     other.close().unwrap();
@@ -257,106 +257,4 @@ fn a_counter_of_changes_that_was_set_back_gives_no_number_twice() {
         assert_eq!(cache.get("a").unwrap(), None);
         assert_eq!(cache.get("c").unwrap(), None);
     }
-}
-
-/// A page of a table that leads to `child` three times.
-fn branch(child: usize) -> Vec<u8> {
-    let child = u32::try_from(child).unwrap().to_be_bytes();
-    let mut page = vec![0; PAGE];
-    let cells = [PAGE - 10, PAGE - 5].map(|at| u16::try_from(at).unwrap().to_be_bytes());
-    page[..12].copy_from_slice(&[
-        5,
-        0,
-        0,
-        0,
-        2,
-        cells[0][0],
-        cells[0][1],
-        0,
-        child[0],
-        child[1],
-        child[2],
-        child[3],
-    ]);
-    page[12..16].copy_from_slice(cells.as_flattened());
-    for (cell, key) in [(PAGE - 10, 1), (PAGE - 5, 2)] {
-        page[cell..cell + 4].copy_from_slice(&child);
-        page[cell + 4] = key;
-    }
-    page
-}
-
-/// Has the table whose first page is the `root`th begin with its rows, and go on with the rows of a page like it
-/// that has only the `repeated` ones, 3 to the power of 16 times.
-fn repeat(path: &Path, root: usize, repeated: &[usize]) {
-    let mut bytes = fs::read(path).unwrap();
-    let header = if root == 1 { 100 } else { 0 };
-    let old = bytes[(root - 1) * PAGE..root * PAGE].to_vec();
-    let rows = usize::from(u16::from_be_bytes([old[header + 3], old[header + 4]]));
-    let mut leaf_of = |rows: &[usize]| {
-        let mut leaf = old.clone();
-        leaf[..header + 8 + 2 * old.len().min(40)].fill(0);
-        leaf[..8].copy_from_slice(&old[header..header + 8]);
-        leaf[3..5].copy_from_slice(&u16::try_from(rows.len()).unwrap().to_be_bytes());
-        for (place, row) in rows.iter().enumerate() {
-            let (to, from) = (8 + 2 * place, header + 8 + 2 * row);
-            leaf[to..to + 2].copy_from_slice(&old[from..from + 2]);
-        }
-        bytes.extend(leaf);
-        bytes.len() / PAGE
-    };
-    let all = leaf_of(&(0..rows).collect::<Vec<_>>());
-    let mut last = leaf_of(repeated);
-    for _ in 0..16 {
-        bytes.extend(branch(last));
-        last = bytes.len() / PAGE;
-    }
-    let mut first = branch(last);
-    // Its first child.
-    first[PAGE - 10..PAGE - 6].copy_from_slice(&u32::try_from(all).unwrap().to_be_bytes());
-    if header > 0 {
-        // Whatever lies in it lies from its end.
-        first.copy_within(..16, header);
-        first[..header].copy_from_slice(&bytes[..header]);
-    }
-    bytes[(root - 1) * PAGE..root * PAGE].copy_from_slice(&first);
-    let pages = u32::try_from(bytes.len() / PAGE).unwrap();
-    bytes[28..32].copy_from_slice(&pages.to_be_bytes());
-    fs::write(path, bytes).unwrap();
-}
-
-/// A few pages that lead to each other many times are more rows than anybody can wait for: opening such a file,
-/// `verify` and `repair` went on until there was no memory left.
-// rule: F5
-#[test]
-fn rows_that_come_again_and_again_are_damage() {
-    let (folder, path) = folder_with_a_cache();
-    let other = Connection::open(&path).unwrap();
-    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'entries_1'";
-    let root: u32 = other.query_row(root, [], |row| row.get(0)).unwrap();
-    other.close().unwrap();
-    let whole = fs::read(&path).unwrap();
-
-    repeat(&path, root as usize, &[0, 1, 2]);
-    let opened = path.clone();
-    in_time("using it", move || {
-        let cache = builder::<String>().open(&opened).unwrap();
-        assert_eq!(cache.len().unwrap(), 3);
-        assert_eq!(*cache.get("b").unwrap().unwrap(), "the text of b");
-        let damage = |error: Error| expect_error(&error, ErrorKind::Corrupt, &["cache.db"]);
-        damage(cache.verify().unwrap_err());
-        damage(cache.repair().unwrap_err());
-        damage(cache.purge_outdated().unwrap_err());
-        damage(cache.shrink().unwrap_err());
-        damage(cache.clear().unwrap_err());
-        assert_eq!(*cache.get("c").unwrap().unwrap(), "the text of c");
-        cache.close().unwrap();
-    });
-
-    fs::write(&path, whole).unwrap();
-    // The catalogue: the index of the names of collections.
-    repeat(&path, 1, &[1]);
-    in_time("opening it", move || {
-        expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &["cache.db"]);
-    });
 }

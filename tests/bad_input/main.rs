@@ -6,6 +6,7 @@
 mod arguments;
 mod damaged_files;
 mod descriptors;
+mod endless;
 mod foreign_files;
 mod hostile_files;
 mod mounts;

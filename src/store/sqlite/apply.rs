@@ -3,7 +3,7 @@
 use super::ledger::{HIGHEST_REVISION, Ledger, Totals};
 use super::sql::Sql;
 use super::writer::{Done, Exclusive};
-use super::{row, tags};
+use super::{effort, row, tags};
 use crate::crash::{Point, point};
 use crate::entry::{OwnTtl, Tags};
 use crate::key::Key;
@@ -50,6 +50,7 @@ pub(super) fn correct(
 ) -> rusqlite::Result<()> {
     let mut touch = connection.prepare_cached(&sql.touch)?;
     for (key, revision, accessed) in corrections {
+        let _granted = effort::for_some_rows();
         touch.execute((key.as_str(), revision, accessed.as_nanos()))?;
     }
     Ok(())
@@ -113,6 +114,7 @@ struct Run<'c> {
 
 impl Run<'_> {
     fn step(&mut self, op: &Op) -> rusqlite::Result<Outcome> {
+        let _granted = effort::for_some_rows();
         match op {
             Op::Put(row) => self.put(row),
             Op::Fill { row, .. } if self.claims.is_overtaken(&row.key) => Ok(Outcome::Unchanged),
@@ -255,6 +257,7 @@ impl Run<'_> {
     fn evict(&mut self, batch: &Batch) -> rusqlite::Result<Option<bool>> {
         let limits = batch.terms.limits;
         loop {
+            let _granted = effort::for_some_rows();
             let Usage { entries, bytes, .. } = self.totals.usage();
             if limits.hold(entries, bytes) {
                 return Ok(Some(false));

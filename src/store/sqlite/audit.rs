@@ -1,7 +1,6 @@
 //! Whether a collection's table, index and totals fit together.
 
 use super::ledger::{Totals, believed};
-use super::transaction::Transaction;
 use super::writer::Exclusive;
 use super::{SqliteStore, row, tags};
 use crate::store::{Audit, Inspect, Others, Scanned};
@@ -15,8 +14,7 @@ pub(super) fn audit(
 ) -> rusqlite::Result<Audit> {
     let connection = writer.connection();
     let only_reads = connection.is_readonly(rusqlite::MAIN_DB)?;
-    let transaction =
-        if only_reads { Transaction::deferred(connection)? } else { writer.begin()? };
+    let transaction = if only_reads { writer.begin_to_read()? } else { writer.begin()? };
     let mut audit = Audit::default();
     check_pages(connection, &mut audit)?;
     check_totals(connection, store, &mut audit)?;

@@ -2,7 +2,7 @@
 
 use super::row::Seed;
 use super::transaction::Transaction;
-use super::{CacheFile, Sql, SqliteStore, migration, recognise, sql};
+use super::{CacheFile, Sql, SqliteStore, effort, migration, recognise, sql};
 use crate::crash::{Point, point};
 use crate::error::{Error, ErrorKind};
 use crate::options::Access;
@@ -128,6 +128,7 @@ fn find_or_add(
     }
     let transaction =
         if due { migration::begin(connection)? } else { Transaction::immediate(connection)? };
+    let _granted = effort::with_all_of(connection)?;
     // Another process may have been faster, at both.
     if migration::is_due(connection)? {
         migration::migrate(connection)?;

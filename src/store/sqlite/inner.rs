@@ -4,7 +4,7 @@ use super::background::{Background, Upkeep};
 use super::ledger::Ledger;
 use super::session::Session;
 use super::writer::{Done, Exclusive, Writers};
-use super::{fault, log, open, recognise};
+use super::{effort, fault, log, open, recognise};
 use crate::crash::{Point, point};
 use crate::error::Error;
 #[cfg(feature = "testing")]
@@ -126,6 +126,7 @@ impl FileInner {
     ) -> Result<R, Error> {
         #[cfg(feature = "testing")]
         self.meet(faults::Access::Read)?;
+        let _granted = effort::for_some_rows();
         let Some(path) = self.path().filter(|_| self.has_others()) else {
             let writer = self.writers.alone().map_err(|error| self.error(error))?;
             return read(&writer.session.connection).map_err(|error| self.error(error));

@@ -97,6 +97,7 @@ impl Store for SqliteStore {
                 .transpose()?;
             let mut statement = connection.prepare_cached(&self.sql.read)?;
             let mut read = |key: &&str| {
+                let _granted = effort::for_some_rows();
                 statement
                     .query_row([*key], |columns| row::row(columns, key, self.sql.seed))
                     .optional()

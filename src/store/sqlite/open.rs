@@ -67,16 +67,15 @@ fn open_in_place(path: &Path, access: Access) -> Result<Option<Connection>, Refu
     }
     let has_log = has_beside(path, "-wal");
     let seen = identity(path);
-    let mut connection = connect(path)?;
+    let connection = connect(path)?;
     if access == Access::Exclusive {
         // Before anything is read: from then on the connection keeps every lock that it takes.
         let alone = connection.pragma_update(None, "locking_mode", "exclusive");
         alone.map_err(|error| fault::of_sqlite(error, Some(path)))?;
     }
-    effort::limit_opening(&mut connection, path)
-        .map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    let granted = effort::to_open(path);
     let opened = initialise(&connection, path);
-    effort::lift(&mut connection).map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    drop(granted);
     if identity(path) != seen {
         return Ok(None);
     }
@@ -124,7 +123,8 @@ pub(super) fn open_for_the_log(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        effort::watch(&mut connection)?;
         configure(&connection, READERS_CACHE_KIB)?;
         Ok(connection)
     };
@@ -207,10 +207,10 @@ fn unusable(error: io::Error, path: &Path) -> Error {
 
 fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| unopenable(error, path))?;
-    let writable = connection
-        .busy_timeout(OPEN_TIMEOUT)
+    let writable = effort::watch(&mut connection)
+        .and_then(|()| connection.busy_timeout(OPEN_TIMEOUT))
         .and_then(|()| allow_checkpoint_on_close(&connection, false))
         .and_then(|()| connection.is_readonly(rusqlite::MAIN_DB))
         .map_err(|error| fault::of_sqlite(error, Some(path)))?;

@@ -35,6 +35,7 @@ pub(super) const LOOKS: u32 = 5;
 /// is found damaged is looked at again before it is believed.
 pub(super) fn recognise(path: &Path) -> Result<(), Error> {
     expect_files_beside(path)?;
+    let _granted = effort::to_open(path);
     for _ in 0..LOOKS {
         match look_at(path) {
             Err(error) if error.is_corrupt() => std::thread::sleep(Duration::from_millis(1)),
@@ -128,7 +129,7 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(immutable_uri(path), flags)?;
-    effort::limit_opening(&mut connection, path)?;
+    effort::watch(&mut connection)?;
     Ok(connection)
 }
 

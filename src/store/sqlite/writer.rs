@@ -8,13 +8,13 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
+use super::effort::{self, Granted};
 use super::ledger::Ledger;
 use super::log::{self, Early, Log};
 use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
 use super::settings::{Settings, busy_timeout};
 use super::transaction::{Transaction, begin_to_write, commit, roll_back};
-use super::{effort, shrink};
 use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::store::Terms;
@@ -186,11 +186,10 @@ impl Writers {
         let mut writer = self.alone()?;
         let Writer { session, settings, ledger, .. } = &mut *writer;
         settings.follow(terms, &session.connection)?;
-        let bytes = shrink::bytes(&session.connection)?;
-        effort::limit_to_all_of(&mut session.connection, bytes)?;
+        let granted = effort::with_all_of(&session.connection)?;
         ledger.forget();
         self.begin_commit();
-        Ok(Exclusive { writers: self, writer, patience: busy_timeout(terms) })
+        Ok(Exclusive { writers: self, writer, granted, patience: busy_timeout(terms) })
     }
 
     /// Does `work` in a transaction, perhaps together with others', and completes when that is
@@ -442,6 +441,7 @@ impl End {
 pub(super) struct Exclusive<'w> {
     writers: &'w Writers,
     writer: MutexGuard<'w, Writer>,
+    granted: Granted,
     patience: Duration,
 }
 
@@ -452,7 +452,22 @@ impl Exclusive<'_> {
 
     /// A transaction that writes.
     pub fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
-        Transaction::patient(self.connection(), self.patience, &self.writers.readers)
+        let (connection, readers) = (self.connection(), &self.writers.readers);
+        let transaction = Transaction::patient(connection, self.patience, readers)?;
+        self.measure()?;
+        Ok(transaction)
+    }
+
+    /// A transaction that only reads.
+    pub fn begin_to_read(&self) -> rusqlite::Result<Transaction<'_>> {
+        let transaction = Transaction::deferred(self.connection())?;
+        self.measure()?;
+        Ok(transaction)
+    }
+
+    /// The file may have grown while its lock was waited for.
+    pub fn measure(&self) -> rusqlite::Result<()> {
+        self.granted.measure(self.connection())
     }
 
     /// Takes the log over into the file and cuts it off, as far as others let it.
@@ -469,9 +484,6 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
-        if let Err(error) = effort::lift(&mut self.writer.session.connection) {
-            tracing::warn!(%error, "the connection stays limited in what it does");
-        }
         self.writers.end_commit();
     }
 }
