@@ -3,9 +3,7 @@
 //! (proptest's own way from bytes to values halves what is left at every branch and runs dry.)
 
 use crate::model::{OwnTtl, Settings};
-use crate::operations::{
-    Call, Group, Key, Load, Operation, Prefix, Swap, Tag, Tags, When,
-};
+use crate::operations::{Call, Group, Key, Load, Operation, Prefix, Swap, Tag, Tags, When};
 use crate::sequence::{Draft, Edition, Ending, Injury, Sequence, Setup, Step};
 use arbitrary::{Result, Unstructured};
 use std::ops::RangeInclusive;
