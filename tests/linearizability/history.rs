@@ -19,6 +19,8 @@ pub enum Action {
     Deleted(bool),
     /// Removed the key, and was told nothing about it.
     Removed,
+    /// The same of what has the tag, once or, if it was put again meanwhile, more often.
+    RemovedTagged,
     /// Found the one, which may be nothing, and left the other in its place.
     Swapped(Option<u64>, Option<u64>),
     /// Found nothing, and loaded a number of its own.
@@ -27,6 +29,13 @@ pub enum Action {
     Left(Option<u64>),
     /// Would have loaded, and was answered with the number of another: found, or being loaded.
     Shared(u64),
+}
+
+/// The bit of the numbers that are written with the tag.
+pub const TAGGED: u64 = 1 << 62;
+
+fn is_tagged(held: Option<u64>) -> bool {
+    held.is_some_and(|number| number & TAGGED != 0)
 }
 
 /// An action with the moments between which it happened.
@@ -77,6 +86,7 @@ impl Model {
             Action::Shared(number) => held.is_none_or(|held| held == number).then_some(held),
             Action::Wrote(number) => Some(Some(number)),
             Action::Removed => Some(None),
+            Action::RemovedTagged => Some(held.filter(|_| !is_tagged(held))),
             Action::Read(Some(number)) => (held == Some(number)).then_some(held),
             Action::Asked(true) => held.is_some().then_some(held),
             Action::Deleted(true) => held.is_some().then_some(None),
@@ -111,7 +121,9 @@ pub fn is_linearizable(model: Model, events: &[Event]) -> bool {
         let next: Vec<_> = possible_next(events, done)
             .flat_map(|at| {
                 let action = events[at].action;
-                model.step(held, action).map(move |then| (action, (done | 1 << at, then)))
+                let again = action == Action::RemovedTagged && is_tagged(held);
+                let ended = model.step(held, action).map(move |then| (done | 1 << at, then));
+                ended.chain(again.then_some((done, None))).map(move |state| (action, state))
             })
             .collect();
         // What changes nothing may as well come first, if it could not change anything later.
@@ -137,6 +149,7 @@ fn observes(action: Action) -> bool {
         action,
         Action::Wrote(_)
             | Action::Removed
+            | Action::RemovedTagged
             | Action::Deleted(true)
             | Action::Loaded(_)
             | Action::Left(_)
@@ -176,7 +189,9 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
-    use super::Action::{Asked, Deleted, Left, Loaded, Read, Removed, Shared, Swapped, Wrote};
+    use super::Action::{
+        Asked, Deleted, Left, Loaded, Read, Removed, RemovedTagged, Shared, Swapped, Wrote,
+    };
     use super::*;
 
     const MODELS: [Model; 3] = [Model::Register, Model::Evicting, Model::Expiring];
@@ -284,6 +299,23 @@ mod tests {
         assert_eq!(explained_by(&early), [Model::Evicting, Model::Expiring]);
         let deleted = [(0, 1, Wrote(1)), (2, u64::MAX, Left(None)), (4, 5, Read(None))];
         assert_eq!(explained_by(&deleted), MODELS);
+    }
+
+    #[test]
+    fn what_has_the_tag_goes_and_nothing_else() {
+        let tagged = |number| Wrote(number | TAGGED);
+        let gone = |write, then| [(0, 1, write), (2, 3, RemovedTagged), (4, 5, Read(then))];
+        assert_eq!(explained_by(&gone(tagged(1), None)), MODELS);
+        assert_eq!(explained_by(&gone(tagged(1), Some(1 | TAGGED))), []);
+        assert_eq!(explained_by(&gone(Wrote(1), Some(1))), MODELS);
+        assert_eq!(explained_by(&gone(Wrote(1), None)), [Model::Evicting, Model::Expiring]);
+        let twice = |ended| {
+            let again = [(4, 5, Read(None)), (6, 7, tagged(2)), (8, 9, Read(None))];
+            [(0, 1, tagged(1)), (2, ended, RemovedTagged)].into_iter().chain(again)
+        };
+        assert_eq!(explained_by(&twice(10).collect::<Vec<_>>()), MODELS);
+        let evicting = [Model::Evicting, Model::Expiring];
+        assert_eq!(explained_by(&twice(3).collect::<Vec<_>>()), evicting);
     }
 
     #[test]

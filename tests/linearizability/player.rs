@@ -1,9 +1,9 @@
 //! One thread of a round: random operations, written down with their answers.
 
 use super::face::{Face, ask};
-use super::history::{Action, Event};
+use super::history::{Action, Event, TAGGED};
 use super::values::Value;
-use disk_backed_cache::{EntryInfo, Timestamp};
+use disk_backed_cache::{EntryInfo, PutOptions, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 
 /// Few keys, so that threads meet.
 pub const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+const TAG: &str = "tagged";
 
 /// How many different times the operations of one round speak of.
 pub const MOMENTS: u64 = 8;
@@ -59,7 +61,8 @@ impl Player {
             15..17 => self.peek(),
             17..18 => self.touch(),
             18..28 => self.load(),
-            28..40 => self.put(),
+            28..36 => self.put(),
+            36..40 => self.put_tagged(),
             40..41 => self.put_if_revision(),
             41..42 => self.retain(),
             42..44 => self.put_if_absent(),
@@ -71,7 +74,8 @@ impl Player {
             74..76 => self.delete_prefix(),
             76..79 => self.delete_many(),
             79..80 => self.delete_group(),
-            80..83 => self.contains_key(),
+            80..81 => self.delete_tag(),
+            81..83 => self.contains_key(),
             83..86 => self.scan(),
             86..92 => self.face.evict_memory(),
             92..94 => self.clear(),
@@ -160,6 +164,14 @@ impl Player {
     fn put(&mut self) {
         let (at, now, number) = (self.key(), self.moment(), next_number());
         let (took, ()) = timed(|| ask!(&self.face, at(now).put(KEYS[at], Value::new(number))));
+        self.note(at, took, Action::Wrote(number));
+        self.given.puts += 1;
+    }
+
+    fn put_tagged(&mut self) {
+        let (at, now, number) = (self.key(), self.moment(), next_number() | TAGGED);
+        let (value, options) = (Value::new(number), PutOptions::new().tag(TAG));
+        let (took, ()) = timed(|| ask!(&self.face, at(now).put_with(KEYS[at], value, options)));
         self.note(at, took, Action::Wrote(number));
         self.given.puts += 1;
     }
@@ -263,6 +275,15 @@ impl Player {
         self.given.deletes += found;
         for at in 0..KEYS.len() {
             self.note(at, took.clone(), Action::Removed);
+        }
+    }
+
+    fn delete_tag(&mut self) {
+        let now = self.moment();
+        let (took, found) = timed(|| ask!(&self.face, at(now).delete_tag(TAG)));
+        self.given.deletes += found;
+        for at in 0..KEYS.len() {
+            self.note(at, took.clone(), Action::RemovedTagged);
         }
     }
 
