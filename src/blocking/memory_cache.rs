@@ -360,3 +360,6 @@ impl<V> fmt::Debug for MemoryCacheBuilder<V> {
         f.debug_struct("MemoryCacheBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod models;

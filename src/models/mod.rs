@@ -3,6 +3,8 @@
 
 mod explore;
 mod history;
+mod source;
 
 pub(crate) use explore::explore;
 pub(crate) use history::{Act, History};
+pub(crate) use source::Source;

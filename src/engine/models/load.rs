@@ -2,25 +2,10 @@
 
 use super::{Cache, buffered, run};
 use crate::error::ErrorKind;
-use crate::models::explore;
+use crate::models::{Source, explore};
 use crate::options::Settings;
-use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::block_on;
 use std::sync::Arc;
-
-/// Where loaders look. It is changed before the key is deleted, as programs do.
-#[derive(Default)]
-struct Source {
-    value: AtomicU64,
-    looks: AtomicU64,
-}
-
-impl Source {
-    fn look(&self) -> u64 {
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        self.value.load(Ordering::SeqCst)
-    }
-}
 
 fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [fn(&Cache, &Source); 3]) {
     let spawn = |work: fn(&Cache, &Source)| {
@@ -39,7 +24,7 @@ fn share(settings: Settings) {
         assert_eq!(cache.load("a", || source.look()), 0);
     };
     threads(&cache, &source, [load, load, load]);
-    assert_eq!(source.looks.load(Ordering::SeqCst), 1);
+    assert_eq!(source.looks(), 1);
     assert_eq!(cache.get("a").unwrap(), Some(0));
 }
 
@@ -80,7 +65,7 @@ fn lose_to_delete(settings: Settings) {
         cache.load("a", || source.look());
     };
     let change = |cache: &Cache, source: &Source| {
-        source.value.store(1, Ordering::SeqCst);
+        source.change(1);
         cache.delete("a").unwrap();
         assert_eq!(cache.load("a", || source.look()), 1);
     };
@@ -95,7 +80,7 @@ fn lose_to_clear(settings: Settings) {
         cache.load("a", || source.look());
     };
     let change = |cache: &Cache, source: &Source| {
-        source.value.store(1, Ordering::SeqCst);
+        source.change(1);
         cache.clear(&["a"]).unwrap();
         assert_eq!(cache.load("a", || source.look()), 1);
     };
@@ -110,7 +95,7 @@ fn lose_to_delete_prefix(settings: Settings) {
         cache.load("a", || source.look());
     };
     let change = |cache: &Cache, source: &Source| {
-        source.value.store(1, Ordering::SeqCst);
+        source.change(1);
         cache.delete_prefix("", &["a"]);
         assert_eq!(cache.load("a", || source.look()), 1);
     };
@@ -203,7 +188,7 @@ fn in_a_circle() {
                 |cache, source| go_round_in_a_circle(cache, "c", "a", source),
             ],
         );
-        assert!(source.looks.load(Ordering::SeqCst) <= 1, "one is refused at most");
+        assert!(source.looks() <= 1, "one is refused at most");
         assert!(["a", "b", "c"].iter().all(|key| cache.get(key).unwrap().is_some()));
     });
 }
