@@ -4,7 +4,7 @@
 use crate::support::{
     builder, contents, expect_error, expect_refusal, folder_with_a_cache, in_time,
 };
-use disk_backed_cache::{DiskBackedCache, Error, ErrorKind};
+use disk_backed_cache::{DiskBackedCache, Error, ErrorKind, OnCorruption};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -108,6 +108,24 @@ fn other_tables_in_the_file_are_in_nobodys_way() {
     );
     let cache = builder::<String>().open(&path).unwrap();
     everything(&cache).unwrap();
+}
+
+/// Names that have the letters of keywords in them, `DESC`, and signs of comments in texts, were taken for something
+/// to be computed: with `on_corruption(SetAside)` a sound cache was moved aside, and an empty one took its place.
+// rule: F5, F16
+#[test]
+fn a_file_with_harmless_tables_of_others_stays() {
+    let (folder, path) = folder_with_a_cache();
+    change(
+        &path,
+        "CREATE TABLE extras (id INTEGER); CREATE TABLE notes (checked INTEGER, text DEFAULT '--');
+         CREATE TABLE canvas (text); CREATE INDEX mine ON canvas (\"text\" DESC)",
+    );
+    let cache = builder::<String>().on_corruption(OnCorruption::SetAside).open(&path).unwrap();
+    assert_eq!(cache.len().unwrap(), 3);
+    everything(&cache).unwrap();
+    cache.close().unwrap();
+    assert_eq!(contents(folder.path()).len(), 1, "nothing was moved aside");
 }
 
 /// Keys are ordered by other bytes there: a scan found them out of order, and `delete_prefix` passed some over.
