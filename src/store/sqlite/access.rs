@@ -31,17 +31,16 @@ fn open_unchanged(path: &Path) -> Result<Connection, Error> {
         Err(error) => return Err(fault::of_io(error, path)),
     }
     recognise::recognise(path)?;
-    let mut connection = open::open_reader(path)?;
+    let mut connection = open::open_limited_reader(path)?;
     recognise::check_ids(&connection, path)?;
     recognise::check_present(&connection, path)?;
     let looked =
-        check_tables(&mut connection, path).map_err(|error| fault::of_sqlite(error, Some(path)))?;
+        check_tables(&mut connection).map_err(|error| fault::of_sqlite(error, Some(path)))?;
     looked.map_err(|error| error.with_path(path))?;
     Ok(connection)
 }
 
-fn check_tables(connection: &mut Connection, path: &Path) -> rusqlite::Result<Result<(), Error>> {
-    effort::limit_opening(connection, path)?;
+fn check_tables(connection: &mut Connection) -> rusqlite::Result<Result<(), Error>> {
     let encoding = open::patiently(|| recognise::check_encoding(connection))?;
     open::patiently(|| shape::check(connection))?;
     effort::lift(connection)?;

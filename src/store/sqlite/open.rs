@@ -122,9 +122,18 @@ pub(super) fn open_for_the_log(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A further connection for reading a file that is open.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let mut connection = open_limited_reader(path)?;
+    effort::lift(&mut connection).map_err(|error| fault::of_sqlite(error, Some(path)))?;
+    Ok(connection)
+}
+
+/// A connection for reading a file of which nothing is known yet; its effort is limited from the beginning, because
+/// the first pragma may load the catalogue.
+pub(super) fn open_limited_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        effort::limit_opening(&mut connection, path)?;
         configure(&connection, READERS_CACHE_KIB)?;
         Ok(connection)
     };
