@@ -8,6 +8,7 @@ mod damaged_files;
 mod descriptors;
 mod foreign_files;
 mod hostile_files;
+mod hostile_rows;
 mod mounts;
 mod paths;
 mod permissions;
