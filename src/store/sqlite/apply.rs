@@ -87,8 +87,7 @@ fn keys(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<(Key, i64)>>
     let mut rows = statement.query([])?;
     let mut keys = Vec::new();
     while let Some(columns) = rows.next()? {
-        let key = columns.get_ref(0)?.as_str().ok().map(Key::from);
-        keys.extend(key.zip(columns.get(1).ok()));
+        keys.extend(row::text_key(columns, 0)?.zip(columns.get(1).ok()));
     }
     Ok(keys)
 }
