@@ -77,7 +77,8 @@ impl<T: Cacheable, S: Store> DiskBackedCache<T, S> {
     /// file has fewer. Without it, later entries use that room, and the file never becomes smaller.
     ///
     /// Writes the whole file anew, with all its collections, and holds up writers meanwhile. That takes as
-    /// much room again in the folder for temporary files, and once more in the log. Where somebody reads the
+    /// much room again in the folder for temporary files (`SQLITE_TMPDIR` or `TMPDIR`, or the system's), and once more
+    /// in the log. Where somebody reads the
     /// file for long, it becomes shorter only when they are done.
     ///
     /// ```

@@ -152,6 +152,14 @@ fn rows_that_come_again_and_again_are_damage() {
     repeat(&path, 1, &[1]);
     in_time("opening it", move || {
         expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &["cache.db"]);
+        // With a log, which may complete it, damage is believed only when the file was opened, and that loads the
+        // catalogue: who only reads did so before anything was counted.
+        for read_only in [false, true] {
+            fs::write(path.with_extension("db-wal"), [7; 64]).unwrap();
+            let builder = builder::<String>();
+            let builder = if read_only { builder.read_only() } else { builder };
+            expect_error(&builder.open(&path).unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
+        }
     });
 }
 

@@ -4,7 +4,7 @@
 use crate::support::{
     builder, contents, expect_error, expect_refusal, folder_with_a_cache, in_time,
 };
-use disk_backed_cache::{DiskBackedCache, Error, ErrorKind};
+use disk_backed_cache::{DiskBackedCache, Error, ErrorKind, OnCorruption};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -96,6 +96,38 @@ fn tables_that_run_statements_of_their_own_are_refused() {
     }
 }
 
+/// A table in the place of ours whose constraints settle conflicts in another way: puts that were acknowledged had
+/// replaced other entries or come to nothing, and `a` was answered for `A`. One that only forbade rows was met late.
+// rule: F5, D1
+#[test]
+fn tables_with_more_constraints_are_refused() {
+    let with = |key: &str, more: &str| {
+        format!(
+            "DROP TABLE entries_1; CREATE TABLE entries_1 (
+                 id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE {key}, revision INTEGER NOT NULL,
+                 size INTEGER NOT NULL, created INTEGER NOT NULL, accessed INTEGER NOT NULL, ttl INTEGER,
+                 fixed INTEGER NOT NULL DEFAULT 0, schema_version TEXT NOT NULL, codec INTEGER NOT NULL,
+                 seal INTEGER NOT NULL, value BLOB NOT NULL {more}
+             ) STRICT; UPDATE collections SET entries = 0, bytes = 0"
+        )
+    };
+    let hostile = [
+        with("", ", UNIQUE (size) ON CONFLICT REPLACE"),
+        with("", ", UNIQUE (size) ON CONFLICT IGNORE"),
+        with("", ", UNIQUE (size)"),
+        with("COLLATE NOCASE", ""),
+        "CREATE UNIQUE INDEX more ON entries_1 (schema_version, codec, id)".to_owned(),
+    ];
+    for hostile in hostile {
+        let (folder, path) = folder_with_a_cache();
+        change(&path, &hostile);
+        expect_refusal(folder.path(), &path, ErrorKind::Corrupt, &["cache.db", "remove it"]);
+    }
+    let (_folder, path) = folder_with_a_cache();
+    change(&path, &with("", ""));
+    assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 0, "it is like ours");
+}
+
 /// Tables of somebody else's are let be, and a reference to an entry does not keep that.
 // rule: O9
 #[test]
@@ -108,6 +140,24 @@ fn other_tables_in_the_file_are_in_nobodys_way() {
     );
     let cache = builder::<String>().open(&path).unwrap();
     everything(&cache).unwrap();
+}
+
+/// Names that have the letters of keywords in them, `DESC`, and signs of comments in texts, were taken for something
+/// to be computed: with `on_corruption(SetAside)` a sound cache was moved aside, and an empty one took its place.
+// rule: F5, F16
+#[test]
+fn a_file_with_harmless_tables_of_others_stays() {
+    let (folder, path) = folder_with_a_cache();
+    change(
+        &path,
+        "CREATE TABLE extras (id INTEGER); CREATE TABLE notes (checked INTEGER, text DEFAULT '--');
+         CREATE TABLE canvas (text); CREATE INDEX mine ON canvas (\"text\" DESC)",
+    );
+    let cache = builder::<String>().on_corruption(OnCorruption::SetAside).open(&path).unwrap();
+    assert_eq!(cache.len().unwrap(), 3);
+    everything(&cache).unwrap();
+    cache.close().unwrap();
+    assert_eq!(contents(folder.path()).len(), 1, "nothing was moved aside");
 }
 
 /// Keys are ordered by other bytes there: a scan found them out of order, and `delete_prefix` passed some over.

@@ -9,6 +9,7 @@ mod descriptors;
 mod endless;
 mod foreign_files;
 mod hostile_files;
+mod hostile_rows;
 mod mounts;
 mod paths;
 mod permissions;

@@ -3,7 +3,7 @@
 use super::ledger::{HIGHEST_REVISION, Ledger, Totals};
 use super::sql::Sql;
 use super::writer::{Done, Exclusive};
-use super::{effort, row, tags};
+use super::{effort, fault, row, tags};
 use crate::crash::{Point, point};
 use crate::entry::{OwnTtl, Tags};
 use crate::key::Key;
@@ -88,8 +88,7 @@ fn keys(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<(Key, i64)>>
     let mut rows = statement.query([])?;
     let mut keys = Vec::new();
     while let Some(columns) = rows.next()? {
-        let key = columns.get_ref(0)?.as_str().ok().map(Key::from);
-        keys.extend(key.zip(columns.get(1).ok()));
+        keys.extend(row::text_key(columns, 0)?.zip(columns.get(1).ok()));
     }
     Ok(keys)
 }
@@ -224,7 +223,8 @@ impl Run<'_> {
     ) -> rusqlite::Result<Outcome> {
         let revision = self.totals.next_revision(Some(previous.revision))?;
         let mut update = self.connection.prepare_cached(statement)?;
-        update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
+        let written = update.execute(columns(id, revision, row, accessed, self.sql.seed))?;
+        expect_one(written, id)?;
         self.totals.removed(previous.size);
         self.totals.added(row.size());
         self.claims.wrote(&row.key, revision);
@@ -233,7 +233,7 @@ impl Run<'_> {
     }
 
     fn remove(&mut self, id: i64, previous: Meta) -> rusqlite::Result<Outcome> {
-        self.connection.prepare_cached(&self.sql.delete)?.execute([id])?;
+        expect_one(self.connection.prepare_cached(&self.sql.delete)?.execute([id])?, id)?;
         self.totals.removed(previous.size);
         let revision = self.totals.next_revision(Some(previous.revision))?;
         Ok(Outcome::Removed { revision, previous })
@@ -293,6 +293,14 @@ impl Run<'_> {
         let mut victim = self.connection.prepare_cached(&self.sql.victim)?;
         victim.query_row([], row::scanned).optional()
     }
+}
+
+/// A row that was found and is not there when it is changed is damage: the change would be acknowledged, and lost.
+fn expect_one(changed: usize, id: i64) -> rusqlite::Result<()> {
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(fault::damage(format!("row {id} was found, and {changed} rows changed")))
 }
 
 /// The parameters of `insert` and `update`, behind what names the row.

@@ -1,6 +1,6 @@
 //! Whether a collection's table, index and totals fit together.
 
-use super::ledger::{Totals, believed};
+use super::ledger::{HIGHEST_REVISION, Totals, believed};
 use super::writer::Exclusive;
 use super::{SqliteStore, row, tags};
 use crate::store::{Audit, Inspect, Others, Scanned};
@@ -60,7 +60,8 @@ fn check_totals(
             audit.usage.entries, audit.usage.bytes, counted.0, counted.1
         ));
     }
-    if believed(said.revision).is_none() {
+    // The last one leaves none for the next change.
+    if believed(said.revision).is_none() || said.revision == HIGHEST_REVISION {
         audit.problems.push(format!("disk: {} is no number of a change", said.revision));
     }
     if newest > said.revision {

@@ -1,6 +1,6 @@
 //! The catalogue: finding or adding a collection.
 
-use super::row::Seed;
+use super::row::{LONGEST_VERSION, Seed};
 use super::transaction::Transaction;
 use super::{CacheFile, Sql, SqliteStore, effort, migration, recognise, sql};
 use crate::crash::{Point, point};
@@ -35,6 +35,7 @@ impl SqliteStore {
         terms: &Terms,
         staleness: Duration,
     ) -> Result<Self, Error> {
+        check_version(claimant.version)?;
         let writer = file.inner.exclusive(terms)?;
         let connection = writer.connection();
         let read_only = file.inner.access() == Access::ReadOnly;
@@ -57,6 +58,17 @@ impl SqliteStore {
         drop(writer);
         Ok(Self { sql, staleness, file: RwLock::new(Some(Arc::clone(&file.inner))) })
     }
+}
+
+/// Rows with a longer one would be taken for damaged.
+fn check_version(version: &Version) -> Result<(), Error> {
+    let bytes = version.to_string().len();
+    if bytes <= LONGEST_VERSION {
+        return Ok(());
+    }
+    let problem =
+        format!("schema_version has {bytes} bytes as text; at most {LONGEST_VERSION} are allowed");
+    Err(Error::invalid_options("the type's version is too long; shorten it", vec![problem]))
 }
 
 /// A catalogue without its table, or a table of another shape, is found before anything is written.

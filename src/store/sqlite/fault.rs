@@ -33,6 +33,12 @@ fn described(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             "the file is cut off; restore it, or remove it to start empty",
         );
     }
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_GETTEMPPATH) {
+        return (
+            ErrorKind::PermissionDenied,
+            "there is no folder for temporary files that can be written; name one in TMPDIR",
+        );
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
             (ErrorKind::DiskFull, "the disk is full; free some space and try again")
@@ -135,6 +141,14 @@ mod tests {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(of_sqlite(error, None).kind(), ErrorKind::Busy, "{code}");
         }
+    }
+
+    #[test]
+    fn a_folder_for_temporary_files_is_a_matter_of_permissions() {
+        let code = ffi::Error::new(ffi::SQLITE_IOERR_GETTEMPPATH);
+        let error = of_sqlite(rusqlite::Error::SqliteFailure(code, None), None);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("TMPDIR"), "{error}");
     }
 
     /// A page of the catalogue that was overwritten made an opening fail because of a value that was too

@@ -74,9 +74,23 @@ impl Totals {
         let last = believed(self.revision).ok_or_else(|| {
             fault::damage(format!("{} is no number of a change; repair() finds one", self.revision))
         })?;
-        self.revision = last.max(row.and_then(believed).unwrap_or(0)) + 1;
-        Ok(self.revision)
+        let next = last.max(row.and_then(believed).unwrap_or(0)) + 1;
+        // Nobody would believe a row that has it.
+        if believed(next).is_none() {
+            return Err(fault::damage("the numbers of changes are used up".to_owned()));
+        }
+        self.revision = next;
+        Ok(next)
     }
+}
+
+/// The highest revision that `repair` believes of a row, beside a counter that says `counter`, and what it believes of
+/// that: all leave enough numbers for the changes after it, however often it is run.
+pub(super) fn repairable(counter: i64) -> (i64, i64) {
+    const ROOM: i64 = HIGHEST_REVISION / 4;
+    let counter = believed(counter).filter(|counter| *counter <= HIGHEST_REVISION - ROOM);
+    let counter = counter.unwrap_or(0);
+    (counter.max(HIGHEST_REVISION - 2 * ROOM), counter)
 }
 
 /// The totals of the collections of one file.

@@ -28,6 +28,7 @@ mod shape;
 mod shrink;
 mod sql;
 mod tags;
+mod tokens;
 mod transaction;
 mod writer;
 

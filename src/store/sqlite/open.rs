@@ -119,7 +119,7 @@ pub(super) fn open_for_the_log(path: &Path) -> rusqlite::Result<Connection> {
     )
 }
 
-/// A further connection for reading a file that is open.
+/// A connection for reading a file.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {

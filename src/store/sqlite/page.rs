@@ -108,6 +108,33 @@ mod tests {
         assert_eq!(keys(&connection, &sql, EVERYTHING, most), ["a", "c"]);
     }
 
+    /// Rows may share one text of any length, and a page of them took as many times its memory.
+    #[test]
+    fn texts_that_are_longer_than_any_are_not_copied() {
+        let (connection, sql) = table(&["a", "b", "c", "d"]);
+        let change = |sql: &str, key: &str, text: String| {
+            assert_eq!(connection.execute(sql, (key, text)).unwrap(), 1);
+        };
+        let key = "UPDATE entries_1 SET key = ?2 WHERE key = ?1";
+        change(key, "b", "b".repeat(row::LONGEST_KEY));
+        change(key, "c", "c".repeat(row::LONGEST_KEY + 1));
+        let version = "UPDATE entries_1 SET schema_version = ?2 WHERE key = ?1";
+        change(version, "d", "1".repeat(row::LONGEST_VERSION + 1));
+        let found = page(&connection, &sql, EVERYTHING, ALL).unwrap();
+        let sizes = |page: &[Scanned]| -> Vec<_> {
+            page.iter().map(|row| (row.key.len(), row.meta.version.len())).collect()
+        };
+        assert_eq!(sizes(&found), [(1, 5), (row::LONGEST_KEY, 5), (1, 0)]);
+        let mut scan = connection.prepare(&sql.scan).unwrap();
+        let rows = scan.query_map((i64::MIN, 9), row::scanned).unwrap();
+        let rows: Vec<_> = rows.map(Result::unwrap).collect();
+        assert_eq!(sizes(&rows), [(1, 5), (row::LONGEST_KEY, 5), (0, 5), (1, 0)]);
+        let mut read = connection.prepare(&sql.read).unwrap();
+        connection.execute("UPDATE entries_1 SET value = zeroblob(2000000)", []).unwrap();
+        let row = read.query_row(["a"], |row| row::row(row, "a", sql.seed)).unwrap();
+        assert_eq!((row.value.len(), row.intact), (0, false));
+    }
+
     /// Pages of a table had changed places, so that its ids fell. `purge_outdated` went on behind the last id of
     /// each page, met the same rows again and again, and never ended.
     #[test]

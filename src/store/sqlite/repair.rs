@@ -1,6 +1,6 @@
 //! Making a collection's totals and indexes again from its rows.
 
-use super::ledger::{Totals, believed};
+use super::ledger::{Totals, repairable};
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::writer::Exclusive;
@@ -20,7 +20,8 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     let stored = totals_as_they_are(connection, sql.collection)?;
     connection.execute_batch(&sql.drop_indexes)?;
     tags::begin_repair(connection, &sql.tags)?;
-    let survey = survey(connection, sql)?;
+    let (highest, counter) = repairable(stored.revision);
+    let survey = survey(connection, sql, highest)?;
 
     let mut remove = connection.prepare(&sql.delete)?;
     for id in &survey.unsound {
@@ -37,9 +38,9 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
     connection.execute_batch(&sql.reindex)?;
     connection.execute_batch(&sql.create_indexes)?;
     tags::end_repair(connection, &sql.tags)?;
-    expect_sound(connection, sql, mended)?;
+    expect_sound(connection, sql, mended, highest)?;
 
-    mended.revision = survey.found.revision.max(believed(stored.revision).unwrap_or(0));
+    mended.revision = survey.found.revision.max(counter);
     let totals_wrong = (stored.entries, stored.bytes, stored.revision)
         != (survey.found.entries, survey.found.bytes, mended.revision);
     let revision = mended.next_revision(None)?;
@@ -56,10 +57,15 @@ pub(super) fn repair(writer: &Exclusive<'_>, sql: &Sql) -> rusqlite::Result<Mend
 
 /// What could not be mended this way is damage to pages, which is for the caller to know. (Two rows may
 /// share a page that is freed with one of them, which only another look at the rows finds.)
-fn expect_sound(connection: &Connection, sql: &Sql, mended: Totals) -> rusqlite::Result<()> {
+fn expect_sound(
+    connection: &Connection,
+    sql: &Sql,
+    mended: Totals,
+    highest: i64,
+) -> rusqlite::Result<()> {
     let mut check = connection.prepare(&sql.check)?;
     let finding: String = check.query_row([], |columns| columns.get(0))?;
-    let Survey { sound, unsound, found } = survey(connection, sql)?;
+    let Survey { sound, unsound, found } = survey(connection, sql, highest)?;
     let as_mended = (found.entries, found.bytes) == (mended.entries, mended.bytes)
         && unsound.is_empty()
         && sound.values().all(|row| !row.wrong_size);
@@ -108,8 +114,8 @@ impl Survey {
     }
 }
 
-/// Reads the table itself and none of its indexes.
-fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
+/// Reads the table itself and none of its indexes. No revision above the `highest` one is believed.
+fn survey(connection: &Connection, sql: &Sql, highest: i64) -> rusqlite::Result<Survey> {
     let mut survey = Survey::default();
     let mut statement = connection.prepare(&sql.everything)?;
     let mut rows = statement.query([])?;
@@ -121,7 +127,7 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
             return Err(fault::damage(format!("row {id} is out of order")));
         }
         survey.found.added(row::integer(columns, 1)?.unwrap_or(0));
-        match sound(columns, id, sql.seed)? {
+        match sound(columns, id, sql.seed, highest)? {
             Some((key, row)) => survey.add(key, row),
             None => survey.unsound.push(id),
         }
@@ -130,9 +136,14 @@ fn survey(connection: &Connection, sql: &Sql) -> rusqlite::Result<Survey> {
 }
 
 /// A row that may stay; `None` if it cannot be read, or holds what was not written under its key.
-fn sound(columns: &Row<'_>, id: i64, seed: Seed) -> rusqlite::Result<Option<(Key, Sound)>> {
+fn sound(
+    columns: &Row<'_>,
+    id: i64,
+    seed: Seed,
+    highest: i64,
+) -> rusqlite::Result<Option<(Key, Sound)>> {
     let key = row::key(columns, row::META + 3)?;
-    let revision = row::integer(columns, 0)?.and_then(believed);
+    let revision = row::integer(columns, 0)?.filter(|revision| (0..=highest).contains(revision));
     let size = row::sealed_size(columns, &key, seed)?;
     // Columns that the seal does not cover and that have a type all the same.
     let typed = row::integer(columns, 3)?.is_some()

@@ -3,12 +3,18 @@
 use super::ledger::believed;
 use crate::codec::{self, Packed};
 use crate::entry::{CodecId, OwnTtl};
-use crate::key::Key;
+use crate::key::{Key, MAX_KEY_CHARS};
 use crate::row::{Meta, Row};
 use crate::store::{NewRow, Scanned};
 use crate::time::Timestamp;
 use rusqlite::types::ValueRef;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// No key has more bytes (K1). Many rows of a file may share one text of any length; none of them is copied.
+pub(super) const LONGEST_KEY: usize = MAX_KEY_CHARS * 4;
+
+/// No version has more bytes (V1).
+pub(super) const LONGEST_VERSION: usize = 1_024;
 
 /// What the seals of a collection's rows begin with. A put or read of a row has no other use for the
 /// collection's name, so that is hashed once, when the collection is opened.
@@ -66,7 +72,7 @@ pub(super) fn meta(row: &rusqlite::Row<'_>) -> rusqlite::Result<Meta> {
         size: integer(row, 1)?.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         created: Timestamp::from_nanos(integer(row, 2)?.unwrap_or(0)),
         accessed: Timestamp::from_nanos(integer(row, 3)?.unwrap_or(0)),
-        version: text(row, 4)?.unwrap_or_default().into(),
+        version: text(row, 4, LONGEST_VERSION)?.unwrap_or_default().into(),
         codec: CodecId::from_number(codec.unwrap_or(0)),
         ttl: own_ttl(row)?,
         head: None,
@@ -109,7 +115,8 @@ pub(super) fn row(row: &rusqlite::Row<'_>, key: &str, seed: Seed) -> rusqlite::R
     if intact {
         meta.head = codec::head(meta.codec, value);
     }
-    Ok(Row { meta, value: value.into(), intact })
+    // What is of no use to anybody is not copied, for it may be larger than the row says.
+    Ok(Row { meta, value: if intact { value } else { &[] }.into(), intact })
 }
 
 /// The size of a value that was written under `key` as it is, whatever size the row states.
@@ -152,21 +159,31 @@ pub(super) fn scanned(row: &rusqlite::Row<'_>) -> rusqlite::Result<Scanned> {
     Ok(Scanned { id, key: key(row, META + 1)?, meta: meta(row)? })
 }
 
+/// What is no key is an empty one, which nobody can give a row.
 pub(super) fn key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Key> {
-    Ok(Key::from(text(row, column)?.unwrap_or_default()))
+    Ok(text_key(row, column)?.unwrap_or_default())
+}
+
+/// A key, if it is text and not longer than any.
+pub(super) fn text_key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Key>> {
+    Ok(text(row, column, LONGEST_KEY)?.map(Key::from))
 }
 
 /// The same, of rows whose keys are text, with what their values say of themselves.
 pub(super) fn scanned_text(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Scanned>> {
-    let Some(key) = text(row, META + 1)? else { return Ok(None) };
+    let Some(key) = text_key(row, META + 1)? else { return Ok(None) };
     let id = integer(row, META)?.unwrap_or(0);
-    Ok(Some(Scanned { id, key: Key::from(key), meta: meta_and_head(row, META + 2)? }))
+    Ok(Some(Scanned { id, key, meta: meta_and_head(row, META + 2)? }))
 }
 
 pub(super) fn integer(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<i64>> {
     Ok(row.get_ref(column)?.as_i64().ok())
 }
 
-fn text<'r>(row: &'r rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
-    Ok(row.get_ref(column)?.as_str().ok())
+fn text<'r>(
+    row: &'r rusqlite::Row<'_>,
+    column: usize,
+    longest: usize,
+) -> rusqlite::Result<Option<&'r str>> {
+    Ok(row.get_ref(column)?.as_str().ok().filter(|text| text.len() <= longest))
 }

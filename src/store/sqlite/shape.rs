@@ -3,6 +3,7 @@
 //! SQLite runs what a view, a trigger, a constraint or an index says whenever a statement of ours meets it,
 //! for as long as that takes. So a file that has any of its own is damaged, before one of them is met.
 
+use super::tokens::{Token, tokens};
 use super::{fault, sql};
 use rusqlite::Connection;
 
@@ -12,7 +13,8 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
         let (name, statement): (String, String) = (columns.get(0)?, columns.get(1)?);
-        if !is_ours(&name, &statement) && !is_idle(&statement) {
+        let statement = tokens(&statement);
+        if !is_ours(&name, &statement) && !is_idle(&name, &statement) {
             return Err(fault::damage(format!("{name:?} is not of a cache's making")));
         }
     }
@@ -20,32 +22,88 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether it is one of our statements, for whichever collection, of this format or the one before.
-fn is_ours(name: &str, statement: &str) -> bool {
-    let found = bare(statement);
+fn is_ours(name: &str, statement: &[Token<'_>]) -> bool {
+    ours(name).iter().any(|ours| tokens(ours) == statement)
+}
+
+/// What makes whatever has a name with that number, as the catalogue has it.
+fn ours(name: &str) -> Vec<String> {
     let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
     let ours = number.map_or_else(|| sql::all_of_catalogue().to_vec(), sql::all_of_collection);
-    ours.iter().any(|ours| bare(ours).replace("ifnotexists", "") == found)
+    ours.iter().map(|ours| ours.replace("IF NOT EXISTS ", "")).collect()
 }
 
-/// Whether it is any table, or an index, for which nothing has to be computed. Whether one of ours has the columns
-/// that it should is for the collection to see.
-fn is_idle(statement: &str) -> bool {
-    const COMPUTING: [&str; 5] = ["check", "as(", "default(", "/*", "--"];
-    let bare = bare(statement);
-    if bare.starts_with("createtable") {
-        return !COMPUTING.iter().any(|sign| bare.contains(sign));
+/// Whether it is a table or an index, for which nothing has to be computed, and that forbids no row of ours.
+fn is_idle(name: &str, statement: &[Token<'_>]) -> bool {
+    let begins_with = |words: &[&str]| {
+        statement.len() > words.len()
+            && words.iter().zip(statement).all(|(word, token)| token.is(word))
+    };
+    if begins_with(&["CREATE", "TABLE"]) {
+        return if is_our_table(name) {
+            has_only_more_columns(name, statement)
+        } else {
+            !computes(statement)
+        };
     }
-    let is_index = bare.starts_with("createindex") || bare.starts_with("createuniqueindex");
-    let columns = statement.split_once('(').and_then(|(_, columns)| columns.strip_suffix(')'));
-    let is_column =
-        |column: &str| column.trim().chars().all(|char| char == '_' || char.is_alphanumeric());
-    is_index && columns.is_some_and(|columns| columns.split(',').all(is_column))
+    let (unique, index) = match statement {
+        _ if begins_with(&["CREATE", "INDEX"]) => (false, &statement[2..]),
+        _ if begins_with(&["CREATE", "UNIQUE", "INDEX"]) => (true, &statement[3..]),
+        _ => return false,
+    };
+    match index {
+        [_, on, table, Token::Sign('('), columns @ .., Token::Sign(')')] => {
+            let others = table.name().is_some_and(|table| !is_our_table(table));
+            let mut columns = columns.split(|token| *token == Token::Sign(','));
+            on.is("ON") && (others || !unique) && columns.all(is_column)
+        }
+        _ => false,
+    }
 }
 
-/// What SQLite does not tell apart: without blanks, quotes of names, and cases.
-fn bare(statement: &str) -> String {
-    let told = |char: &char| !char.is_whitespace() && *char != '"';
-    statement.chars().filter(told).map(|char| char.to_ascii_lowercase()).collect()
+/// Whether statements of ours mean it: what they write must be what they find.
+fn is_our_table(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_numbered = |prefix| {
+        let number: Option<&str> = name.strip_prefix(prefix);
+        number.is_some_and(|number| {
+            number.parse().is_ok_and(|parsed: u64| parsed.to_string() == number)
+        })
+    };
+    name == "collections" || is_numbered("entries_") || is_numbered("tags_")
+}
+
+/// Whether it is one of our tables, to which somebody added columns that bind nobody.
+fn has_only_more_columns(name: &str, table: &[Token<'_>]) -> bool {
+    const BINDING: [&str; 7] = ["UNIQUE", "PRIMARY", "NOT", "CHECK", "AS", "COLLATE", "CONFLICT"];
+    let binds = |token: &Token<'_>| {
+        *token == Token::Sign('(') || *token == Token::Sign(')') || token.is_any_of(&BINDING)
+    };
+    ours(name).iter().any(|ours| {
+        let ours = tokens(ours);
+        let [ours @ .., Token::Sign(')'), _] = &*ours else { return false };
+        let [table @ .., Token::Sign(')'), strict] = table else { return false };
+        let more = table.strip_prefix(ours);
+        strict.is("STRICT")
+            && more.is_some_and(|more| {
+                more.first() == Some(&Token::Sign(',')) && !more.iter().any(binds)
+            })
+    })
+}
+
+/// Whether a table's statement has constraints, columns or values of columns that are computed.
+fn computes(table: &[Token<'_>]) -> bool {
+    let default = |pair: &[Token<'_>]| pair[0].is("DEFAULT") && pair[1] == Token::Sign('(');
+    table.iter().any(|token| token.is_any_of(&["CHECK", "AS"])) || table.windows(2).any(default)
+}
+
+/// Whether an index has the column itself there.
+fn is_column(tokens: &[Token<'_>]) -> bool {
+    match tokens {
+        [column] => column.name().is_some(),
+        [column, order] => column.name().is_some() && order.is_any_of(&["ASC", "DESC"]),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -91,11 +149,77 @@ mod tests {
         let connection = file();
         let others = "CREATE TABLE notes (text TEXT DEFAULT 'milk', of REFERENCES entries_1 (key));
                       CREATE UNIQUE INDEX by_text ON notes (text, of);
-                      ALTER TABLE entries_1 ADD COLUMN more TEXT; CREATE TABLE entries_2 (text);
+                      ALTER TABLE entries_1 ADD COLUMN more TEXT DEFAULT 'x';
+                      ALTER TABLE collections ADD COLUMN more TEXT; CREATE TABLE entries_of (text UNIQUE);
                       DROP INDEX entries_1_order; CREATE INDEX entries_1_order ON entries_1 (size);
                       ANALYZE";
         connection.execute_batch(others).unwrap();
         check(&connection).unwrap();
+    }
+
+    /// A table with a column `id INTEGER` or `checked` was taken for one that computes something, because the names
+    /// have the letters of keywords in them, and a sound cache moved aside.
+    #[test]
+    fn names_that_contain_keywords_compute_nothing() {
+        let harmless = [
+            "CREATE TABLE extras (id INTEGER)",
+            "CREATE TABLE notes (checked INTEGER)",
+            "CREATE TABLE files (checksum TEXT, generated TEXT)",
+            "CREATE TABLE canvas (a)",
+            "CREATE TABLE more (a TEXT DEFAULT '--', b DEFAULT '/*', c DEFAULT 'CHECK (1)', d DEFAULT -1)",
+            "CREATE TABLE more (\"check\" TEXT, [as] TEXT, `default` TEXT)",
+            "CREATE TABLE more (text /* CHECK (anything) */) -- AS (text)",
+            "CREATE TABLE more (text COLLATE NOCASE UNIQUE ON CONFLICT IGNORE)",
+            "CREATE TABLE more (text, of); CREATE INDEX of_text ON more (text DESC, of ASC)",
+            "CREATE TABLE more (text); CREATE INDEX of_text ON more (\"text\")",
+            "CREATE TABLE more (text); CREATE INDEX of_text ON more ([text] DESC) -- by text",
+        ];
+        for harmless in harmless {
+            let connection = file();
+            connection.execute_batch(harmless).unwrap();
+            check(&connection).unwrap_or_else(|error| panic!("{harmless}: {error}"));
+        }
+    }
+
+    /// A table in the place of ours, with one more constraint, had puts that were acknowledged replace others or come
+    /// to nothing, and took one key for another.
+    #[test]
+    fn what_binds_rows_of_ours_is_not() {
+        let table = sql::all_of_collection(1).swap_remove(0);
+        let other = |from: &str, to: &str| {
+            assert!(table.contains(from), "{from}");
+            "DROP TABLE entries_1;".to_owned() + &table.replace(from, to)
+        };
+        let last = "value          BLOB    NOT NULL";
+        let with = |more: &str| other(last, &[last, more].join(","));
+        let hostile = [
+            with("UNIQUE (size) ON CONFLICT REPLACE"),
+            with("UNIQUE (size) ON CONFLICT IGNORE"),
+            with("UNIQUE (size)"),
+            with("more TEXT UNIQUE"),
+            with("more TEXT NOT NULL"),
+            other("KEY,", "KEY ON CONFLICT REPLACE,"),
+            other("PRIMARY KEY", "PRIMARY KEY DESC"),
+            other("NOT NULL UNIQUE", "NOT NULL UNIQUE COLLATE NOCASE"),
+            other("NOT NULL UNIQUE", "NOT NULL UNIQUE ON CONFLICT IGNORE"),
+            other("NOT NULL UNIQUE", "NOT NULL"),
+            other("key            TEXT ", "key INTEGER"),
+            other("STRICT", ""),
+            other("entries_1", "Entries_1").replace("UNIQUE", "UNIQUE COLLATE NOCASE"),
+            other("entries_1", "\"entries_1\"").replace("UNIQUE", "UNIQUE COLLATE NOCASE"),
+            "CREATE UNIQUE INDEX more ON entries_1 (size)".to_owned(),
+            "CREATE UNIQUE INDEX more ON \"Entries_1\" (size)".to_owned(),
+            "CREATE UNIQUE INDEX more ON 'entries_1' (size)".to_owned(),
+            "CREATE UNIQUE INDEX more ON collections (entries)".to_owned(),
+            "CREATE UNIQUE INDEX more ON tags_12 (tag)".to_owned(),
+            "CREATE TABLE entries_2 (text)".to_owned(),
+            "ALTER TABLE tags_12 ADD COLUMN more TEXT COLLATE NOCASE".to_owned(),
+        ];
+        for hostile in hostile {
+            let connection = file();
+            connection.execute_batch(&hostile).unwrap_or_else(|error| panic!("{hostile}: {error}"));
+            assert!(check(&connection).is_err(), "{hostile}");
+        }
     }
 
     #[test]
@@ -108,13 +232,18 @@ mod tests {
             "CREATE TABLE more (text CHECK (text > 1))",
             "CREATE TABLE more (text, twice AS (text || text))",
             "CREATE TABLE more (text, twice GENERATED ALWAYS AS (text || text))",
-            "CREATE TABLE more (text /* anything */)",
+            "CREATE TABLE more (text, twice/**/AS/**/(text || text))",
+            "CREATE TABLE more (text \u{feff}CHECK (text > 1))",
+            "CREATE TABLE more (text DEFAULT '''', more CHECK (more > 1) DEFAULT '''')",
             "CREATE TABLE more (text, twice DEFAULT (1 + 1))",
             "ALTER TABLE entries_1 ADD COLUMN more TEXT CHECK (more > 1)",
             "ALTER TABLE collections ADD COLUMN more TEXT AS (name || name)",
             "CREATE INDEX more ON entries_1 (size) WHERE size > 1",
             "CREATE INDEX more ON entries_1 (size + 1)",
             "CREATE INDEX more ON entries_1 (key LIKE key)",
+            "CREATE INDEX more ON entries_1 (\"key\" || key)",
+            "CREATE INDEX more ON entries_1 (abs(size))",
+            "CREATE INDEX more ON entries_1 (key DESC) WHERE size > 1",
             "CREATE INDEX more ON entries_1 (key COLLATE NOCASE)",
         ];
         for hostile in hostile {

@@ -8,13 +8,16 @@
 //!
 //! If something fails for one of them, the transaction is undone and begun again without it.
 
-use super::effort::{self, Granted};
+mod exclusive;
+
+pub(super) use exclusive::Exclusive;
+
 use super::ledger::Ledger;
 use super::log::{self, Early, Log};
 use super::others::{self, Counted, Others};
 use super::session::{Readers, Session};
 use super::settings::{Settings, busy_timeout};
-use super::transaction::{Transaction, begin_to_write, commit, roll_back};
+use super::transaction::{begin_to_write, commit, roll_back};
 use crate::crash::{Point, point};
 use crate::gate::Gate;
 use crate::store::Terms;
@@ -26,7 +29,6 @@ use std::fmt;
 use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// After a commit so many reads use the writing connection; later ones a reader.
 const MOST_LOANS: u32 = 256;
@@ -179,17 +181,6 @@ impl Writers {
     pub fn into_connection(self) -> Connection {
         drop(self.readers);
         self.writer.into_inner().session.connection
-    }
-
-    /// The connection for a whole transaction, set to what the handle asked for.
-    pub fn exclusive(&self, terms: &Terms) -> rusqlite::Result<Exclusive<'_>> {
-        let mut writer = self.alone()?;
-        let Writer { session, settings, ledger, .. } = &mut *writer;
-        settings.follow(terms, &session.connection)?;
-        let granted = effort::with_all_of(&session.connection)?;
-        ledger.forget();
-        self.begin_commit();
-        Ok(Exclusive { writers: self, writer, granted, patience: busy_timeout(terms) })
     }
 
     /// Does `work` in a transaction, perhaps together with others', and completes when that is
@@ -433,58 +424,6 @@ impl fmt::Debug for Turn {
 impl End {
     fn failed(error: rusqlite::Error) -> Self {
         Self::Failed(Arc::new(error))
-    }
-}
-
-/// A connection that nobody else uses until it is dropped.
-#[derive(Debug)]
-pub(super) struct Exclusive<'w> {
-    writers: &'w Writers,
-    writer: MutexGuard<'w, Writer>,
-    granted: Granted,
-    patience: Duration,
-}
-
-impl Exclusive<'_> {
-    pub fn connection(&self) -> &Connection {
-        &self.writer.session.connection
-    }
-
-    /// A transaction that writes.
-    pub fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
-        let (connection, readers) = (self.connection(), &self.writers.readers);
-        let transaction = Transaction::patient(connection, self.patience, readers)?;
-        self.measure()?;
-        Ok(transaction)
-    }
-
-    /// A transaction that only reads.
-    pub fn begin_to_read(&self) -> rusqlite::Result<Transaction<'_>> {
-        let transaction = Transaction::deferred(self.connection())?;
-        self.measure()?;
-        Ok(transaction)
-    }
-
-    /// The file may have grown while its lock was waited for.
-    pub fn measure(&self) -> rusqlite::Result<()> {
-        self.granted.measure(self.connection())
-    }
-
-    /// Takes the log over into the file and cuts it off, as far as others let it.
-    pub fn shorten_log(&mut self) {
-        let Writer { session, log, .. } = &mut *self.writer;
-        log.cut(&session.connection, &self.writers.readers);
-    }
-
-    /// Whether another process has changed the file since this one opened it.
-    pub fn is_shared(&self) -> rusqlite::Result<bool> {
-        Ok(others::count(self.connection())? != self.writer.others_commits)
-    }
-}
-
-impl Drop for Exclusive<'_> {
-    fn drop(&mut self) {
-        self.writers.end_commit();
     }
 }
 
