@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 use crate::options::{Durability, Limits};
 use crate::sync::block_on;
 use std::panic::{AssertUnwindSafe, catch_unwind};
