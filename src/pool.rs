@@ -200,6 +200,29 @@ mod tests {
         }
     }
 
+    /// A job that waited, and waited again in the midst of what it waited for, was counted out twice. Then the pool had
+    /// a thread too many for good, or, if nobody else worked for it, a count below zero and no thread ever after.
+    #[test]
+    fn a_thread_that_waits_within_a_wait_is_counted_out_once() {
+        let (pool, gates) = (pool_of(1), [(); 2].map(|()| Arc::new(Gate::default())));
+        let (own, [first, second]) = (Arc::clone(&pool), gates.clone());
+        let waiting = pool.run(async move || {
+            block_on(async {
+                first.opened().await;
+                // This one has left, and the other one goes when it has done its work.
+                while own.queue.lock().threads > 0 {
+                    thread::yield_now();
+                }
+                block_on(second.opened());
+            });
+            own.queue.lock().threads
+        });
+        for gate in gates {
+            block_on(pool.run(async move || gate.open()));
+        }
+        assert_eq!(block_on(waiting), 1);
+    }
+
     #[test]
     fn as_many_threads_as_there_may_be_work_at_once() {
         let (pool, all) = (pool_of(3), Arc::new(Barrier::new(3)));
