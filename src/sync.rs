@@ -12,6 +12,7 @@ mod crew;
 mod reserve;
 mod stack;
 mod task;
+mod unwanted;
 #[cfg(not(all(test, shuttle)))]
 mod wait;
 
@@ -25,6 +26,7 @@ pub(crate) use stack::Stack;
 #[cfg(feature = "future")]
 pub(crate) use task::as_task;
 pub(crate) use task::{Task, new_number};
+pub(crate) use unwanted::drop_unwanted;
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
