@@ -261,6 +261,13 @@ impl<T> Lead<T> {
         &self.flight.overtaken
     }
 
+    /// While it lives, the loads that are done here wait for this one, whoever goes on with it: what it has others do
+    /// asks from elsewhere.
+    pub fn awaited(&self) -> impl Sized + use<T> {
+        // It is not known to anybody yet, and so waits for nothing.
+        LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.flight.number)))
+    }
+
     pub fn loading(&self) -> Loading<T> {
         Loading(Arc::clone(&self.flight))
     }

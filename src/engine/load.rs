@@ -90,6 +90,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Answer(answer) => return answer,
             Begun::Lead(lead) => lead,
         };
+        let _awaited = lead.awaited();
         let looked;
         (looked, kept) = self.look_before_load(place, &lead, now, Use::Live).await;
         match looked? {

@@ -179,6 +179,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Answer(answer) => return answer,
             Begun::Lead(lead) => lead,
         };
+        let _awaited = lead.awaited();
         match self.look_or_reload(place, (lead, uses), now, storing, load).await? {
             There::Value(value) => Ok(value),
             There::Nothing((kept, lead, gap, storing, load)) => {
