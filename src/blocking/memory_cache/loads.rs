@@ -38,7 +38,7 @@ impl<V> MemoryCache<V> {
     ) -> Result<Arc<V>, LoadError<E>> {
         let Shared { memory, options, counters, flights, .. } = &*self.shared;
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
-        let _expired;
+        let expired;
         let lead = match flights.board(key, &given.tags).await? {
             Boarding::Lead(lead) => lead,
             // Nothing that has expired is kept here.
@@ -62,7 +62,7 @@ impl<V> MemoryCache<V> {
             lead.land(Outcome::Found(Arc::clone(&value)));
             return Ok(value);
         }
-        _expired = self.miss(key, when.timestamp());
+        expired = self.miss(key, when.timestamp());
         let made = async {
             let value: Arc<V> = load().await?.into();
             Ok::<_, E>((value, options.now()))
@@ -77,6 +77,8 @@ impl<V> MemoryCache<V> {
                 let displaced = memory.put_alone(key, stored, born, never_mind);
                 counters.loads.add(1);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
+                // It left before.
+                drop(expired);
                 self.note_displaced(displaced);
                 Ok(value)
             }
