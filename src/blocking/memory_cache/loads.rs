@@ -39,21 +39,25 @@ impl<V> MemoryCache<V> {
         let Shared { memory, options, counters, flights, .. } = &*self.shared;
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
         let expired;
-        let lead = match flights.board(key, &given.tags).await? {
-            Boarding::Lead(lead) => lead,
-            // Nothing that has expired is kept here.
-            Boarding::Found(value) | Boarding::Stale(value) => {
-                counters.misses.add(1);
-                return Ok(value);
-            }
-            Boarding::Loaded(value) => {
-                counters.misses.add(1);
-                counters.shared_loads.add(1);
-                return Ok(value);
-            }
-            Boarding::Failed(error) => {
-                counters.misses.add(1);
-                return Err(LoadError::Load(error));
+        let lead = loop {
+            match flights.board(key, &given.tags).await? {
+                Boarding::Lead(lead) => break lead,
+                // It may have been found before it was removed, and the caller have seen that it was. (Nothing that has
+                // expired is kept here.)
+                Boarding::Found(_) | Boarding::Stale(_) => {
+                    if let Some(value) = self.hit(key) {
+                        return Ok(value);
+                    }
+                }
+                Boarding::Loaded(value) => {
+                    counters.misses.add(1);
+                    counters.shared_loads.add(1);
+                    return Ok(value);
+                }
+                Boarding::Failed(error) => {
+                    counters.misses.add(1);
+                    return Err(LoadError::Load(error));
+                }
             }
         };
         // Another load may have ended just before.
