@@ -31,7 +31,7 @@ pub(crate) use unwanted::drop_unwanted;
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
     #[cfg(feature = "future")]
-    pub(crate) use super::crew::block_on;
+    pub(crate) use super::crew::{block_on, sleep};
     #[cfg(not(feature = "future"))]
     pub(crate) use super::wait::block_on;
     pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -39,6 +39,8 @@ mod of_the_system {
     #[cfg(feature = "future")]
     pub(crate) use std::sync::mpsc;
     pub(crate) use std::thread;
+    #[cfg(not(feature = "future"))]
+    pub(crate) use std::thread::sleep;
     pub(crate) use std::thread_local;
 }
 
@@ -49,6 +51,7 @@ mod of_the_model {
     #[cfg(feature = "future")]
     pub(crate) use shuttle::sync::mpsc;
     pub(crate) use shuttle::thread;
+    pub(crate) use shuttle::thread::sleep;
     pub(crate) use shuttle::thread_local;
     pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
 }

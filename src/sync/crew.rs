@@ -74,6 +74,12 @@ mod of_the_system {
         }))
     }
 
+    /// Sleeps on this thread. If it works for a crew, that does without it meanwhile.
+    pub(crate) fn sleep(time: Duration) {
+        let _absence = Absence::begin();
+        thread::sleep(time);
+    }
+
     /// While it lives, this thread waits.
     struct Absence {
         crew: Arc<dyn Crew>,
@@ -125,4 +131,4 @@ mod of_the_model {
 #[cfg(all(test, shuttle))]
 pub(crate) use of_the_model::{receive_within, work_for};
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use of_the_system::{block_on, receive_within, work_for};
+pub(crate) use of_the_system::{block_on, receive_within, sleep, work_for};

@@ -76,12 +76,6 @@ impl Background {
         self.running.load(Ordering::Acquire)
     }
 
-    /// Whether whoever asks is that thread.
-    pub fn is_here(&self) -> bool {
-        let own = thread::current().id();
-        self.thread.lock().as_ref().is_some_and(|thread| thread.thread().id() == own)
-    }
-
     /// Asks for a round now. Says whether somebody will run it.
     pub fn nudge(&self) -> bool {
         if self.is_running() {
