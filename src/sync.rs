@@ -8,6 +8,7 @@
 
 #[cfg(feature = "future")]
 mod crew;
+mod nested;
 #[cfg(feature = "future")]
 mod reserve;
 mod stack;
@@ -18,6 +19,7 @@ mod wait;
 
 #[cfg(feature = "future")]
 pub(crate) use crew::{Crew, work_for};
+pub(crate) use nested::{Nested, depth};
 #[cfg(feature = "future")]
 pub(crate) use reserve::Reserve;
 #[cfg(all(feature = "future", test, shuttle))]

@@ -18,6 +18,7 @@ mod expiry_upkeep;
 mod file;
 mod groups;
 mod inner_close;
+mod inner_writes;
 mod keys;
 mod leases;
 mod lifecycle;
