@@ -33,6 +33,7 @@ mod recency;
 mod recency_exact;
 mod reentry;
 mod refreshing;
+mod refreshing_panics;
 mod repair;
 mod scans;
 mod self_loads;
