@@ -10,9 +10,11 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use waiting::Waiting;
 
 /// The loads of one cache, at most one for each key.
@@ -237,13 +239,9 @@ impl<T> Flight<T> {
         })
     }
 
-    /// See [`Lead::run`]. The work is boxed: a loader may load, and so on, on one stack.
-    fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
-        let (number, mut work) = (self.number, Box::pin(work));
-        poll_fn(move |context| {
-            let _here = Here::enter(number);
-            work.as_mut().poll(context)
-        })
+    /// See [`Lead::run`].
+    fn run<W: Future>(&self, work: W) -> Running<W> {
+        Running { flight: self.number, work: Some(Box::pin(work)) }
     }
 
     /// Whether something is done for it on this thread, and asks.
@@ -259,6 +257,13 @@ impl<T> Lead<T> {
 
     pub fn overtaken(&self) -> &Overtaken {
         &self.flight.overtaken
+    }
+
+    /// While it lives, the loads that are done here wait for this one, whoever goes on with it: what it has others do
+    /// asks from elsewhere.
+    pub fn awaited(&self) -> impl Sized + use<T> {
+        // It is not known to anybody yet, and so waits for nothing.
+        LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.flight.number)))
     }
 
     pub fn loading(&self) -> Loading<T> {
@@ -303,6 +308,30 @@ impl<T> Drop for Lead<T> {
         }
         drop(under_way);
         self.flight.landed.open();
+    }
+}
+
+/// Something that is done for a load, and what is dropped when that is given up. The work is boxed: a loader may load,
+/// and so on, on one stack.
+struct Running<W> {
+    flight: NonZeroU64,
+    /// Until this is dropped.
+    work: Option<Pin<Box<W>>>,
+}
+
+impl<W: Future> Future for Running<W> {
+    type Output = W::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<W::Output> {
+        let _here = Here::enter(self.flight);
+        self.work.as_mut().map_or(Poll::Pending, |work| work.as_mut().poll(context))
+    }
+}
+
+impl<W> Drop for Running<W> {
+    fn drop(&mut self) {
+        let _here = Here::enter(self.flight);
+        self.work = None;
     }
 }
 

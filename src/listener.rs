@@ -1,7 +1,7 @@
 //! What a cache tells of what leaves it.
 
 use crate::entry::Tier;
-use crate::sync::{self, Stack};
+use crate::sync::{self, Stack, drop_unwanted};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -93,8 +93,9 @@ impl<T> Listener<T> {
         LISTENING.with(|listening| listening.push(self.address()));
         let told = catch_unwind(AssertUnwindSafe(|| (self.0)(removal)));
         LISTENING.with(Stack::pop);
-        if told.is_err() {
+        if let Err(panic) = told {
             tracing::error!(key, ?cause, ?tier, "the eviction listener panicked");
+            drop_unwanted(panic);
         }
     }
 }
@@ -108,5 +109,29 @@ impl<T> Clone for Listener<T> {
 impl<T> fmt::Debug for Listener<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Listener")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::panic_any;
+
+    /// What a listener had thrown was dropped, and if that panicked, too, it went on in the operation, and whoever was
+    /// still to be told of other removals was not.
+    #[test]
+    fn what_a_listener_throws_may_panic_when_it_is_dropped() {
+        struct Fragile;
+
+        impl Drop for Fragile {
+            fn drop(&mut self) {
+                panic!("it broke");
+            }
+        }
+
+        let listener = Listener::new(|_: Removal<u32>| panic_any(Fragile));
+        let (key, cause, tier) = ("a".to_owned(), RemovalCause::Deleted, Tier::Disk);
+        listener.tell(Removal { key, value: None, cause, tier });
+        assert!(!listener.is_listening_here());
     }
 }

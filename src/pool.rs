@@ -5,12 +5,12 @@
 //! keeps no thread; so a thousand writers join the line for a commit at once, and one thread commits for
 //! all of them. The threads come from a reserve of the process (`sync/reserve.rs`) and go back to it.
 
-use crate::sync::{self, Crew, Mutex, Reserve};
+use crate::sync::{self, Crew, Mutex, Reserve, drop_unwanted};
 use async_task::{Builder, Runnable, Task};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread;
@@ -60,7 +60,8 @@ impl Pool {
         R: Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
-        let work = sync::as_task(async move { Output(Some(work().await)) });
+        let work = async move { Output(Some(caught(async move { work().await }).await)) };
+        let work = sync::as_task(work);
         let pool = Arc::clone(self);
         // What was begun comes before what was not: others wait for it, or share its commit.
         let go_on = move |work| pool.push(|ready| ready.push_front(work));
@@ -138,7 +139,11 @@ impl<R> Future for Job<R> {
         if answer.is_pending() && pool.reserve.ask_again() {
             context.waker().wake_by_ref();
         }
-        ready!(answer).0.take().map_or(Poll::Pending, Poll::Ready)
+        match ready!(answer).0.take() {
+            Some(Ok(answer)) => Poll::Ready(answer),
+            Some(Err(panic)) => resume_unwind(panic),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -150,16 +155,25 @@ impl<R> Drop for Job<R> {
     }
 }
 
-/// An answer. One that nobody takes is dropped where a panic of its `Drop` would end the process.
-struct Output<R>(Option<R>);
+/// An answer, or what was thrown. One that nobody takes is dropped where a panic of its `Drop` would end the process.
+struct Output<R>(Option<thread::Result<R>>);
 
 impl<R> Drop for Output<R> {
     fn drop(&mut self) {
         if let Some(unwanted) = self.0.take() {
-            // It was reported by the hook of panics; there is nobody else to be told.
-            let _panic = catch_unwind(AssertUnwindSafe(|| drop(unwanted)));
+            drop_unwanted(unwanted);
         }
     }
+}
+
+/// Does `work`, and ends with a panic of it as with an answer.
+async fn caught<R>(work: impl Future<Output = R>) -> thread::Result<R> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let poll = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        poll.map_or_else(|panic| Poll::Ready(Err(panic)), |poll| poll.map(Ok))
+    })
+    .await
 }
 
 #[cfg(all(test, shuttle))]
@@ -198,6 +212,29 @@ mod tests {
             let opening = pool.run(async move || gate.open());
             block_on(async { (waiting.await, opening.await) });
         }
+    }
+
+    /// A job that waited, and waited again in the midst of what it waited for, was counted out twice. Then the pool had
+    /// a thread too many for good, or, if nobody else worked for it, a count below zero and no thread ever after.
+    #[test]
+    fn a_thread_that_waits_within_a_wait_is_counted_out_once() {
+        let (pool, gates) = (pool_of(1), [(); 2].map(|()| Arc::new(Gate::default())));
+        let (own, [first, second]) = (Arc::clone(&pool), gates.clone());
+        let waiting = pool.run(async move || {
+            block_on(async {
+                first.opened().await;
+                // This one has left, and the other one goes when it has done its work.
+                while own.queue.lock().threads > 0 {
+                    thread::yield_now();
+                }
+                block_on(second.opened());
+            });
+            own.queue.lock().threads
+        });
+        for gate in gates {
+            block_on(pool.run(async move || gate.open()));
+        }
+        assert_eq!(block_on(waiting), 1);
     }
 
     #[test]
@@ -247,6 +284,25 @@ mod tests {
         let (pool, gone) = (pool_of(1), Arc::new(Gate::default()));
         let fragile = Arc::clone(&gone);
         drop(pool.run(async move || Fragile(fragile)));
+        block_on(gone.opened());
+        assert_eq!(block_on(pool.run(async || { 1 })), 1);
+    }
+
+    /// What a job had thrown that nobody awaited was dropped where another panic ended the process.
+    #[test]
+    fn what_is_thrown_at_nobody_may_panic_when_it_is_dropped() {
+        struct Fragile(Arc<Gate>);
+
+        impl Drop for Fragile {
+            fn drop(&mut self) {
+                self.0.open();
+                panic!("it broke");
+            }
+        }
+
+        let (pool, gone) = (pool_of(1), Arc::new(Gate::default()));
+        let fragile = Arc::clone(&gone);
+        drop(pool.run(async move || -> () { panic_any(Fragile(fragile)) }));
         block_on(gone.opened());
         assert_eq!(block_on(pool.run(async || { 1 })), 1);
     }

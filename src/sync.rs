@@ -8,15 +8,18 @@
 
 #[cfg(feature = "future")]
 mod crew;
+mod nested;
 #[cfg(feature = "future")]
 mod reserve;
 mod stack;
 mod task;
+mod unwanted;
 #[cfg(not(all(test, shuttle)))]
 mod wait;
 
 #[cfg(feature = "future")]
 pub(crate) use crew::{Crew, work_for};
+pub(crate) use nested::{Nested, depth};
 #[cfg(feature = "future")]
 pub(crate) use reserve::Reserve;
 #[cfg(all(feature = "future", test, shuttle))]
@@ -25,11 +28,12 @@ pub(crate) use stack::Stack;
 #[cfg(feature = "future")]
 pub(crate) use task::as_task;
 pub(crate) use task::{Task, new_number};
+pub(crate) use unwanted::drop_unwanted;
 
 #[cfg(not(all(test, shuttle)))]
 mod of_the_system {
     #[cfg(feature = "future")]
-    pub(crate) use super::crew::block_on;
+    pub(crate) use super::crew::{block_on, sleep};
     #[cfg(not(feature = "future"))]
     pub(crate) use super::wait::block_on;
     pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -37,6 +41,8 @@ mod of_the_system {
     #[cfg(feature = "future")]
     pub(crate) use std::sync::mpsc;
     pub(crate) use std::thread;
+    #[cfg(not(feature = "future"))]
+    pub(crate) use std::thread::sleep;
     pub(crate) use std::thread_local;
 }
 
@@ -47,6 +53,7 @@ mod of_the_model {
     #[cfg(feature = "future")]
     pub(crate) use shuttle::sync::mpsc;
     pub(crate) use shuttle::thread;
+    pub(crate) use shuttle::thread::sleep;
     pub(crate) use shuttle::thread_local;
     pub(crate) use shuttle_parking_lot::{Mutex, MutexGuard, RwLock};
 }

@@ -2,6 +2,8 @@
 
 #[path = "future/cancellation.rs"]
 mod cancellation;
+#[path = "future/circles.rs"]
+mod circles;
 #[path = "future/closing.rs"]
 mod closing;
 #[path = "future/crowd.rs"]

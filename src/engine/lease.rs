@@ -8,10 +8,8 @@ use super::told::Kept;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::flight::Lead;
-use crate::gate::{Gate, Opens};
 use crate::key::Key;
 use crate::store::{Lease, Store};
-use crate::sync::thread;
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,20 +70,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 event!(key.as_str(), Disk, "lease not waited for");
                 return None;
             }
-            self.pause(pause.min(left)).await;
+            place.pause(pause.min(left)).await;
             pause = LONGEST.min(pause * 2);
         }
-    }
-
-    /// Waits until the store's thread says so, or has no time for it any more.
-    async fn pause(&self, time: Duration) {
-        if self.store.runs_later_here() {
-            // It was called by that thread, a listener's load perhaps, and would wait for itself.
-            return thread::sleep(time);
-        }
-        let passed = Arc::new(Gate::default());
-        let opens = Opens(Arc::clone(&passed));
-        self.store.run_later(time, Box::new(move || drop(opens)));
-        passed.opened().await;
     }
 }

@@ -90,6 +90,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Answer(answer) => return answer,
             Begun::Lead(lead) => lead,
         };
+        let _awaited = lead.awaited();
         let looked;
         (looked, kept) = self.look_before_load(place, &lead, now, Use::Live).await;
         match looked? {
@@ -114,16 +115,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<Begun<T, E>, Error> {
         let tags = &storing.given.tags;
         let must_look = || self.memory.is_in_doubt(key);
-        let boarding = match self.flights.board_unless(key, tags, must_look).await? {
-            Some(boarding) => boarding,
-            None => match self.look_for(place, &Key::from(key), now, uses, None).await.0? {
+        let boarding = loop {
+            if let Some(boarding) = self.flights.board_unless(key, tags, must_look).await? {
+                break boarding;
+            }
+            match self.look_for(place, &Key::from(key), now, uses, None).await.0? {
                 Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),
                 Looked::Stale(value, _) => {
                     self.count_stale();
                     return Ok(Begun::Answer(Ok(value)));
                 }
-                Looked::Missing(_) => self.flights.board(key, tags).await?,
-            },
+                Looked::Missing(_) => {}
+            }
+            match self.flights.board(key, tags).await? {
+                // It was found before it went, which the caller may have seen.
+                Boarding::Found(_) | Boarding::Stale(_) => {}
+                boarding => break boarding,
+            }
         };
         let answer = match boarding {
             Boarding::Lead(lead) => return Ok(Begun::Lead(lead)),

@@ -1,7 +1,8 @@
 //! Where an operation does what may block.
 
-use crate::sync::{block_on, thread};
+use crate::sync::{block_on, sleep, thread};
 use std::future::Future;
+use std::time::Duration;
 
 /// Runs the parts of an operation that ask the disk tier, where user code runs between them.
 pub(crate) trait Place {
@@ -13,6 +14,11 @@ pub(crate) trait Place {
 
     /// Has `work` done that nobody waits for.
     fn begin(&self, work: impl Future<Output = ()> + Send + 'static);
+
+    /// Waits, and for nobody: who could tell that the time has passed may wait for who waits here.
+    fn pause(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        async move { sleep(time) }
+    }
 }
 
 /// Where the caller is, who polls the operation to its end.

@@ -179,6 +179,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Begun::Answer(answer) => return answer,
             Begun::Lead(lead) => lead,
         };
+        let _awaited = lead.awaited();
         match self.look_or_reload(place, (lead, uses), now, storing, load).await? {
             There::Value(value) => Ok(value),
             There::Nothing((kept, lead, gap, storing, load)) => {
@@ -290,7 +291,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let stored;
         let span = self.span("store_loaded", Some(lead.key()));
         let store = self.put_reloaded(&lead, &value, &birth, expected).instrument(span);
-        (stored, kept) = self.keeping(lead.run(store)).await;
+        // If it panics, what was kept is told as a part of this load.
+        (stored, kept) = lead.run(self.keeping(store)).await;
         match stored {
             Ok(true) => event!(lead.key().as_str(), Disk, "reloaded"),
             Ok(false) => event!(lead.key().as_str(), Disk, "reloaded in vain"),

@@ -1,7 +1,7 @@
 //! The engine over a store that does what a test says, at moments that no caller can choose.
 
-use super::Engine;
 use super::upkeep::PENDING;
+use super::{Engine, Place, Storing};
 use crate::cacheable::Cacheable;
 use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
@@ -16,11 +16,15 @@ use crate::store::{
 };
 use crate::sync::{Mutex, block_on};
 use crate::time::Timestamp;
+use futures_lite::future::{poll_once, yield_now};
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-type Read = Box<dyn FnOnce() -> Row + Send>;
+type Read = Box<dyn FnOnce() -> Option<Row> + Send>;
 
 /// A store without rows, and the reads that are expected of it.
 #[derive(Default)]
@@ -29,6 +33,8 @@ pub(super) struct Scripted {
     others_commits: Mutex<Option<i64>>,
     /// What happens while they are counted next.
     meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// What happens when the next batch was committed, before anybody knows.
+    committed: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// `None` for a store that nobody can write.
     log: Mutex<Option<Log>>,
 }
@@ -51,7 +57,7 @@ impl Sealed for Scripted {}
 impl Store for Scripted {
     async fn read(&self, _: &str) -> Result<Option<Row>, Error> {
         let read = self.reads.lock().pop_front().expect("no further read is expected");
-        Ok(Some(read()))
+        Ok(read())
     }
 
     fn others_commits(&self) -> Option<i64> {
@@ -75,6 +81,10 @@ impl Store for Scripted {
     }
 
     async fn apply(&self, batch: Arc<Batch>, _: Arc<dyn Claims>) -> Result<Applied, Error> {
+        let committed = self.committed.lock().take();
+        if let Some(happens) = committed {
+            happens();
+        }
         let mut log = self.log.lock();
         let Some(log) = log.as_mut() else { return busy() };
         log.batches.push(batch.ops.len());
@@ -182,9 +192,9 @@ fn a_row_that_looks_expired_is_read_again_if_its_touch_was_written_back_meanwhil
     let before = Box::new(move || {
         let stored = Touch { key: Key::from("a"), revision: 1, accessed: at(9) };
         memory.upgrade().unwrap().memory.note_stored(&[stored]);
-        row(0)
+        Some(row(0))
     });
-    let reads: [Read; 2] = [before, Box::new(|| row(9))];
+    let reads: [Read; 2] = [before, Box::new(|| Some(row(9)))];
     engine.store.reads.lock().extend(reads);
     let found = block_on(engine.get("a", at(15))).unwrap();
     assert_eq!(found.as_deref(), Some(&7));
@@ -194,7 +204,7 @@ fn a_row_that_looks_expired_is_read_again_if_its_touch_was_written_back_meanwhil
 /// How often the store was asked while a row was read so often, with a step before each read.
 fn reads(settings: Settings, steps: &[fn(&Engine<u64, Scripted>)]) -> usize {
     let engine = engine(Settings { memory_entries: 0, ..settings });
-    let reads: VecDeque<Read> = steps.iter().map(|_| Box::new(|| row(0)) as Read).collect();
+    let reads: VecDeque<Read> = steps.iter().map(|_| Box::new(|| Some(row(0))) as Read).collect();
     *engine.store.reads.lock() = reads;
     *engine.store.others_commits.lock() = Some(0);
     for step in steps {
@@ -254,7 +264,7 @@ fn touching(recency_lag: Duration) -> Arc<Engine<u64, Scripted>> {
 }
 
 fn touch(engine: &Engine<u64, Scripted>, key: &str) {
-    engine.store.reads.lock().push_back(Box::new(|| row(0)));
+    engine.store.reads.lock().push_back(Box::new(|| Some(row(0))));
     assert!(block_on(engine.get(key, at(1))).unwrap().is_some());
 }
 
@@ -332,7 +342,7 @@ fn too_many_touches_are_written_back_in_the_next_round() {
 fn a_row_that_was_kept_before_others_committed_makes_a_doubtful_copy() {
     let memory_ttl = Some(Duration::from_nanos(5));
     let engine = engine(Settings { memory_ttl, ..Settings::default() });
-    engine.store.reads.lock().push_back(Box::new(|| row(0)));
+    engine.store.reads.lock().push_back(Box::new(|| Some(row(0))));
     *engine.store.others_commits.lock() = Some(0);
     let get = |time| block_on(engine.get("a", at(time))).unwrap().as_deref().copied();
     assert_eq!(get(0), Some(7));
@@ -342,4 +352,52 @@ fn a_row_that_was_kept_before_others_committed_makes_a_doubtful_copy() {
     assert_eq!(get(10), Some(7), "the copy has expired, the row is kept");
     let asked = Asked { now: at(10), purpose: Purpose::Peek, fresh: true };
     assert!(matches!(engine.memory.copy("a", asked), Answer::Doubtful { .. }));
+}
+
+/// Where parts are done when they are first asked for, and have their answers ready when they are asked for again.
+struct Slowly;
+
+impl Place for Slowly {
+    async fn run<R: Send + 'static>(&self, part: impl Future<Output = R> + Send + 'static) -> R {
+        let answer = part.await;
+        yield_now().await;
+        answer
+    }
+
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        block_on(work);
+    }
+}
+
+/// A load that began during a delete found the row that the delete had not removed yet. Whoever had seen then that
+/// nothing is there, and loaded, looked for itself, found nothing either, and waited for that load, which it answered with
+/// what was deleted.
+// rule: O29, L2
+#[test]
+fn who_has_seen_a_delete_is_not_answered_by_a_load_that_had_not() {
+    let engine = engine(Settings { row_cache_bytes: 0, ..Settings::default() });
+    *engine.store.log.lock() = Some(Log::default());
+    let others = Arc::clone(&engine);
+    let meanwhile = move || {
+        let load = |value| {
+            let loader = async move || Ok::<u64, Infallible>(value);
+            others.load(&Slowly, "a", at(0), Storing::default(), loader)
+        };
+        let expect = |read: Option<Row>| others.store.reads.lock().push_back(Box::new(|| read));
+        let (mut leads, mut asks) = (pin!(load(8)), pin!(load(9)));
+        expect(Some(row(0)));
+        assert!(block_on(poll_once(leads.as_mut())).is_none(), "it has read the row");
+        expect(None);
+        assert_eq!(block_on(others.get("a", at(0))).unwrap(), None, "the row is gone");
+        expect(None);
+        assert!(block_on(poll_once(asks.as_mut())).is_none(), "it looks");
+        assert!(block_on(poll_once(asks.as_mut())).is_none(), "it has found nothing, and waits");
+        assert_eq!(*block_on(leads).unwrap(), 7, "it had begun when the row was there");
+        expect(None);
+        assert_eq!(*block_on(asks).unwrap(), 9);
+    };
+    *engine.store.committed.lock() = Some(Box::new(meanwhile));
+    block_on(engine.delete_many(&["a"], at(0))).unwrap();
+    assert!(engine.store.reads.lock().is_empty());
+    assert_eq!(engine.stats().loads, 1);
 }

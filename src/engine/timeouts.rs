@@ -75,6 +75,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 return Ok(instead?);
             }
         };
+        let _awaited = lead.awaited();
         // Another process may load.
         let look = self.look_or_reload(place, (lead, uses), now, storing, load);
         let looked = match self.wait(place, &caller, look).await {

@@ -3,7 +3,8 @@
 //! The listener is user code: it is called when no lock is held and when the write has taken effect. So
 //! whoever holds something keeps a [`Removed`] longer than that, as it must where values are dropped anyway.
 //! Where that holder is further up (a load, for whose end others wait), it has what is dropped further down
-//! kept for it, by [`Engine::keeping`].
+//! kept for it, by [`Engine::keeping`]. That is its own step alone: code of the type that runs in it may begin operations
+//! of any cache, which tell for themselves before they return.
 
 use super::Engine;
 use super::write::Effect;
@@ -13,7 +14,7 @@ use crate::key::Key;
 use crate::listener::{Listener, Removal, RemovalCause};
 use crate::memory::Left;
 use crate::store::Store;
-use crate::sync::{self, Stack};
+use crate::sync::{self, Stack, depth};
 use crate::time::Timestamp;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -100,9 +101,7 @@ impl<T: Send + Sync + 'static> Drop for Removed<T> {
         if removals.is_empty() {
             return;
         }
-        tell(vec![Box::new(move || {
-            removals.into_iter().for_each(|removal| listener.tell(removal))
-        })]);
+        tell(Box::new(move || removals.into_iter().for_each(|removal| listener.tell(removal))));
     }
 }
 
@@ -146,7 +145,14 @@ type Tell = Box<dyn FnOnce() + Send>;
 
 sync::thread_local! {
     /// What is kept for those who want to tell later, on this thread, the innermost last.
-    static KEPT: Stack<Vec<Tell>> = const { Stack::new() };
+    static KEPT: Stack<Layer> = const { Stack::new() };
+}
+
+/// What is kept for one of them.
+struct Layer {
+    /// How many operations this thread was in the midst of.
+    depth: usize,
+    tells: Vec<Tell>,
 }
 
 /// What is to be told when this is dropped.
@@ -164,29 +170,36 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        tell(mem::take(&mut self.0));
+        mem::take(&mut self.0).into_iter().for_each(|tell| tell());
     }
 }
 
-/// Tells, or has it kept.
-fn tell(tells: Vec<Tell>) {
-    let mut tells = Some(tells);
-    KEPT.with(|all| all.change(|kept| kept.extend(tells.take().into_iter().flatten())));
-    tells.into_iter().flatten().for_each(|tell| tell());
+/// Tells, or has it kept for the operation that this belongs to.
+fn tell(tell: Tell) {
+    let mut tell = Some(tell);
+    let keep = |layer: &mut Layer| {
+        if layer.depth == depth() {
+            layer.tells.extend(tell.take());
+        }
+    };
+    KEPT.with(|all| all.change(keep));
+    if let Some(tell) = tell {
+        tell();
+    }
 }
 
-/// While it lives, what is dropped on this thread is kept.
+/// While it lives, what this operation drops on this thread is kept.
 struct Scope;
 
 impl Scope {
     fn enter(mut kept: Kept) -> Self {
-        let kept = mem::take(&mut kept.0);
-        KEPT.with(|all| all.push(kept));
+        let layer = Layer { depth: depth(), tells: mem::take(&mut kept.0) };
+        KEPT.with(|all| all.push(layer));
         Self
     }
 
     fn leave(self) -> Kept {
-        Kept(KEPT.with(|all| all.change(mem::take)).unwrap_or_default())
+        Kept(KEPT.with(|all| all.change(|layer| mem::take(&mut layer.tells))).unwrap_or_default())
     }
 }
 
@@ -194,6 +207,6 @@ impl Drop for Scope {
     fn drop(&mut self) {
         // Something is left after a panic.
         let left = KEPT.with(Stack::pop);
-        drop(left.map(Kept));
+        drop(left.map(|layer| Kept(layer.tells)));
     }
 }

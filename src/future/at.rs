@@ -9,7 +9,7 @@ use crate::error::{Error, LoadError};
 use crate::key::Key;
 use crate::pool::Job;
 use crate::store::Store;
-use crate::sync::block_on;
+use crate::sync::{Nested, block_on};
 use crate::time::{Timestamp, When};
 use std::any::Any;
 use std::collections::HashMap;
@@ -62,7 +62,10 @@ impl<'c, T: Cacheable, S: Store> AsyncAt<'c, T, S> {
                 Begun::Row(row) => row,
             },
         };
-        match engine.end_get(key, row, self.now) {
+        let nested = Nested::begin();
+        let ended = engine.end_get(key, row, self.now);
+        drop(nested);
+        match ended {
             Some(value) => Ok(Some(value)),
             None => self.get_anew(key).await,
         }

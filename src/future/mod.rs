@@ -24,12 +24,14 @@ use crate::stats::Stats;
 use crate::store::Store;
 use crate::store::sqlite::{CacheFile, SqliteStore};
 use crate::time::Timestamp;
+use futures_timer::Delay;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A [`DiskBackedCache`] for asynchronous programs, on any runtime (feature `future`).
 ///
@@ -421,6 +423,10 @@ impl<T: Cacheable, S: Store> Place for AsyncDiskBackedCache<T, S> {
     fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         // It does not keep the cache open.
         drop(self.blocking.guard.pool().run(move || work));
+    }
+
+    fn pause(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        Delay::new(time)
     }
 }
 

@@ -144,12 +144,6 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn run_later(&self, delay: Duration, task: Task);
 
-    /// Whether whoever asks is that thread, for which nobody else does what is to be done later.
-    #[doc(hidden)]
-    fn runs_later_here(&self) -> bool {
-        false
-    }
-
     /// Asks for upkeep in the background, soon. Says whether somebody will do it.
     #[doc(hidden)]
     fn nudge(&self) -> bool;

@@ -28,7 +28,7 @@ mod of_the_system {
     use super::Crew;
     use crate::sync::mpsc::Receiver;
     use crate::sync::wait;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::sync::Arc;
@@ -40,6 +40,8 @@ mod of_the_system {
 
     thread_local! {
         static CREW: RefCell<Option<Arc<dyn Crew>>> = const { RefCell::new(None) };
+        /// Whether its crew does without this thread.
+        static ABSENT: Cell<bool> = const { Cell::new(false) };
     }
 
     /// What is sent to this thread within `time`.
@@ -63,7 +65,7 @@ mod of_the_system {
             if poll.is_pending() {
                 absence = absence.take().or_else(Absence::begin);
                 // What this waits for may be work that has no thread. Others do not ask for one if all wait.
-                if absence.as_ref().is_some_and(|Absence(crew)| crew.ask_again()) {
+                if absence.as_ref().is_some_and(|absence| absence.crew.ask_again()) {
                     thread::sleep(PAUSE);
                     context.waker().wake_by_ref();
                 }
@@ -72,20 +74,37 @@ mod of_the_system {
         }))
     }
 
-    struct Absence(Arc<dyn Crew>);
+    /// Sleeps on this thread. If it works for a crew, that does without it meanwhile.
+    pub(crate) fn sleep(time: Duration) {
+        let _absence = Absence::begin();
+        thread::sleep(time);
+    }
+
+    /// While it lives, this thread waits.
+    struct Absence {
+        crew: Arc<dyn Crew>,
+        /// What is waited for may wait itself when it is polled. Whoever has left does not leave again.
+        is_outermost: bool,
+    }
 
     impl Absence {
         fn begin() -> Option<Self> {
             // A thread that ends works for nobody.
             let crew = CREW.try_with(|crew| crew.borrow().clone()).ok()??;
-            Arc::clone(&crew).leave();
-            Some(Self(crew))
+            let is_outermost = !ABSENT.replace(true);
+            if is_outermost {
+                Arc::clone(&crew).leave();
+            }
+            Some(Self { crew, is_outermost })
         }
     }
 
     impl Drop for Absence {
         fn drop(&mut self) {
-            self.0.come_back();
+            if self.is_outermost {
+                ABSENT.set(false);
+                self.crew.come_back();
+            }
         }
     }
 }
@@ -112,4 +131,4 @@ mod of_the_model {
 #[cfg(all(test, shuttle))]
 pub(crate) use of_the_model::{receive_within, work_for};
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use of_the_system::{block_on, receive_within, work_for};
+pub(crate) use of_the_system::{block_on, receive_within, sleep, work_for};

@@ -1,5 +1,6 @@
 //! Waiting on a thread for the end of a future.
 
+use super::Nested;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -48,8 +49,9 @@ fn own() -> (Arc<Alarm>, Waker) {
     (Arc::clone(&alarm), Waker::from(alarm))
 }
 
-/// Polls `future` until it is done.
+/// Polls `future`, an operation, until it is done.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let _nested = Nested::begin();
     let mut future = pin!(future);
     let done = OWN.try_with(|own| wait(future.as_mut(), own));
     // The thread ends, and another thread-local's destructor waits.

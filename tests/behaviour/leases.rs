@@ -218,3 +218,49 @@ fn a_listener_waits_for_a_lease_no_longer_than_was_said() {
         });
     });
 }
+
+/// A load that waited for a lease was told by the thread that commits in the background when to try again. While that
+/// was in a listener it did not try, however long; and if the listener waited for that load, for ever.
+// rule: L9, H4
+#[test]
+fn a_lease_is_waited_for_while_a_listener_keeps_the_background_waiting() {
+    on_file(|_, path| {
+        let ((tells, told), (goes_on, go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+        let go_on = Mutex::new(go_on);
+        let listener = move |removal: Removal<u32>| {
+            if removal.key == "b" {
+                // Only once.
+                let _is_known = tells.send(());
+                go_on.lock().unwrap().recv().unwrap_err();
+            }
+        };
+        let max_delay = Duration::from_millis(1);
+        let durability = Durability::Buffered { max_delay, max_bytes: 1 << 20 };
+        let cache = open(path, |b| {
+            let b = b.load_lease(Duration::from_millis(20));
+            b.durability(durability).eviction_listener(listener)
+        });
+        let (leads, waits) = (cache.clone(), cache.clone());
+        let ((begins, begun), (ends, end)) = (mpsc::channel(), mpsc::channel::<()>());
+        let slow = thread::spawn(move || {
+            let load = || {
+                begins.send(()).unwrap();
+                end.recv().unwrap_err();
+                1
+            };
+            *leads.get_or_insert_with("a", load).unwrap()
+        });
+        begun.recv().unwrap();
+        // Who comes now loads by himself, and that one's lease is in his way.
+        cache.delete("a").unwrap();
+        (1..3).for_each(|value| cache.put("b", value).unwrap());
+        told.recv().unwrap();
+        let (answers, answer) = mpsc::channel();
+        let second = thread::spawn(move || answers.send(load(&waits, 2)).unwrap());
+        let answered = answer.recv_timeout(LONG);
+        drop((goes_on, ends));
+        assert_eq!(answered, Ok(2));
+        assert_eq!(slow.join().unwrap(), 1);
+        second.join().unwrap();
+    });
+}

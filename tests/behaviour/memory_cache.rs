@@ -334,6 +334,30 @@ fn a_listener_may_load_what_a_load_found_expired() {
     assert_eq!(*cache.get_or_insert_with("a", || 2).unwrap(), 2);
 }
 
+/// What a load had found expired was told when the load was over, and so after what had to go for its object, though
+/// that had left later.
+// rule: H4, H8
+#[test]
+fn a_load_tells_of_what_it_found_expired_before_what_it_displaces() {
+    let (sender, removals) = mpsc::channel();
+    let clock = at_zero();
+    let builder = MemoryCache::builder().entries(2).ttl(5 * SECOND).clock(clock.clone());
+    let cache = builder.eviction_listener(move |removal| sender.send(removal).unwrap());
+    let cache = cache.build().unwrap();
+    cache.put("a", 1);
+    clock.advance(4 * SECOND);
+    cache.put("b", 2);
+    clock.advance(2 * SECOND);
+    let load = || {
+        cache.put("c", 3);
+        4
+    };
+    assert_eq!(*cache.get_or_insert_with("a", load).unwrap(), 4);
+    let told = removals.try_iter().map(|removal| (removal.key, removal.cause));
+    let expected = [("a", RemovalCause::Expired), ("b", RemovalCause::Capacity)];
+    assert!(told.eq(expected.map(|(key, cause)| (key.to_owned(), cause))));
+}
+
 /// A load that had begun just after a put, and missed its object, stored its own over that: the put had told the loads
 /// before it, and was about to tell those that began meanwhile. Whoever had put found the other one's object. (Of a
 /// few hundred rounds one showed it, on a machine that had much else to do.)

@@ -4,7 +4,7 @@ use crate::{on_both, poll};
 use disk_backed_cache::{ErrorKind, LoadError, ManualClock, MemoryCache, PutOptions, RemovalCause};
 use futures_lite::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -159,4 +159,34 @@ fn its_futures_are_send() {
     is_send(cache.try_get_or_insert_with_async("a", async || Ok::<u32, ()>(1)));
     let mut load = Box::pin(cache.get_or_insert_with_async("a", async || 1));
     assert!(matches!(poll(load.as_mut()), Poll::Ready(Ok(_))), "complete at once");
+}
+
+/// A loader was known to be what its load waits for while it was polled, but not where it was given up. If what it held
+/// asked for the key then, that waited for the load, which ended after it: for ever.
+// rule: A17, L6
+#[test]
+fn what_a_loader_holds_is_refused_its_key_when_it_is_given_up() {
+    struct Asks(MemoryCache<u32>, mpsc::Sender<Option<ErrorKind>>);
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let again = self.0.get_or_insert_with("a", || 2);
+            self.1.send(again.err().map(|error| error.kind())).unwrap();
+        }
+    }
+
+    on_both(|| async {
+        let cache = cache();
+        let (tell, told) = mpsc::channel();
+        let asks = Asks(cache.clone(), tell);
+        let load = async move || {
+            let _asks = asks;
+            pending::<u32>().await
+        };
+        let mut dropped = Box::pin(cache.get_or_insert_with_async("a", load));
+        assert!(poll(dropped.as_mut()).is_pending());
+        drop(dropped);
+        assert_eq!(told.recv().unwrap(), Some(ErrorKind::Reentrant));
+        assert_eq!(*cache.get_or_insert_with("a", || 3).unwrap(), 3);
+    });
 }

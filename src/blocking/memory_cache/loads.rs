@@ -38,22 +38,26 @@ impl<V> MemoryCache<V> {
     ) -> Result<Arc<V>, LoadError<E>> {
         let Shared { memory, options, counters, flights, .. } = &*self.shared;
         // Others wait for the end of this load, and are not to wait for a listener: dropped last.
-        let _expired;
-        let lead = match flights.board(key, &given.tags).await? {
-            Boarding::Lead(lead) => lead,
-            // Nothing that has expired is kept here.
-            Boarding::Found(value) | Boarding::Stale(value) => {
-                counters.misses.add(1);
-                return Ok(value);
-            }
-            Boarding::Loaded(value) => {
-                counters.misses.add(1);
-                counters.shared_loads.add(1);
-                return Ok(value);
-            }
-            Boarding::Failed(error) => {
-                counters.misses.add(1);
-                return Err(LoadError::Load(error));
+        let expired;
+        let lead = loop {
+            match flights.board(key, &given.tags).await? {
+                Boarding::Lead(lead) => break lead,
+                // It may have been found before it was removed, and the caller have seen that it was. (Nothing that has
+                // expired is kept here.)
+                Boarding::Found(_) | Boarding::Stale(_) => {
+                    if let Some(value) = self.hit(key) {
+                        return Ok(value);
+                    }
+                }
+                Boarding::Loaded(value) => {
+                    counters.misses.add(1);
+                    counters.shared_loads.add(1);
+                    return Ok(value);
+                }
+                Boarding::Failed(error) => {
+                    counters.misses.add(1);
+                    return Err(LoadError::Load(error));
+                }
             }
         };
         // Another load may have ended just before.
@@ -62,7 +66,7 @@ impl<V> MemoryCache<V> {
             lead.land(Outcome::Found(Arc::clone(&value)));
             return Ok(value);
         }
-        _expired = self.miss(key, when.timestamp());
+        expired = self.miss(key, when.timestamp());
         let made = async {
             let value: Arc<V> = load().await?.into();
             Ok::<_, E>((value, options.now()))
@@ -77,6 +81,8 @@ impl<V> MemoryCache<V> {
                 let displaced = memory.put_alone(key, stored, born, never_mind);
                 counters.loads.add(1);
                 lead.land(Outcome::Loaded(Arc::clone(&value)));
+                // It left before.
+                drop(expired);
                 self.note_displaced(displaced);
                 Ok(value)
             }

@@ -3,6 +3,7 @@
 //! It holds weak references only, so it keeps nothing alive, and it ends with the file.
 
 use crate::store::Task;
+use crate::sync::drop_unwanted;
 use parking_lot::{Condvar, Mutex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,12 +76,6 @@ impl Background {
         self.running.load(Ordering::Acquire)
     }
 
-    /// Whether whoever asks is that thread.
-    pub fn is_here(&self) -> bool {
-        let own = thread::current().id();
-        self.thread.lock().as_ref().is_some_and(|thread| thread.thread().id() == own)
-    }
-
     /// Asks for a round now. Says whether somebody will run it.
     pub fn nudge(&self) -> bool {
         if self.is_running() {
@@ -134,8 +129,9 @@ impl Shared {
     fn run(&self) {
         while let Some(work) = self.next() {
             // User code runs here: a clock, a value's `Drop`.
-            if catch_unwind(AssertUnwindSafe(|| work.run())).is_err() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.run())) {
                 tracing::warn!("work in the background panicked");
+                drop_unwanted(panic);
             }
         }
     }

@@ -104,10 +104,6 @@ impl FileInner {
         self.background.run_later(task, delay);
     }
 
-    pub fn runs_later_here(&self) -> bool {
-        self.background.is_here()
-    }
-
     pub fn nudge(&self) -> bool {
         self.background.nudge()
     }

@@ -218,10 +218,6 @@ impl Store for SqliteStore {
         }
     }
 
-    fn runs_later_here(&self) -> bool {
-        self.file.read().as_ref().is_some_and(|file| file.runs_later_here())
-    }
-
     fn nudge(&self) -> bool {
         self.file.read().as_ref().is_some_and(|file| file.nudge())
     }

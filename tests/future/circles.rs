@@ -1,0 +1,95 @@
+//! L6 where the loads of a circle are done by threads of the cache.
+
+use crate::{in_memory, on_both};
+use disk_backed_cache::semver::Version;
+use disk_backed_cache::{AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+use std::sync::Mutex;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A loader of `a` that loads `b`, whose loader loads `a`.
+async fn circle(cache: AsyncDiskBackedCache<u32>) {
+    let outer = cache.clone();
+    let load = move || async move {
+        let inner = outer.clone();
+        let load = move || async move {
+            let again = inner.get_or_refresh_with("a", async || 9_u32).await.unwrap_err();
+            assert_eq!((again.kind(), again.key()), (ErrorKind::Reentrant, Some("a")));
+            1_u32
+        };
+        *outer.get_or_refresh_with("b", load).await.unwrap() + 1
+    };
+    assert_eq!(*cache.get_or_refresh_with("a", load).await.unwrap(), 2);
+}
+
+/// With a timeout a loader is a job, and what it asked for was not known to be awaited by the loader that had asked for
+/// its own key. So they waited for each other for as long as the timeout, and without a hard one for ever.
+// rule: L6, A5, A10
+#[test]
+fn a_loader_that_is_a_job_is_refused_what_waits_for_it() {
+    let settings: [fn(Builder<u32>) -> Builder<u32>; 3] = [
+        |b| b,
+        |b| b.hard_load_timeout(LONG),
+        |b| b.disk_ttl(LONG).fail_safe(LONG).soft_load_timeout(LONG),
+    ];
+    for set in settings {
+        on_both(move || async move {
+            let builder = DiskBackedCache::builder().background_maintenance(false);
+            let cache = set(builder).open_in_memory().unwrap().into_async();
+            circle(cache).await;
+        });
+    }
+}
+
+/// What the next `Selfish` that is decoded does.
+static MEANWHILE: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+#[derive(Debug, Serialize)]
+struct Selfish(u32);
+
+impl<'de> Deserialize<'de> for Selfish {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let meanwhile = MEANWHILE.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        u32::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Cacheable for Selfish {
+    fn type_name() -> Cow<'static, str> {
+        "selfish".into()
+    }
+
+    fn schema_version() -> Version {
+        Version::new(1, 0, 0)
+    }
+}
+
+/// A loader that asked for another key waited for a row of it to be decoded, by a thread of the cache, which knew only
+/// the inner load. If decoding it asked for the loader's key, both waited for ever.
+// rule: L6, A5, O30
+#[test]
+fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
+    on_both(|| async {
+        let cache = in_memory::<Selfish>();
+        cache.put("b", Selfish(1)).await.unwrap();
+        cache.evict_memory();
+        let inner = cache.blocking().clone();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
+            let again = inner.get_or_insert_with("a", || Selfish(9));
+            tell.send(again.map(drop).map_err(|error| error.kind())).unwrap();
+        }));
+        let load = async || {
+            let other = cache.get_or_insert_with("b", async || Selfish(5)).await.unwrap();
+            Selfish(other.0 + 1)
+        };
+        assert_eq!(cache.get_or_insert_with("a", load).await.unwrap().0, 2);
+        assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
+    });
+}
