@@ -1,8 +1,8 @@
 use super::*;
-use std::time::Duration;
 use crate::options::{Durability, Limits};
 use crate::sync::block_on;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 const TERMS: Terms = Terms {
     limits: Limits::UNLIMITED,
