@@ -195,6 +195,8 @@ fn an_index_that_leads_to_nothing_again_and_again_is_damage() {
     });
 }
 
+type Work = fn(&DiskBackedCache<String>) -> Result<(), Error>;
+
 /// SQLite can be told, by what lies in the file, to look for the oldest rows in the table itself. The write lock
 /// was held for ever by a put that evicts.
 // rule: F5
@@ -205,7 +207,7 @@ fn victims_that_are_looked_for_without_end_are_damage() {
          DROP INDEX entries_1_ends; CREATE INDEX entries_1_ends ON entries_1 (size)",
         "ANALYZE; UPDATE sqlite_stat1 SET stat = stat || ' unordered'",
     ];
-    let works: [fn(&DiskBackedCache<String>) -> Result<(), Error>; 2] =
+    let works: [Work; 2] =
         [|cache| cache.put("d", "the text of d".to_owned()), |cache| cache.run_maintenance()];
     for sql in misled {
         for work in works {
