@@ -10,6 +10,8 @@ mod closing;
 mod crowd;
 #[path = "future/groups.rs"]
 mod groups;
+#[path = "future/leases.rs"]
+mod leases;
 #[path = "future/listening.rs"]
 mod listening;
 #[path = "future/loading.rs"]
