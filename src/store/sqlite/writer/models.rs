@@ -4,6 +4,7 @@ use super::*;
 use crate::models::explore;
 use crate::options::{Durability, Limits};
 use crate::sync::block_on;
+use std::time::Duration;
 
 /// What somebody wants of a turn that counts the rows and adds one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
