@@ -125,7 +125,8 @@ impl Case<'_> {
                 && other.begun < operation.end()
                 && operation.begun < other.end()
         };
-        self.plan.background || self.history.operations.iter().any(at_once)
+        // Puts that wait are committed in the background.
+        self.plan.background || self.plan.buffered || self.history.operations.iter().any(at_once)
     }
 
     /// The operations on `key` that may be the last that changed it, but for evictions.
