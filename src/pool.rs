@@ -270,17 +270,18 @@ mod tests {
         assert_eq!(block_on(pool.run(async || { 9 })), 9);
     }
 
+    /// Opens its gate and panics when it is dropped.
+    struct Fragile(Arc<Gate>);
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            self.0.open();
+            panic!("it broke");
+        }
+    }
+
     #[test]
     fn what_is_dropped_is_done_and_may_panic_when_its_answer_goes() {
-        struct Fragile(Arc<Gate>);
-
-        impl Drop for Fragile {
-            fn drop(&mut self) {
-                self.0.open();
-                panic!("it broke");
-            }
-        }
-
         let (pool, gone) = (pool_of(1), Arc::new(Gate::default()));
         let fragile = Arc::clone(&gone);
         drop(pool.run(async move || Fragile(fragile)));
@@ -291,15 +292,6 @@ mod tests {
     /// What a job had thrown that nobody awaited was dropped where another panic ended the process.
     #[test]
     fn what_is_thrown_at_nobody_may_panic_when_it_is_dropped() {
-        struct Fragile(Arc<Gate>);
-
-        impl Drop for Fragile {
-            fn drop(&mut self) {
-                self.0.open();
-                panic!("it broke");
-            }
-        }
-
         let (pool, gone) = (pool_of(1), Arc::new(Gate::default()));
         let fragile = Arc::clone(&gone);
         drop(pool.run(async move || -> () { panic_any(Fragile(fragile)) }));
