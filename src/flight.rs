@@ -10,9 +10,9 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use waiting::Waiting;
@@ -83,6 +83,10 @@ pub(crate) struct Lead<T> {
 /// anything but its key.
 #[derive(Debug)]
 pub(crate) struct Loading<T>(Arc<Flight<T>>);
+
+/// The loads for which something is done on a thread, so that what they wait for elsewhere asks as they do.
+#[derive(Debug)]
+pub(crate) struct Loads(Vec<NonZeroU64>);
 
 sync::thread_local! {
     /// The loads for which something is done on this thread.
@@ -296,6 +300,23 @@ impl<T> Loading<T> {
     /// See [`Lead::run`].
     pub fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
         self.0.run(work)
+    }
+}
+
+impl Loads {
+    /// Those of this thread.
+    pub fn here() -> Self {
+        Self(LOADING.with(|all| all.look(<[_]>::to_vec)))
+    }
+
+    /// Does what all of them wait for.
+    pub async fn run<R>(self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _here: Vec<_> = self.0.iter().map(|load| Here::enter(*load)).collect();
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }
 

@@ -5,15 +5,16 @@
 //! lets go of them when the commit has succeeded; there is one such at a time. What could not be
 //! committed stays where it is.
 
+mod accept;
+
 use super::Engine;
-use super::put::{Birth, Unless};
+use super::put::Birth;
 use super::told::{Removed, Why};
 use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::codec::Packed;
 use crate::crash::{Point, point};
 use crate::error::Error;
-use crate::flight::Overtaken;
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::listener::RemovalCause;
@@ -46,6 +47,8 @@ struct Queue {
     sequence: u64,
     /// Whether a commit in the background is coming.
     scheduled: bool,
+    /// How many calls are being committed without having waited.
+    direct: usize,
 }
 
 /// What one call put. It is committed as one thing.
@@ -100,99 +103,6 @@ impl Buffer {
 }
 
 impl<T: Cacheable, S: Store> Engine<T, S> {
-    /// Accepts the puts of one call. Where there is no room for them, what waits is committed first.
-    pub(super) async fn put_buffered(
-        &self,
-        buffer: &Buffer,
-        pairs: &[(&str, Arc<T>)],
-        packed: Vec<Packed>,
-        birth: &Birth,
-        unless: Option<&Unless>,
-    ) -> Result<Option<Removed<T>>, Error> {
-        if buffer.failing.load(Ordering::Acquire) {
-            self.commit_accepted(buffer).await?;
-        }
-        let sizes =
-            pairs.iter().zip(&packed).map(|((key, _), row)| key.len() as u64 + row.form.size);
-        let bytes = sizes.sum::<u64>();
-        if bytes > buffer.max_bytes {
-            let turn = self.commit_and_hold(buffer).await?;
-            let written = self.put_committed(pairs, &packed, birth, unless).await?;
-            drop(turn);
-            return Ok(Some(written.removed));
-        }
-        let mut packed = Some(packed);
-        while let Some(rows) = packed.take() {
-            match self.accept(buffer, pairs, rows, bytes, birth, unless) {
-                Ok(true) => self.schedule_commit(buffer.max_delay),
-                Ok(false) => {}
-                Err(rows) => {
-                    packed = Some(rows);
-                    self.commit_accepted(buffer).await?;
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Says whether a commit is to be scheduled. Where there is no room it hands the rows back.
-    fn accept(
-        &self,
-        buffer: &Buffer,
-        pairs: &[(&str, Arc<T>)],
-        packed: Vec<Packed>,
-        bytes: u64,
-        birth: &Birth,
-        unless: Option<&Unless>,
-    ) -> Result<bool, Vec<Packed>> {
-        // Dropped after the lock: a value's `Drop` may call the cache.
-        let mut replaced = Vec::new();
-        let mut queue = buffer.queue.lock();
-        if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
-            return Err(packed);
-        }
-        let overtaken = unless.and_then(|unless| unless.overtaken.as_ref());
-        if overtaken.is_some_and(Overtaken::is_set) {
-            return Ok(false);
-        }
-        // Of a key that is given twice nobody sees the first value.
-        let several = if pairs.len() > 1 { pairs } else { &[] };
-        let last: HashMap<&str, usize> =
-            several.iter().enumerate().map(|(index, (key, _))| (*key, index)).collect();
-        let each = pairs.iter().zip(packed).enumerate();
-        let kept = each.filter(|(index, ((key, _), _))| last.get(key).is_none_or(|at| at == index));
-        let rows = kept.map(|(_, ((key, value), packed))| {
-            queue.sequence += 1;
-            let ttl = self.options.own_ttl(birth.given.ttl, key, birth.time);
-            let (key, sequence) = (Key::from(*key), queue.sequence);
-            let new = Unwritten {
-                key: key.clone(),
-                value: Arc::clone(value),
-                form: packed.form,
-                created: birth.time,
-                accessed: birth.time,
-                ttl,
-                sequence,
-                commit: Commit::Waits,
-                overwritten: self.listener.is_some().then(Vec::new),
-            };
-            replaced.extend(match unless {
-                None => self.memory.accept(new),
-                Some(Unless { seen, .. }) => self.memory.accept_loaded(new, seen.as_ref()?)?,
-            });
-            Some(Queued { key, packed, birth: birth.clone(), sequence })
-        });
-        let Some(rows) = rows.collect() else { return Ok(false) };
-        if unless.is_none() {
-            // Under the queue's lock, and when the objects can be seen: a load that does not find them is
-            // overtaken before it gets here.
-            self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        }
-        queue.calls.push_back(Arc::new(Call { rows, bytes }));
-        queue.bytes += bytes;
-        Ok(!std::mem::replace(&mut queue.scheduled, true))
-    }
-
     /// Commits everything that was accepted before, if puts are buffered at all.
     pub(super) async fn commit_buffered(&self) -> Result<(), Error> {
         self.commit_before().await.map(drop)

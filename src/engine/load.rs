@@ -12,7 +12,7 @@ use crate::cacheable::Cacheable;
 use crate::error::{Error, LoadError};
 use crate::flight::{Boarding, Lead, Loading, Outcome};
 use crate::key::{self, Key};
-use crate::memory::{Born, Seen};
+use crate::memory::Born;
 use crate::options::Given;
 use crate::store::{Expected, Lease, Store};
 use crate::time::Timestamp;
@@ -36,8 +36,6 @@ impl Storing {
 /// What was looked for and not found.
 pub(super) struct Gap {
     pub missing: Missing,
-    /// For puts that wait.
-    seen: Option<Seen>,
     /// Kept from others until the object can be found.
     pub lease: Option<Lease>,
 }
@@ -231,25 +229,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         {
             return Ok(Looked::Stale(value, Born::from(&stale.row.meta)));
         }
-        let seen = self.still_missing(key, missing.left).await?;
-        Ok(Looked::Missing(Gap { missing, seen, lease: None }))
+        Ok(Looked::Missing(Gap { missing, lease: None }))
     }
 
     pub(super) fn count_stale(&self) {
         self.counters.misses.add(1);
         self.counters.stale_answers.add(1);
-    }
-
-    /// For puts that wait: when nothing was there, if that was still so after it was noted. (A write may
-    /// have ended between the look and the note, and not have overtaken the load yet.)
-    async fn still_missing(&self, key: &str, left: Option<i64>) -> Result<Option<Seen>, Error> {
-        if self.buffer.is_none() {
-            return Ok(None);
-        }
-        let _operation = self.lifecycle.enter()?;
-        let seen = self.memory.begin_look(key);
-        let row = self.store.read_meta(key).await?;
-        Ok(row.is_none_or(|row| Some(row.revision) == left).then_some(seen))
     }
 
     /// The object that has expired and is good enough where its loader has failed.
@@ -270,9 +255,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     /// Stores what was loaded, if it can be, and tells those who wait.
     async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, birth: Birth) {
-        let Gap { missing, seen, lease } = gap;
+        let Gap { missing, lease } = gap;
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
-        let unless = Unless { expected, overtaken: Some(lead.overtaken().clone()), seen };
+        let unless = Unless { expected, overtaken: Some(lead.overtaken().clone()) };
         let span = self.span("store_loaded", Some(lead.key()));
         match traced!(span, lead.run(self.fill(lead.key(), &value, &birth, unless))) {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),

@@ -11,7 +11,6 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::{self, Key};
 use crate::listener::RemovalCause;
-use crate::memory::Seen;
 use crate::options::{Access, Given};
 use crate::store::{Expected, NewRow, Op, Store};
 use crate::time::Timestamp;
@@ -24,8 +23,6 @@ pub(super) struct Unless {
     pub expected: Expected,
     /// What tells of writes since, if this was loaded.
     pub overtaken: Option<Overtaken>,
-    /// When nothing was there, for puts that wait: nothing may have been written since.
-    pub seen: Option<Seen>,
 }
 
 /// When entries are put, and what they are told.
@@ -113,7 +110,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         unless: Option<&Unless>,
     ) -> Result<Option<Removed<T>>, Error> {
         match &self.buffer {
-            Some(buffer) => self.put_buffered(buffer, pairs, packed, birth, unless).await,
+            Some(buffer) => self.put_buffered(buffer, pairs, &packed, birth, unless).await,
             None => {
                 let written = self.put_committed(pairs, &packed, birth, unless).await?;
                 Ok(Some(written.removed))

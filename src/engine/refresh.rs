@@ -101,7 +101,6 @@ pub(crate) struct Reload<T> {
 }
 
 /// What there is for a caller that may have it reloaded.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum There<T, L> {
     Value(Arc<T>),
     /// With what it takes to make it.

@@ -57,7 +57,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             // User code: nothing is locked, and `close` does not wait for it.
             let Some(value) = decide(seen.value) else { return Ok(None) };
             let expected = seen.revision.map_or(Expected::Nothing, Expected::Row);
-            let unless = Unless { expected, overtaken: None, seen: None };
+            let unless = Unless { expected, overtaken: None };
             let (engine, key, new) = (Arc::clone(self), key.clone(), Arc::clone(&value));
             let birth = birth.clone();
             let put = async move { engine.put_unless(&key, &new, &birth, unless).await };
@@ -83,7 +83,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(false);
         }
         let expected = Expected::Row(revision);
-        let unless = Unless { expected, overtaken: None, seen: None };
+        let unless = Unless { expected, overtaken: None };
         self.put_unless(key, &value, &birth, unless).await
     }
 

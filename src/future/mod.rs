@@ -19,6 +19,7 @@ use crate::cacheable::Cacheable;
 use crate::engine::{Guard, Place, Repaired, Report, Storing};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::{Error, LoadError};
+use crate::flight::Loads;
 use crate::pool::{Job, Pool};
 use crate::stats::Stats;
 use crate::store::Store;
@@ -405,7 +406,9 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
         F: Future<Output = R> + Send + 'static,
     {
         let guard = Arc::clone(&self.blocking.guard);
-        self.blocking.guard.pool().run(move || work(guard))
+        // A loader may wait for it.
+        let loads = Loads::here();
+        self.blocking.guard.pool().run(move || loads.run(work(guard)))
     }
 }
 

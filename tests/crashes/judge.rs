@@ -116,17 +116,15 @@ impl Case<'_> {
         operations.iter().map(sure).collect()
     }
 
-    /// Whether anything else was done while an operation loaded, which then may not be stored: where the engine
-    /// cannot tell whether it was done to that key, it takes it for that.
+    /// Whether something else was done meanwhile to what an operation loaded, which then may not be stored.
     fn was_disturbed(&self, operation: &Operation) -> bool {
-        let What::Load(_) = operation.what else { return false };
-        let at_once = |other: &Operation| {
+        let What::Load(key) = operation.what else { return false };
+        let at_once = |other: &&Operation| {
             other.number != operation.number
                 && other.begun < operation.end()
                 && operation.begun < other.end()
         };
-        // Puts that wait are committed in the background.
-        self.plan.background || self.plan.buffered || self.history.operations.iter().any(at_once)
+        self.history.operations.iter().filter(at_once).any(|other| other.changes(key))
     }
 
     /// The operations on `key` that may be the last that changed it, but for evictions.

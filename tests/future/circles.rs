@@ -5,8 +5,11 @@ use disk_backed_cache::semver::Version;
 use disk_backed_cache::{AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
+
+type Asked<'a> = Pin<Box<dyn Future<Output = u32> + Send + 'a>>;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -70,26 +73,41 @@ impl Cacheable for Selfish {
     }
 }
 
+/// How a loader asks for another key.
+type Asks = fn(&AsyncDiskBackedCache<Selfish>) -> Asked<'_>;
+
 /// A loader that asked for another key waited for a row of it to be decoded, by a thread of the cache, which knew only
-/// the inner load. If decoding it asked for the loader's key, both waited for ever.
+/// the inner load, or none. If decoding it asked for the loader's key, both waited for ever.
 // rule: L6, A5, O30
 #[test]
 fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
-    on_both(|| async {
-        let cache = in_memory::<Selfish>();
-        cache.put("b", Selfish(1)).await.unwrap();
-        cache.evict_memory();
-        let inner = cache.blocking().clone();
-        let (tell, told) = tokio::sync::oneshot::channel();
-        *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
-            let again = inner.get_or_insert_with("a", || Selfish(9));
-            tell.send(again.map(drop).map_err(|error| error.kind())).unwrap();
-        }));
-        let load = async || {
-            let other = cache.get_or_insert_with("b", async || Selfish(5)).await.unwrap();
-            Selfish(other.0 + 1)
-        };
-        assert_eq!(cache.get_or_insert_with("a", load).await.unwrap().0, 2);
-        assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
-    });
+    let ways: [Asks; 4] = [
+        |cache| {
+            Box::pin(async { cache.get_or_insert_with("b", async || Selfish(5)).await.unwrap().0 })
+        },
+        |cache| Box::pin(async { cache.get("b").await.unwrap().unwrap().0 }),
+        |cache| Box::pin(async { cache.get_many(["b"]).await.unwrap()["b"].0 }),
+        |cache| {
+            Box::pin(async {
+                let same = |there: Option<&Selfish>| there.map(|there| Selfish(there.0));
+                cache.update_with("b", same).await.unwrap().unwrap().0
+            })
+        },
+    ];
+    for asks in ways {
+        on_both(move || async move {
+            let cache = in_memory::<Selfish>();
+            cache.put("b", Selfish(1)).await.unwrap();
+            cache.evict_memory();
+            let inner = cache.blocking().clone();
+            let (tell, told) = tokio::sync::oneshot::channel();
+            *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
+                let again = inner.get_or_insert_with("a", || Selfish(9));
+                tell.send(again.map(drop).map_err(|error| error.kind())).unwrap();
+            }));
+            let load = async || Selfish(asks(&cache).await + 1);
+            assert_eq!(cache.get_or_insert_with("a", load).await.unwrap().0, 2);
+            assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
+        });
+    }
 }

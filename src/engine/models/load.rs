@@ -42,6 +42,34 @@ fn lose_to_put(settings: Settings) {
     assert_eq!(cache.get("a").unwrap(), Some(1));
 }
 
+/// Whoever loads what was not there when the cache began to be repaired has stored it.
+fn outlive_repair(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        assert_eq!(cache.load("a", || source.look()), 0);
+    };
+    let repair = |cache: &Cache, _: &Source| {
+        block_on(cache.engine.repair()).unwrap();
+    };
+    threads(&cache, &source, [load, repair, load]);
+    assert_eq!(source.looks(), 1);
+    assert_eq!(cache.get("a").unwrap(), Some(0));
+}
+
+/// What is put and cannot wait is there afterwards, and what is loaded and waits does not hide it.
+fn not_hide_what_cannot_wait(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        assert!([0, 1_000].contains(&cache.load("a", || source.look())));
+    };
+    let put = |cache: &Cache, source: &Source| {
+        cache.put("a", 1_000).unwrap();
+        assert_eq!(cache.load("a", || source.look()), 1_000);
+    };
+    threads(&cache, &source, [load, put, load]);
+    assert_eq!(cache.get("a").unwrap(), Some(1_000));
+}
+
 /// Whoever has found what was put is not answered by a load that had not, be the put still under way.
 fn be_older_than_nothing_seen(settings: Settings) {
     let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
@@ -121,6 +149,22 @@ fn against_put() {
 #[test]
 fn against_put_while_puts_wait() {
     explore(|| lose_to_put(buffered(1_000)));
+}
+
+#[test]
+fn against_repair() {
+    explore(|| outlive_repair(Settings::default()));
+}
+
+#[test]
+fn against_repair_while_puts_wait() {
+    explore(|| outlive_repair(buffered(1_000)));
+}
+
+/// The buffer has room for "a" and three digits.
+#[test]
+fn against_put_that_cannot_wait() {
+    explore(|| not_hide_what_cannot_wait(buffered(4)));
 }
 
 #[test]

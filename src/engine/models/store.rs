@@ -183,8 +183,13 @@ impl Store for Table {
         Ok(Audit { usage: rows.usage(), damaged: Vec::new(), problems })
     }
 
+    /// There is nothing to be mended.
     async fn repair(&self, _: &Terms) -> Result<Mended, Error> {
-        unimplemented!("no model repairs")
+        self.open()?;
+        let _transaction = self.transaction.lock();
+        let mut committed = self.committed.lock();
+        let (revision, kept) = (committed.next_revision(), committed.rows.len() as u64);
+        Ok(Mended { revision, kept, removed: 0, totals_wrong: false, usage: committed.usage() })
     }
 
     /// When the delay has passed is the scheduler's choice.
