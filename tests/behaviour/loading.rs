@@ -2,11 +2,14 @@
 //! beside the code, in `src/blocking/loads.rs`.)
 
 use crate::support::{at, on_both, on_file, secs, text};
-use disk_backed_cache::{DiskBackedCache, Durability, Error, ErrorKind, LoadError, MemoryCache};
+use disk_backed_cache::{
+    Builder, DiskBackedCache, Durability, Error, ErrorKind, LoadError, MemoryCache,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 // rule: L1
 #[test]
@@ -178,23 +181,29 @@ fn what_is_done_to_other_keys_does_not_win() {
 // rule: L5
 #[test]
 fn another_process_wins_with_the_row_that_it_put() {
-    on_file(|bench, path| {
-        let cache: DiskBackedCache<u32> = bench.cache(|builder| builder);
-        cache.put("b", 1).unwrap();
-        let loaded = cache.get_or_insert_with("a", || {
-            // The row of "b" takes the name of "a", as one that was put would.
-            let other = crate::support::raw(path);
-            other.execute("UPDATE entries_1 SET key = 'a'", []).unwrap();
-            7_u32
+    let waits = Durability::Buffered { max_delay: secs(3_600), max_bytes: 1_000 };
+    let settings: [fn(Builder<u32>) -> Builder<u32>; 2] = [|b| b, |b| b.staleness(Duration::ZERO)];
+    for (durability, set) in [Durability::Committed, waits].into_iter().zip(settings) {
+        on_file(move |bench, path| {
+            let cache: DiskBackedCache<u32> = bench.cache(|b| set(b).durability(durability));
+            cache.put("b", 1).unwrap();
+            cache.flush().unwrap();
+            let loaded = cache.get_or_insert_with("a", || {
+                // The row of "b" takes the name of "a", as one that was put would.
+                let other = crate::support::raw(path);
+                other.execute("UPDATE entries_1 SET key = 'a'", []).unwrap();
+                7_u32
+            });
+            assert_eq!(*loaded.unwrap(), 7);
+            cache.flush().unwrap();
+            let rows = crate::support::raw(path)
+                .query_row("SELECT count(*), max(value) FROM entries_1", [], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+                })
+                .unwrap();
+            assert_eq!(rows, (1, b"1".to_vec()), "it is still the other one's");
         });
-        assert_eq!(*loaded.unwrap(), 7);
-        let rows = crate::support::raw(path)
-            .query_row("SELECT count(*), max(value) FROM entries_1", [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .unwrap();
-        assert_eq!(rows, (1, b"1".to_vec()), "it is still the other one's");
-    });
+    }
 }
 
 // rule: L6
