@@ -1,6 +1,11 @@
 //! Loads under way. Whoever misses a key that another loads waits for that one's outcome.
 
+#[cfg(feature = "future")]
+mod loads;
 mod waiting;
+
+#[cfg(feature = "future")]
+pub(crate) use loads::Loads;
 
 use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
@@ -10,9 +15,9 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::num::NonZeroU64;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use waiting::Waiting;
@@ -83,10 +88,6 @@ pub(crate) struct Lead<T> {
 /// anything but its key.
 #[derive(Debug)]
 pub(crate) struct Loading<T>(Arc<Flight<T>>);
-
-/// The loads for which something is done on a thread, so that what they wait for elsewhere asks as they do.
-#[derive(Debug)]
-pub(crate) struct Loads(Vec<NonZeroU64>);
 
 sync::thread_local! {
     /// The loads for which something is done on this thread.
@@ -300,23 +301,6 @@ impl<T> Loading<T> {
     /// See [`Lead::run`].
     pub fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
         self.0.run(work)
-    }
-}
-
-impl Loads {
-    /// Those of this thread.
-    pub fn here() -> Self {
-        Self(LOADING.with(|all| all.look(<[_]>::to_vec)))
-    }
-
-    /// Does what all of them wait for.
-    pub async fn run<R>(self, work: impl Future<Output = R>) -> R {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            let _here: Vec<_> = self.0.iter().map(|load| Here::enter(*load)).collect();
-            work.as_mut().poll(context)
-        })
-        .await
     }
 }
 

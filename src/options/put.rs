@@ -48,8 +48,8 @@ impl PutOptions {
     }
 
     /// The entry has this tag, by which [`delete_tag`](crate::DiskBackedCache::delete_tag) finds it, until it
-    /// is put again. Call it several times for several tags. A tag is text of 1 to 256 characters, each of
-    /// which stands for itself.
+    /// is put again. Call it several times for several tags, 10,000 at most. A tag is text of 1 to 256 characters,
+    /// each of which stands for itself.
     pub fn tag(mut self, tag: &str) -> Self {
         self.tags.push(Key::from(tag));
         self
@@ -91,10 +91,17 @@ impl PutOptions {
         let both = (self.ttl.is_some() && self.fixed_ttl.is_some())
             .then(|| "ttl and fixed_ttl contradict each other; choose one".to_owned());
         let ttls = [zero("ttl", self.ttl), zero("fixed_ttl", self.fixed_ttl), both];
+        let count = self.tags.len();
+        let many = (count > MAX_TAGS).then(|| {
+            format!("there are {count} tags, and an entry has at most {MAX_TAGS}; name fewer")
+        });
         let tags = self.tags.iter().map(|tag| problem_of_tag(tag));
-        ttls.into_iter().chain(tags).flatten().collect()
+        ttls.into_iter().chain([many]).chain(tags).flatten().collect()
     }
 }
+
+/// More than anybody names, and so few that a put of them is a matter of milliseconds.
+const MAX_TAGS: usize = 10_000;
 
 /// Refuses what no entry can have as its tag.
 pub(crate) fn check_tag(tag: &str) -> Result<(), Error> {

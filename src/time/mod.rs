@@ -95,6 +95,11 @@ pub(crate) fn coarse() -> i64 {
     system::coarse()
 }
 
+/// How long the processor has worked for this thread. Where nobody tells, how long it has been there.
+pub(crate) fn worked() -> Duration {
+    system::worked()
+}
+
 /// How far the operating system's coarse clock may lag, in nanoseconds.
 pub(crate) const TICK: i64 = 10_000_000;
 

@@ -9,7 +9,7 @@
 use super::{Clock, Timestamp, nanos_of};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The machine's wall time, made monotonic.
 ///
@@ -72,6 +72,18 @@ pub(super) fn coarse() -> i64 {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn coarse() -> i64 {
     nanos_of(WALL.started.elapsed())
+}
+
+/// See [`super::worked`].
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn worked() -> Duration {
+    let worked = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(worked).unwrap_or_default()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn worked() -> Duration {
+    WALL.started.elapsed()
 }
 
 /// The newest precise reading of any thread.

@@ -163,6 +163,46 @@ fn rows_that_come_again_and_again_are_damage() {
     });
 }
 
+/// The copy that `shrink` made had a copy of each row, as often as pages lead to it: of a file of a megabyte there
+/// were eight gigabytes after a minute.
+// rule: F5, O34
+#[test]
+fn rows_that_come_again_and_again_are_not_copied() {
+    let (_folder, path) = folder_with_a_cache();
+    let cache = builder::<String>().open(&path).unwrap();
+    cache.put("a", "x".repeat(1 << 20)).unwrap();
+    cache.close().unwrap();
+    repeat(&path, root(&path, "entries_1"), &[0]);
+    in_time("shrinking it", move || {
+        let cache = builder::<String>().open(&path).unwrap();
+        let damage = cache.shrink().unwrap_err();
+        expect_error(&damage, ErrorKind::Corrupt, &["cache.db"]);
+        assert!(
+            format!("{damage:?}").contains("in database main"),
+            "by SQLite's check: {damage:?}"
+        );
+    });
+}
+
+/// What a whole file may take was measured by its length, which costs nothing where the file has holes: `clear` of
+/// sixty kilobytes that claimed to be four terabytes never returned.
+// rule: F5
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_of_holes_is_not_worth_more() {
+    use std::os::unix::fs::FileExt;
+    let (_folder, path) = folder_with_a_cache();
+    repeat(&path, root(&path, "entries_1"), &[0, 1, 2]);
+    let (file, pages) = (fs::OpenOptions::new().write(true).open(&path).unwrap(), 1_u32 << 30);
+    file.set_len(u64::from(pages) * PAGE as u64).unwrap();
+    file.write_all_at(&pages.to_be_bytes(), 28).unwrap();
+    in_time("clearing it", move || {
+        let cache = builder::<String>().open(&path).unwrap();
+        expect_error(&cache.clear().unwrap_err(), ErrorKind::Corrupt, &["cache.db"]);
+        assert_eq!(*cache.get("b").unwrap().unwrap(), "the text of b");
+    });
+}
+
 /// What the index of keys, or that of tags, leads to was passed over as damaged or gone, without end: `scan`,
 /// `delete_prefix`, `retain` and `delete_tag` never returned.
 // rule: F5

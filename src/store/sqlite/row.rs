@@ -185,5 +185,9 @@ fn text<'r>(
     column: usize,
     longest: usize,
 ) -> rusqlite::Result<Option<&'r str>> {
-    Ok(row.get_ref(column)?.as_str().ok().filter(|text| text.len() <= longest))
+    let text = match row.get_ref(column)? {
+        ValueRef::Text(text) if text.len() <= longest => text,
+        _ => return Ok(None),
+    };
+    Ok(str::from_utf8(text).ok())
 }

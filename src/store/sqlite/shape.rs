@@ -14,7 +14,9 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
     while let Some(columns) = rows.next()? {
         let (name, statement): (String, String) = (columns.get(0)?, columns.get(1)?);
         let statement = tokens(&statement);
-        if !is_ours(&name, &statement) && !is_idle(&name, &statement) {
+        // SQLite ends a name there, and takes it for another.
+        let is_whole = !name.contains('\0');
+        if !is_whole || !is_ours(&name, &statement) && !is_idle(&name, &statement) {
             return Err(fault::damage(format!("{name:?} is not of a cache's making")));
         }
     }
@@ -67,7 +69,7 @@ fn is_our_table(name: &str) -> bool {
     let is_numbered = |prefix| {
         let number: Option<&str> = name.strip_prefix(prefix);
         number.is_some_and(|number| {
-            number.parse().is_ok_and(|parsed: u64| parsed.to_string() == number)
+            number.parse().is_ok_and(|parsed: i64| parsed >= 0 && parsed.to_string() == number)
         })
     };
     name == "collections" || is_numbered("entries_") || is_numbered("tags_")
@@ -219,6 +221,27 @@ mod tests {
             let connection = file();
             connection.execute_batch(&hostile).unwrap_or_else(|error| panic!("{hostile}: {error}"));
             assert!(check(&connection).is_err(), "{hostile}");
+        }
+    }
+
+    /// SQLite read the name of our table, and this the whole one, which was somebody else's. So a table in the place
+    /// of ours had puts that were acknowledged replace others after all.
+    #[test]
+    fn names_that_end_early_are_not() {
+        let connection = file();
+        let table = sql::all_of_collection(1).swap_remove(0);
+        let last = "value          BLOB    NOT NULL";
+        let other = table.replace(last, "value BLOB NOT NULL, UNIQUE (size) ON CONFLICT REPLACE");
+        assert_ne!(other, table);
+        connection.execute_batch(&format!("DROP TABLE entries_1; {other}")).unwrap();
+        for more in ["x", ""] {
+            let rename = format!(
+                "PRAGMA writable_schema = on;
+                 UPDATE sqlite_schema SET name = 'entries_1' || char(0) || '{more}'
+                 WHERE name LIKE 'entries_1%' AND type = 'table'"
+            );
+            connection.execute_batch(&rename).unwrap();
+            assert!(check(&connection).is_err(), "{more:?}");
         }
     }
 

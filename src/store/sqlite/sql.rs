@@ -114,7 +114,7 @@ impl Sql {
             ),
             clear: format!("DELETE FROM {table}"),
             newest: format!("SELECT max(revision) FROM {table} NOT INDEXED WHERE revision BETWEEN ?1 AND ?2"),
-            keys: format!("SELECT key, revision FROM {table} NOT INDEXED ORDER BY id"),
+            keys: format!("SELECT key, revision, id FROM {table} NOT INDEXED ORDER BY id"),
             scan: format!("SELECT {meta}, id, key FROM {table} WHERE id > ?1 ORDER BY id LIMIT ?2"),
             // Every blob is greater than all texts.
             page: format!(

@@ -4,7 +4,7 @@
 //! So a version that knows of no tags does no harm to them. Once made, the table stays.
 
 use super::sql::TagSql;
-use super::{fault, page, row};
+use super::{effort, fault, page, row};
 use crate::entry::Tags;
 use crate::store::Scanned;
 use rusqlite::Connection;
@@ -20,6 +20,8 @@ pub(super) fn are_there(connection: &Connection, sql: &TagSql) -> rusqlite::Resu
 
 /// Makes the table, if it is not there, in the transaction that is open.
 pub(super) fn make(connection: &Connection, sql: &TagSql) -> rusqlite::Result<()> {
+    // Each of its statements goes through the whole catalogue.
+    let _granted = effort::with_all_of(connection)?;
     if are_there(connection, sql)? { Ok(()) } else { connection.execute_batch(&sql.create) }
 }
 
