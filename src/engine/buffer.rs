@@ -47,7 +47,7 @@ struct Queue {
     sequence: u64,
     /// Whether a commit in the background is coming.
     scheduled: bool,
-    /// How many calls are being committed without having waited.
+    /// How many calls of puts are being committed without having waited.
     direct: usize,
 }
 

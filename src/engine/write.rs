@@ -121,8 +121,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         if !is_load {
             // Before the marks go. Who finds a marked key looks for itself.
             let steps = batch.ops.iter().zip(&others).zip(&changed);
+            // What waited overtook loads when it was accepted. One that began later may ask for this commit.
             let asked = steps
-                .filter(|((_, (_, (why, _))), changed)| why.is_asked() && changed.is_some())
+                .filter(|((_, ((_, sequence), (why, _))), changed)| {
+                    sequence.is_none() && why.is_asked() && changed.is_some()
+                })
                 .map(|((op, _), _)| written_or_removed(op).as_str());
             self.flights.overtake(asked);
         }

@@ -89,7 +89,7 @@ impl<T: Cacheable> Builder<T> {
         path: impl AsRef<Path>,
     ) -> Result<AsyncDiskBackedCache<T>, Error> {
         let path = path.as_ref().to_owned();
-        Pool::new().run(async move || self.open(path)).await.map(DiskBackedCache::into_async)
+        Self::opened(async move { self.open(path) }).await
     }
 
     /// [`open_in`](Self::open_in) for asynchronous programs.
@@ -98,7 +98,15 @@ impl<T: Cacheable> Builder<T> {
     /// As there.
     pub async fn open_in_async(self, file: &CacheFile) -> Result<AsyncDiskBackedCache<T>, Error> {
         let file = file.clone();
-        Pool::new().run(async move || self.open_in(&file)).await.map(DiskBackedCache::into_async)
+        Self::opened(async move { self.open_in(&file) }).await
+    }
+
+    /// A loader may wait for it, and a listener be told of what leaves when it opens.
+    async fn opened(
+        open: impl Future<Output = Result<DiskBackedCache<T>, Error>> + Send + 'static,
+    ) -> Result<AsyncDiskBackedCache<T>, Error> {
+        let loads = Loads::here();
+        Pool::new().run(move || loads.run(open)).await.map(DiskBackedCache::into_async)
     }
 }
 

@@ -186,8 +186,8 @@ fn rows_that_come_again_and_again_are_not_copied() {
 
 /// What a whole file may take was measured by its length, which costs nothing where the file has holes: `clear` of
 /// sixty kilobytes that claimed to be four terabytes never returned.
-// rule: F5
 #[cfg(target_os = "linux")]
+// rule: F5
 #[test]
 fn a_file_of_holes_is_not_worth_more() {
     use std::os::unix::fs::FileExt;

@@ -49,3 +49,4 @@ mod time;
 mod touching;
 mod upgrades;
 mod versions;
+mod waiting_loads;

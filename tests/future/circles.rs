@@ -1,12 +1,14 @@
 //! L6 where the loads of a circle are done by threads of the cache.
 
-use crate::{in_memory, on_both};
+use crate::{Place, in_memory, on_both};
 use disk_backed_cache::semver::Version;
-use disk_backed_cache::{AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind};
+use disk_backed_cache::{
+    AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind, Removal,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 type Asked<'a> = Pin<Box<dyn Future<Output = u32> + Send + 'a>>;
@@ -110,4 +112,32 @@ fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
             assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
         });
     }
+}
+
+/// A loader that opened another cache waited for that one's listener, which is told of what is evicted, on a thread
+/// that knew of no load. If the listener asked for the loader's key, both waited for ever.
+// rule: L6, H3
+#[test]
+fn what_listens_while_a_loader_opens_a_cache_is_refused_the_loaders_key() {
+    on_both(|| async {
+        let place = Place::new();
+        let path = place.path();
+        let other = DiskBackedCache::<u32>::builder().open_async(&path).await.unwrap();
+        other.put_many([("x", 1), ("y", 2)]).await.unwrap();
+        other.close().await.unwrap();
+        let cache = in_memory::<u32>();
+        let (asks, (tell, told)) = (cache.blocking().clone(), mpsc::channel());
+        let load = async || {
+            let opening = DiskBackedCache::<u32>::builder().disk_entries(1).eviction_listener(
+                move |_: Removal<u32>| {
+                    let again = asks.get_or_insert_with("a", || 9);
+                    tell.send(again.map(drop).map_err(|error| error.kind())).unwrap();
+                },
+            );
+            opening.open_async(&path).await.unwrap();
+            7_u32
+        };
+        assert_eq!(*cache.get_or_insert_with("a", load).await.unwrap(), 7);
+        assert_eq!(told.recv().unwrap(), Err(ErrorKind::Reentrant));
+    });
 }

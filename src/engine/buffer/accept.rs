@@ -69,7 +69,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         {
             return Ok(None);
         }
-        let direct = buffer.begin_direct();
+        // What is loaded is asked for by its transaction whether it still counts, and is in nobody's way.
+        let direct = unless.is_none().then(|| buffer.begin_direct());
         let turn = self.commit_and_hold(buffer).await?;
         let written = self.put_committed(pairs, packed, birth, unless).await?;
         drop(direct);
@@ -139,7 +140,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             if unless.overtaken.as_ref().is_some_and(Overtaken::is_set) {
                 return Accepted::Overtaken;
             }
-            // A put that began before the load would be hidden by it: it marks its key later.
+            // A put that began before the load would be hidden by it: it may mark its key later.
             if queue.direct > 0 {
                 return Accepted::Unsure;
             }

@@ -67,7 +67,55 @@ fn not_hide_what_cannot_wait(settings: Settings) {
         assert_eq!(cache.load("a", || source.look()), 1_000);
     };
     threads(&cache, &source, [load, put, load]);
-    assert_eq!(cache.get("a").unwrap(), Some(1_000));
+    assert_eq!(settled(&cache), Some(1_000));
+}
+
+/// What is found now is found when everything is committed and memory is empty.
+fn settled(cache: &Cache) -> Option<u64> {
+    let found = cache.get("a").unwrap();
+    cache.flush().unwrap();
+    assert_eq!(cache.get("a").unwrap(), found);
+    cache.engine.evict_memory();
+    assert_eq!(cache.get("a").unwrap(), found);
+    found
+}
+
+/// Of what waits and what cannot, the last one is there, whoever loads.
+fn lose_to_two_puts(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let small = |cache: &Cache, _: &Source| {
+        cache.put("a", 5).unwrap();
+        assert_ne!(cache.get("a").unwrap(), Some(0));
+    };
+    let large = |cache: &Cache, _: &Source| {
+        cache.put("a", 1_000).unwrap();
+        assert_ne!(cache.get("a").unwrap(), Some(0));
+    };
+    threads(&cache, &source, [load, small, large]);
+    assert!([Some(5), Some(1_000)].contains(&settled(&cache)));
+    cache.history.check();
+}
+
+/// The same where a commit fails.
+fn lose_to_what_succeeds(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    cache.engine.store.fail(1);
+    let load = |cache: &Cache, source: &Source| {
+        cache.load("a", || source.look());
+    };
+    let put = |cache: &Cache, source: &Source| {
+        if cache.put("a", 1_000).is_ok() {
+            assert_eq!(cache.get("a").unwrap(), Some(1_000));
+            source.change(1_000);
+        }
+    };
+    threads(&cache, &source, [load, put, load]);
+    cache.engine.store.fail(0);
+    let found = settled(&cache);
+    assert!(source.look() == 0 || found == Some(1_000));
 }
 
 /// Whoever has found what was put is not answered by a load that had not, be the put still under way.
@@ -165,6 +213,16 @@ fn against_repair_while_puts_wait() {
 #[test]
 fn against_put_that_cannot_wait() {
     explore(|| not_hide_what_cannot_wait(buffered(4)));
+}
+
+#[test]
+fn against_two_puts_of_which_one_cannot_wait() {
+    explore(|| lose_to_two_puts(buffered(4)));
+}
+
+#[test]
+fn against_put_that_cannot_wait_and_fails() {
+    explore(|| lose_to_what_succeeds(buffered(4)));
 }
 
 #[test]

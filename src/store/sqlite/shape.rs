@@ -233,13 +233,12 @@ mod tests {
         let last = "value          BLOB    NOT NULL";
         let other = table.replace(last, "value BLOB NOT NULL, UNIQUE (size) ON CONFLICT REPLACE");
         assert_ne!(other, table);
-        connection.execute_batch(&format!("DROP TABLE entries_1; {other}")).unwrap();
+        connection.execute_batch(&("DROP TABLE entries_1;".to_owned() + &other)).unwrap();
         for more in ["x", ""] {
-            let rename = format!(
-                "PRAGMA writable_schema = on;
-                 UPDATE sqlite_schema SET name = 'entries_1' || char(0) || '{more}'
-                 WHERE name LIKE 'entries_1%' AND type = 'table'"
-            );
+            let rename = "PRAGMA writable_schema = on;
+                          UPDATE sqlite_schema SET name = 'entries_1' || char(0) || 'more'
+                          WHERE name LIKE 'entries_1%' AND type = 'table'";
+            let rename = rename.replace("more", more);
             connection.execute_batch(&rename).unwrap();
             assert!(check(&connection).is_err(), "{more:?}");
         }
