@@ -266,6 +266,24 @@ fn victims_that_are_looked_for_without_end_are_damage() {
     }
 }
 
+/// The steps that a put is granted took minutes where each row had one and the same key of two megabytes, with the
+/// write lock held.
+// rule: F5
+#[test]
+fn victims_that_take_their_time_are_damage() {
+    let (_folder, path) = folder_with_a_cache();
+    let long = "DELETE FROM entries_1 WHERE key <> 'a';
+                UPDATE entries_1 SET key = replace(hex(zeroblob(2000000)), '00', 'x');
+                DROP INDEX entries_1_order; CREATE INDEX entries_1_order ON entries_1 (size)";
+    change(&path, long);
+    repeat(&path, root(&path, "entries_1"), &[0]);
+    in_time("a put that evicts", move || {
+        let cache = builder::<String>().disk_entries(3).open(&path).unwrap();
+        let damage = cache.put("d", "the text of d".to_owned()).unwrap_err();
+        expect_error(&damage, ErrorKind::Corrupt, &["cache.db"]);
+    });
+}
+
 /// What `verify` may take was measured before it waited for the lock. Another process that made the file many
 /// times as large meanwhile made it look damaged.
 // rule: F5

@@ -30,7 +30,7 @@ const FOR_A_BYTE: u64 = 64;
 
 /// How long the processor may work in any case, and for each byte of a file. A small machine checks some
 /// megabytes in a second.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(5);
 const NANOS_FOR_A_BYTE: u64 = 1_000;
 
 /// A file that claims to be more times as large as what is stored of it has holes, in which there are no rows. (A
