@@ -2,7 +2,7 @@
 
 use crate::support::{builder, expect_error, folder_with_a_cache, leaves_as_it_was};
 use disk_backed_cache::semver::Version;
-use disk_backed_cache::{Builder, Cacheable, DiskBackedCache, Error, ErrorKind};
+use disk_backed_cache::{Builder, Cacheable, DiskBackedCache, Error, ErrorKind, PutOptions};
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
@@ -193,4 +193,26 @@ fn a_clone_is_of_no_use_after_close() {
         drop(cache);
     });
     assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 3);
+}
+
+/// Hundreds of thousands of tags took longer than any change of a few rows, and the file was called damaged.
+// rule: J1, P2
+#[test]
+fn more_tags_than_an_entry_has_are_refused() {
+    let tagged =
+        |tags: u32| (0..tags).fold(PutOptions::new(), |options, tag| options.tag(&tag.to_string()));
+    on_a_cache(
+        |builder| builder,
+        |cache| {
+            let error = cache.put_with("d", String::new(), tagged(10_001)).unwrap_err();
+            expect_error(&error, ErrorKind::InvalidOptions, &["there are 10001 tags", "10000"]);
+        },
+    );
+    let (_folder, path) = folder_with_a_cache();
+    let cache = builder::<String>().open(&path).unwrap();
+    for _ in 0..2 {
+        cache.put_with("d", String::new(), tagged(10_000)).unwrap();
+    }
+    assert_eq!(cache.delete_tag("9999").unwrap(), 1);
+    assert!(cache.verify().unwrap().is_ok());
 }
