@@ -146,7 +146,12 @@ fuzz_target!(|overwritten: Overwritten| {
         assert_eq!(*got, original, "{overwritten:?}");
     }
     cache.verify().expect("the file is whole");
-    cache.put("subject", original.clone()).expect("a damaged row can be replaced");
+    if let Err(error) = cache.put("subject", original.clone()) {
+        // Its revision leaves no numbers for changes (the rule F13).
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        cache.repair().expect("what is left can be read");
+        cache.put("subject", original.clone()).expect("a damaged row can be replaced");
+    }
     assert_eq!(cache.get("subject").expect("the file is whole").as_deref(), Some(&original));
     drop(CacheFile::open(&path).expect("it is still a cache file"));
 });
