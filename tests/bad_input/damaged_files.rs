@@ -170,7 +170,7 @@ fn a_checkpoint_that_was_cut_short_is_completed_through_a_link_too() {
 fn a_length_that_no_memory_is_enough_for_is_no_fault_of_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
-    let found = "fuzz/corpus/database/827fbdc4bb4caba2a11d97e8dbd4b0d725c4e175";
+    let found = "tests/bad_input/files/length_of_a_key.db";
     fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(found), &path).unwrap();
     let cache = builder::<String>().disk_entries(4).open(&path).unwrap();
     assert!(cache.verify().is_err_and(|error| error.is_corrupt()));
