@@ -25,6 +25,24 @@ pub(super) struct Unless {
     pub overtaken: Option<Overtaken>,
 }
 
+/// What one call stores.
+pub(super) struct Puts<'p, T> {
+    pub pairs: &'p [(&'p str, Arc<T>)],
+    /// One for each.
+    pub packed: &'p [Packed],
+    pub birth: &'p Birth,
+    /// Of what was loaded, or depends on what is there.
+    pub unless: Option<&'p Unless>,
+}
+
+impl<T> Puts<'_, T> {
+    /// What they take while they wait.
+    pub fn bytes(&self) -> u64 {
+        let each = self.pairs.iter().zip(self.packed);
+        each.map(|((key, _), packed)| key.len() as u64 + packed.form.size).sum()
+    }
+}
+
 /// When entries are put, and what they are told.
 #[derive(Clone, Debug)]
 pub(crate) struct Birth {
@@ -74,7 +92,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         self.flights.overtake(pairs.iter().map(|(key, _)| *key));
-        drop(self.store_pairs(pairs, packed, birth, None).await?);
+        let puts = Puts { pairs, packed: &packed, birth, unless: None };
+        drop(self.store_all(&puts).await?);
         self.counters.puts.add(pairs.len() as u64);
         for (key, _) in pairs {
             event!(key, Disk, "put");
@@ -95,36 +114,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         let _operation = self.lifecycle.enter()?;
-        let packed = vec![self.encode(key, value, birth.time)?];
+        let packed = [self.encode(key, value, birth.time)?];
         let pairs = [(key, Arc::clone(value))];
-        drop(self.store_pairs(&pairs, packed, birth, Some(&unless)).await?);
+        let puts = Puts { pairs: &pairs, packed: &packed, birth, unless: Some(&unless) };
+        drop(self.store_all(&puts).await?);
         self.relieve().await;
         Ok(())
     }
 
-    async fn store_pairs(
-        &self,
-        pairs: &[(&str, Arc<T>)],
-        packed: Vec<Packed>,
-        birth: &Birth,
-        unless: Option<&Unless>,
-    ) -> Result<Option<Removed<T>>, Error> {
+    async fn store_all(&self, puts: &Puts<'_, T>) -> Result<Option<Removed<T>>, Error> {
         match &self.buffer {
-            Some(buffer) => self.put_buffered(buffer, pairs, &packed, birth, unless).await,
-            None => {
-                let written = self.put_committed(pairs, &packed, birth, unless).await?;
-                Ok(Some(written.removed))
-            }
+            Some(buffer) => self.put_buffered(buffer, puts).await,
+            None => Ok(Some(self.put_committed(puts).await?.removed)),
         }
     }
 
-    pub(super) async fn put_committed(
-        &self,
-        pairs: &[(&str, Arc<T>)],
-        packed: &[Packed],
-        birth: &Birth,
-        unless: Option<&Unless>,
-    ) -> Result<Written<T>, Error> {
+    pub(super) async fn put_committed(&self, puts: &Puts<'_, T>) -> Result<Written<T>, Error> {
+        let Puts { pairs, packed, birth, unless } = *puts;
         let mut steps = Vec::with_capacity(pairs.len());
         for ((key, value), packed) in pairs.iter().zip(packed) {
             let fits = self.options.fits_memory(packed.form.encoded_size);

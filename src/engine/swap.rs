@@ -7,7 +7,7 @@ use super::Engine;
 use super::events::event;
 use super::measure::{Timed, traced};
 use super::place::{Here, Place};
-use super::put::{Birth, Unless};
+use super::put::{Birth, Puts, Unless};
 use super::told::Why;
 use super::write::Step;
 use crate::cacheable::Cacheable;
@@ -151,7 +151,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.flights.overtake([key]);
         let held = self.commit_before().await?;
         let pairs = [(key, Arc::clone(value))];
-        let written = self.put_committed(&pairs, &packed, birth, Some(&unless)).await?;
+        let puts = Puts { pairs: &pairs, packed: &packed, birth, unless: Some(&unless) };
+        let written = self.put_committed(&puts).await?;
         drop(held);
         let stored = written.effects.iter().flatten().count() > 0;
         drop(written);

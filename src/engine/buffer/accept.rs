@@ -1,11 +1,10 @@
 //! How what was put or loaded comes to wait, or is committed at once.
 
 use super::super::Engine;
-use super::super::put::{Birth, Unless};
+use super::super::put::{Puts, Unless};
 use super::super::told::Removed;
 use super::{Buffer, Call, Queue, Queued};
 use crate::cacheable::Cacheable;
-use crate::codec::Packed;
 use crate::error::Error;
 use crate::flight::Overtaken;
 use crate::key::Key;
@@ -53,50 +52,34 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     pub(in super::super) async fn put_buffered(
         &self,
         buffer: &Buffer,
-        pairs: &[(&str, Arc<T>)],
-        packed: &[Packed],
-        birth: &Birth,
-        unless: Option<&Unless>,
+        puts: &Puts<'_, T>,
     ) -> Result<Option<Removed<T>>, Error> {
         if buffer.failing.load(Ordering::Acquire) {
             self.commit_accepted(buffer).await?;
         }
-        let sizes =
-            pairs.iter().zip(packed).map(|((key, _), row)| key.len() as u64 + row.form.size);
-        let bytes = sizes.sum::<u64>();
-        if bytes <= buffer.max_bytes
-            && self.have_wait(buffer, pairs, packed, bytes, birth, unless).await?
-        {
+        if puts.bytes() <= buffer.max_bytes && self.have_wait(buffer, puts).await? {
             return Ok(None);
         }
         // What is loaded is asked for by its transaction whether it still counts, and is in nobody's way.
-        let direct = unless.is_none().then(|| buffer.begin_direct());
+        let direct = puts.unless.is_none().then(|| buffer.begin_direct());
         let turn = self.commit_and_hold(buffer).await?;
-        let written = self.put_committed(pairs, packed, birth, unless).await?;
+        let written = self.put_committed(puts).await?;
         drop(direct);
         drop(turn);
         Ok(Some(written.removed))
     }
 
     /// Says whether they wait now, or nothing of them is to be stored: otherwise they are to be committed.
-    async fn have_wait(
-        &self,
-        buffer: &Buffer,
-        pairs: &[(&str, Arc<T>)],
-        packed: &[Packed],
-        bytes: u64,
-        birth: &Birth,
-        unless: Option<&Unless>,
-    ) -> Result<bool, Error> {
+    async fn have_wait(&self, buffer: &Buffer, puts: &Puts<'_, T>) -> Result<bool, Error> {
         loop {
-            let loaded = match unless {
+            let loaded = match puts.unless {
                 None => None,
-                Some(unless) => match self.still_as_found(pairs, unless).await? {
+                Some(unless) => match self.still_as_found(puts, unless).await? {
                     None => return Ok(true),
                     Some(seen) => Some((unless, seen)),
                 },
             };
-            match self.accept(buffer, pairs, packed, bytes, birth, loaded) {
+            match self.accept(buffer, puts, loaded) {
                 Accepted::First => {
                     self.schedule_commit(buffer.max_delay);
                     return Ok(true);
@@ -111,11 +94,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     /// A moment after which the disk tier still had what a load found; `None` if it has something else.
     async fn still_as_found(
         &self,
-        pairs: &[(&str, Arc<T>)],
+        puts: &Puts<'_, T>,
         unless: &Unless,
     ) -> Result<Option<Seen>, Error> {
         // Loads store one key.
-        let Some((key, _)) = pairs.first() else { return Ok(None) };
+        let Some((key, _)) = puts.pairs.first() else { return Ok(None) };
         let seen = self.memory.begin_look(key);
         let row = self.store.read_meta(key).await?;
         Ok(unless.expected.is(row.map(|row| row.revision)).then_some(seen))
@@ -124,12 +107,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     fn accept(
         &self,
         buffer: &Buffer,
-        pairs: &[(&str, Arc<T>)],
-        packed: &[Packed],
-        bytes: u64,
-        birth: &Birth,
+        puts: &Puts<'_, T>,
         loaded: Option<(&Unless, Seen)>,
     ) -> Accepted {
+        let (&Puts { pairs, packed, birth, .. }, bytes) = (puts, puts.bytes());
         // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
         let mut queue = buffer.queue.lock();
