@@ -1,11 +1,13 @@
 //! Loads under way. Whoever misses a key that another loads waits for that one's outcome.
 
 #[cfg(feature = "future")]
-mod loads;
+mod errand;
+#[cfg(all(test, shuttle))]
+mod models;
 mod waiting;
 
 #[cfg(feature = "future")]
-pub(crate) use loads::Loads;
+pub(crate) use errand::{Awaits, Errand};
 
 use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
@@ -15,12 +17,12 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
-use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use waiting::Waiting;
+use waiting::{Asker, Waiting, is_done_by};
 
 /// The loads of one cache, at most one for each key.
 #[derive(Debug)]
@@ -34,16 +36,21 @@ pub(crate) struct Flights<T> {
 #[derive(Debug)]
 struct Flight<T> {
     /// Which one it is. What is known of it may be known for longer than it is there.
-    number: NonZeroU64,
+    itself: Asker,
     landed: Gate,
     /// Whether it is to replace what may be answered with meanwhile.
     reloads: bool,
     /// Set before it has landed, unless it was given up.
     outcome: OnceLock<Outcome<T>>,
     overtaken: Overtaken,
+    /// See [`Lead::hold`].
+    held: Mutex<Held>,
     /// Of what is going to be stored.
     tags: Tags,
 }
+
+/// What a load keeps from others while it may be stored.
+type Held = Option<Box<dyn fmt::Debug + Send>>;
 
 /// Whether somebody wrote the key since the load began. Then nothing of the load is stored.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +98,7 @@ pub(crate) struct Loading<T>(Arc<Flight<T>>);
 
 sync::thread_local! {
     /// The loads for which something is done on this thread.
-    static LOADING: Stack<NonZeroU64> = const { Stack::new() };
+    static LOADING: Stack<Asker> = const { Stack::new() };
 }
 
 impl Overtaken {
@@ -182,11 +189,11 @@ impl<T> Flights<T> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
+        // Dropped after the lock, here as below.
+        let mut held = Vec::new();
         let mut under_way = self.under_way.lock();
         for key in keys {
-            if let Some(flight) = under_way.remove(key) {
-                flight.overtaken.set();
-            }
+            held.extend(under_way.remove(key).and_then(|flight| flight.overtake()));
         }
         self.count.store(under_way.len(), Ordering::SeqCst);
     }
@@ -205,25 +212,32 @@ impl<T> Flights<T> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
+        let mut held = Vec::new();
         let mut under_way = self.under_way.lock();
-        for (_, flight) in under_way.extract_if(|key, flight| among(key, flight)) {
-            flight.overtaken.set();
-        }
+        let those = under_way.extract_if(|key, flight| among(key, flight));
+        held.extend(those.filter_map(|(_, flight)| flight.overtake()));
         self.count.store(under_way.len(), Ordering::SeqCst);
     }
 
     /// The same for all keys.
     pub fn overtake_all(&self) {
+        let mut held = Vec::new();
         let mut under_way = self.under_way.lock();
-        under_way.drain().for_each(|(_, flight)| flight.overtaken.set());
+        held.extend(under_way.drain().filter_map(|(_, flight)| flight.overtake()));
         self.count.store(0, Ordering::SeqCst);
     }
 }
 
 impl<T> Flight<T> {
     fn new(tags: Tags, reloads: bool) -> Self {
-        let (landed, outcome, overtaken) = Default::default();
-        Self { number: new_number(), landed, reloads, outcome, overtaken, tags }
+        let (landed, outcome, overtaken, held) = Default::default();
+        Self { itself: Asker::Load(new_number()), landed, reloads, outcome, overtaken, held, tags }
+    }
+
+    /// Nothing of it is stored any more. What it held, to be dropped without any lock.
+    fn overtake(&self) -> Held {
+        self.overtaken.set();
+        self.held.lock().take()
     }
 
     /// Waits for its end. `None` if it has come to nothing for whoever expects such errors.
@@ -231,7 +245,7 @@ impl<T> Flight<T> {
         self: &Arc<Self>,
         key: &str,
     ) -> Result<Option<Boarding<T, E>>, Error> {
-        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.number)));
+        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.itself)));
         let waiting = begin().ok_or_else(|| reentrant(key))?;
         self.landed.opened().await;
         drop(waiting);
@@ -246,12 +260,12 @@ impl<T> Flight<T> {
 
     /// See [`Lead::run`].
     fn run<W: Future>(&self, work: W) -> Running<W> {
-        Running { flight: self.number, work: Some(Box::pin(work)) }
+        Running { flight: self.itself, work: Some(Box::pin(work)) }
     }
 
     /// Whether something is done for it on this thread, and asks.
     fn is_led_here(&self) -> bool {
-        LOADING.with(|all| all.look(|loading| loading.contains(&self.number)))
+        LOADING.with(|all| all.look(|loads| is_done_by(self.itself, loads)))
     }
 }
 
@@ -264,11 +278,25 @@ impl<T> Lead<T> {
         &self.flight.overtaken
     }
 
+    /// Keeps `what` from others until the load has ended, or is overtaken: then at most others may load.
+    pub fn hold(&self, what: impl fmt::Debug + Send + 'static) {
+        let what: Held = Some(Box::new(what));
+        let mut held = self.flight.held.lock();
+        if !self.overtaken().is_set() {
+            *held = what;
+        }
+    }
+
+    /// Whether there is anything that it holds.
+    pub fn holds(&self) -> bool {
+        self.flight.held.lock().is_some()
+    }
+
     /// While it lives, the loads that are done here wait for this one, whoever goes on with it: what it has others do
     /// asks from elsewhere.
     pub fn awaited(&self) -> impl Sized + use<T> {
         // It is not known to anybody yet, and so waits for nothing.
-        LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.flight.number)))
+        LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.flight.itself)))
     }
 
     pub fn loading(&self) -> Loading<T> {
@@ -313,13 +341,15 @@ impl<T> Drop for Lead<T> {
         }
         drop(under_way);
         self.flight.landed.open();
+        let held = self.flight.held.lock().take();
+        drop(held);
     }
 }
 
 /// Something that is done for a load, and what is dropped when that is given up. The work is boxed: a loader may load,
 /// and so on, on one stack.
 struct Running<W> {
-    flight: NonZeroU64,
+    flight: Asker,
     /// Until this is dropped.
     work: Option<Pin<Box<W>>>,
 }
@@ -344,8 +374,8 @@ impl<W> Drop for Running<W> {
 struct Here;
 
 impl Here {
-    fn enter(flight: NonZeroU64) -> Self {
-        LOADING.with(|loading| loading.push(flight));
+    fn enter(asker: Asker) -> Self {
+        LOADING.with(|loading| loading.push(asker));
         Self
     }
 }

@@ -8,7 +8,6 @@ use super::told::Kept;
 use crate::cacheable::Cacheable;
 use crate::error::Error;
 use crate::flight::Lead;
-use crate::key::Key;
 use crate::store::{Lease, Store};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -35,25 +34,23 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let (Some(patience), Ok(Looked::Missing(_))) = (self.options.load_lease, &looked) else {
             return (looked, kept);
         };
-        let lease = self.lease(place, key, patience).await;
-        // Whoever had it may have stored what was missing.
-        let (mut looked, kept_too) =
-            self.look_for(place, key, now, uses, Some(lead.loading())).await;
-        if let Ok(Looked::Missing(gap)) = &mut looked {
-            gap.lease = lease;
+        if let Some(lease) = self.lease(place, lead, patience).await {
+            lead.hold(lease);
         }
+        // Whoever had it may have stored what was missing.
+        let (looked, kept_too) = self.look_for(place, key, now, uses, Some(lead.loading())).await;
         (looked, kept.before(kept_too))
     }
 
-    /// Waits for the lease of `key`, but not for ever.
+    /// Waits for the lease of the key that is to be loaded, but not for ever.
     async fn lease(
         self: &Arc<Self>,
         place: &impl Place,
-        key: &Key,
+        lead: &Lead<T>,
         patience: Duration,
     ) -> Option<Lease> {
-        let (began, mut pause) = (Instant::now(), SHORTEST);
-        loop {
+        let (key, began, mut pause) = (lead.key(), Instant::now(), SHORTEST);
+        while !lead.overtaken().is_set() {
             let (engine, name) = (Arc::clone(self), key.clone());
             match place.run(async move { engine.store.lease(&name).await }).await {
                 Ok(None) => {}
@@ -73,5 +70,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             place.pause(pause.min(left)).await;
             pause = LONGEST.min(pause * 2);
         }
+        None
     }
 }

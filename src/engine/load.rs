@@ -14,7 +14,7 @@ use crate::flight::{Boarding, Lead, Loading, Outcome};
 use crate::key::{self, Key};
 use crate::memory::Born;
 use crate::options::Given;
-use crate::store::{Expected, Lease, Store};
+use crate::store::{Expected, Store};
 use crate::time::Timestamp;
 use std::any::Any;
 use std::sync::Arc;
@@ -31,13 +31,6 @@ impl Storing {
     pub fn at(time: Timestamp) -> Self {
         Self { at: Some(time), given: Given::default() }
     }
-}
-
-/// What was looked for and not found.
-pub(super) struct Gap {
-    pub missing: Missing,
-    /// Kept from others until the object can be found.
-    pub lease: Option<Lease>,
 }
 
 /// What may be answered with.
@@ -60,7 +53,7 @@ pub(super) enum Looked<T> {
     Found(Arc<T>, Option<Born>),
     /// One that may be answered with while it is reloaded.
     Stale(Arc<T>, Born),
-    Missing(Gap),
+    Missing(Missing),
 }
 
 /// What is to be done where a load was asked for.
@@ -97,7 +90,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 lead.land(Outcome::Found(Arc::clone(&value)));
                 Ok(value)
             }
-            Looked::Missing(gap) => self.make(place, kept, (lead, gap), storing, loader).await,
+            Looked::Missing(missing) => {
+                self.make(place, kept, (lead, missing), storing, loader).await
+            }
         }
     }
 
@@ -160,11 +155,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self: &Arc<Self>,
         place: &impl Place,
         kept: Kept,
-        (lead, gap): (Lead<T>, Gap),
+        (lead, missing): (Lead<T>, Missing),
         storing: Storing,
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Arc<T>, LoadError<E>> {
-        self.count_miss(lead.key(), &gap.missing);
+        self.count_miss(lead.key(), &missing);
         let timer = self.timer(Timed::Load);
         let made = async {
             let value: Arc<T> = loader().await?.into();
@@ -178,7 +173,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let birth = Birth { time, given: storing.given };
                 let (engine, loaded) = (Arc::clone(self), Arc::clone(&value));
                 let land =
-                    async move { engine.keeping(engine.land(lead, gap, loaded, birth)).await };
+                    async move { engine.keeping(engine.land(lead, missing, loaded, birth)).await };
                 let ((), kept_too) = place.run(land).await;
                 drop(kept);
                 drop(kept_too);
@@ -187,7 +182,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Err(error) => {
                 self.counters.load_failures.add(1);
                 event!(lead.key().as_str(), Disk, "load failed");
-                if let Some(value) = self.fall_back(place, &lead, gap).await {
+                if let Some(value) = self.fall_back(place, &lead, missing).await {
                     self.counters.stale_answers.add(1);
                     lead.land(Outcome::Stale(Arc::clone(&value)));
                     return Ok(value);
@@ -229,7 +224,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         {
             return Ok(Looked::Stale(value, Born::from(&stale.row.meta)));
         }
-        Ok(Looked::Missing(Gap { missing, lease: None }))
+        Ok(Looked::Missing(missing))
     }
 
     pub(super) fn count_stale(&self) {
@@ -242,9 +237,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self: &Arc<Self>,
         place: &impl Place,
         lead: &Lead<T>,
-        gap: Gap,
+        missing: Missing,
     ) -> Option<Arc<T>> {
-        let Stale { row, overdue } = *gap.missing.stale?;
+        let Stale { row, overdue } = *missing.stale?;
         if overdue > self.options.grace.fail_safe {
             return None;
         }
@@ -254,8 +249,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// Stores what was loaded, if it can be, and tells those who wait.
-    async fn land(&self, lead: Lead<T>, gap: Gap, value: Arc<T>, birth: Birth) {
-        let Gap { missing, lease } = gap;
+    async fn land(&self, lead: Lead<T>, missing: Missing, value: Arc<T>, birth: Birth) {
         let expected = missing.left.map_or(Expected::Nothing, Expected::RowOrNothing);
         let unless = Unless { expected, overtaken: Some(lead.overtaken().clone()) };
         let span = self.span("store_loaded", Some(lead.key()));
@@ -263,7 +257,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             Ok(()) => event!(lead.key().as_str(), Disk, "loaded"),
             Err(error) => warn_unstored(lead.key(), &error),
         }
-        if lease.is_some()
+        // Who waits for its lease, in another process, is to find it.
+        if lead.holds()
             && let Err(error) = lead.run(self.commit_buffered()).await
         {
             warn_unstored(lead.key(), &error);

@@ -6,7 +6,8 @@
 
 use super::Engine;
 use super::events::event;
-use super::load::{Begun, Gap, Looked, Storing, Use};
+use super::get::Missing;
+use super::load::{Begun, Looked, Storing, Use};
 use super::measure::Timed;
 use super::place::Place;
 use super::put::Birth;
@@ -104,7 +105,7 @@ pub(crate) struct Reload<T> {
 pub(super) enum There<T, L> {
     Value(Arc<T>),
     /// With what it takes to make it.
-    Nothing((Kept, Lead<T>, Gap, Storing, L)),
+    Nothing((Kept, Lead<T>, Missing, Storing, L)),
 }
 
 /// Counts a loader when it has ended and nothing of it is under way any more.
@@ -181,9 +182,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _awaited = lead.awaited();
         match self.look_or_reload(place, (lead, uses), now, storing, load).await? {
             There::Value(value) => Ok(value),
-            There::Nothing((kept, lead, gap, storing, load)) => {
+            There::Nothing((kept, lead, missing, storing, load)) => {
                 let load = async move || load().await;
-                self.make(place, kept, (lead, gap), storing, load).await
+                self.make(place, kept, (lead, missing), storing, load).await
             }
         }
     }
@@ -214,8 +215,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let looked;
         (looked, kept) = self.look_before_load(place, &lead, now, uses).await;
         let (value, reload) = match looked? {
-            Looked::Missing(gap) => {
-                return Ok(There::Nothing((kept, lead, gap, storing, load)));
+            Looked::Missing(missing) => {
+                return Ok(There::Nothing((kept, lead, missing, storing, load)));
             }
             Looked::Found(value, born) => {
                 let born = born.filter(|born| self.is_late(born, now));

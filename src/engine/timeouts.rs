@@ -85,7 +85,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 return Ok(instead?);
             }
         };
-        let (kept, lead, gap, storing, load) = match looked {
+        let (kept, lead, missing, storing, load) = match looked {
             There::Value(value) => return Ok(value),
             There::Nothing(nothing) => nothing,
         };
@@ -94,7 +94,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let engine = Arc::clone(self);
         let job = pool.run(move || async move {
             let loader = async move || loader.await.map(Into::<Arc<T>>::into);
-            engine.make(&Here, kept, (lead, gap), storing, loader).await
+            engine.make(&Here, kept, (lead, missing), storing, loader).await
         });
         match self.wait(place, &caller, job).await {
             Waited::Done(answer) => answer,

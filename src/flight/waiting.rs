@@ -5,24 +5,32 @@
 use crate::sync::StillMutex;
 use std::num::NonZeroU64;
 
+/// Who waits for a load, or is waited for by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Load(NonZeroU64),
+    #[cfg_attr(not(feature = "future"), expect(dead_code, reason = "threads do it all themselves"))]
+    Errand(NonZeroU64),
+}
+
 /// Each load whose loader waits, and the one it waits for. (A future that waits may be taken out of its loader, and
 /// outlive that one's load.)
-static WAITS: StillMutex<Vec<(NonZeroU64, NonZeroU64)>> = StillMutex::new(Vec::new());
+static WAITS: StillMutex<Vec<(Asker, Asker)>> = StillMutex::new(Vec::new());
 
 /// While it lives, these loads wait for that one.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    loads: Vec<NonZeroU64>,
-    target: NonZeroU64,
+    loads: Vec<Asker>,
+    target: Asker,
 }
 
 impl Waiting {
     /// The loaders of `loads`, each called by the one before, are about to wait for `target`; `None` if they would wait
     /// for themselves. Where no loader runs nothing is done.
-    pub fn begin(loads: &[NonZeroU64], target: NonZeroU64) -> Option<Self> {
+    pub fn begin(loads: &[Asker], target: Asker) -> Option<Self> {
         if !loads.is_empty() {
             let mut waits = WAITS.lock();
-            if leads_to(&waits, target, loads) {
+            if leads_to(&waits, target, loads, |_| true) {
                 return None;
             }
             waits.extend(loads.iter().map(|load| (*load, target)));
@@ -31,15 +39,26 @@ impl Waiting {
     }
 }
 
-/// Whether `from` is one of `loads`, or waits for one of them, be it by way of others.
-fn leads_to(waits: &[(NonZeroU64, NonZeroU64)], from: NonZeroU64, loads: &[NonZeroU64]) -> bool {
+/// Whether one of `loads` is `load`, or does an errand of it.
+pub(super) fn is_done_by(load: Asker, loads: &[Asker]) -> bool {
+    let is_errand = |target| matches!(target, Asker::Errand(_));
+    loads.contains(&load) || !loads.is_empty() && leads_to(&WAITS.lock(), load, loads, is_errand)
+}
+
+/// Whether `from` is one of `loads`, or waits for one of them, be it by way of others `by` which that counts.
+fn leads_to(
+    waits: &[(Asker, Asker)],
+    from: Asker,
+    loads: &[Asker],
+    by: impl Fn(Asker) -> bool,
+) -> bool {
     let (mut seen, mut next) = (vec![from], 0);
     while let Some(&load) = seen.get(next) {
         if loads.contains(&load) {
             return true;
         }
         for (_, target) in waits.iter().filter(|(waiter, _)| *waiter == load) {
-            if !seen.contains(target) {
+            if by(*target) && !seen.contains(target) {
                 seen.push(*target);
             }
         }

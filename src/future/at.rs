@@ -1,13 +1,13 @@
 //! Operations at a given time. The plain ones are these at the clock's time.
 
 use super::AsyncDiskBackedCache;
+use super::job::Job;
 use crate::blocking::infallibly;
 use crate::cacheable::Cacheable;
 use crate::engine::{Begun, Birth, Storing};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::{Error, LoadError};
 use crate::key::Key;
-use crate::pool::Job;
 use crate::store::Store;
 use crate::sync::{Nested, block_on};
 use crate::time::{Timestamp, When};

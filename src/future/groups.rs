@@ -3,12 +3,12 @@
 //! While a page is read, the job has the scan, and who scans has the job. A future of `next` has nothing, so
 //! nothing is lost when it is dropped.
 
+use super::job::Job;
 use super::{AsyncAt, AsyncDiskBackedCache};
 use crate::cacheable::Cacheable;
 use crate::engine::Scanning;
 use crate::entry::EntryInfo;
 use crate::error::Error;
-use crate::pool::Job;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use futures_core::Stream;

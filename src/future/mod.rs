@@ -5,6 +5,7 @@
 
 mod at;
 mod groups;
+mod job;
 mod memory;
 mod refresh;
 mod verbs;
@@ -14,13 +15,14 @@ pub use at::AsyncAt;
 pub use groups::{AsyncScan, AsyncScanKeys, AsyncScanValues};
 pub use with::AsyncWith;
 
+use job::Job;
+
 use crate::blocking::{Builder, DiskBackedCache};
 use crate::cacheable::Cacheable;
 use crate::engine::{Guard, Place, Repaired, Report, Storing};
 use crate::entry::{EntryInfo, Tier};
 use crate::error::{Error, LoadError};
-use crate::flight::Loads;
-use crate::pool::{Job, Pool};
+use crate::pool::Pool;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::store::sqlite::{CacheFile, SqliteStore};
@@ -105,8 +107,7 @@ impl<T: Cacheable> Builder<T> {
     async fn opened(
         open: impl Future<Output = Result<DiskBackedCache<T>, Error>> + Send + 'static,
     ) -> Result<AsyncDiskBackedCache<T>, Error> {
-        let loads = Loads::here();
-        Pool::new().run(move || loads.run(open)).await.map(DiskBackedCache::into_async)
+        Job::begin(&Pool::new(), move || open).await.map(DiskBackedCache::into_async)
     }
 }
 
@@ -414,9 +415,7 @@ impl<T: Cacheable, S: Store> AsyncDiskBackedCache<T, S> {
         F: Future<Output = R> + Send + 'static,
     {
         let guard = Arc::clone(&self.blocking.guard);
-        // A loader may wait for it.
-        let loads = Loads::here();
-        self.blocking.guard.pool().run(move || loads.run(work(guard)))
+        Job::begin(self.blocking.guard.pool(), move || work(guard))
     }
 }
 

@@ -1,9 +1,9 @@
 //! L9: one process at a time loads a key.
 
 use crate::support::{Child, on_file};
-use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind, Removal};
-use std::fs;
-use std::path::Path;
+use disk_backed_cache::{Builder, DiskBackedCache, Durability, ErrorKind, PutOptions, Removal};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,12 +31,30 @@ fn say(path: &Path, name: &str) {
     fs::write(path.with_file_name(name), "").unwrap();
 }
 
-/// How many files of leases lie beside the cache's.
-fn leases(path: &Path) -> usize {
+/// The files of leases that lie beside the cache's.
+fn all_leases(path: &Path) -> Vec<PathBuf> {
     let beside = fs::read_dir(path.parent().unwrap()).unwrap();
-    beside
-        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("-lease-"))
-        .count()
+    let all = beside.map(|file| file.unwrap().path());
+    all.filter(|path| path.to_string_lossy().contains("-lease-")).collect()
+}
+
+fn leases(path: &Path) -> usize {
+    all_leases(path).len()
+}
+
+/// Takes the lease of `a` as another process would.
+fn take_lease(cache: &DiskBackedCache<u32>, path: &Path) -> File {
+    let mut leases = Vec::new();
+    cache
+        .get_or_insert_with("a", || {
+            leases = all_leases(path);
+            0
+        })
+        .unwrap();
+    cache.delete("a").unwrap();
+    let lease = File::create_new(&leases[0]).unwrap();
+    lease.lock().unwrap();
+    lease
 }
 
 /// In a process of its own: a loader that says that it runs, and waits until it is told to end.
@@ -143,6 +161,60 @@ fn a_load_that_fails_or_panics_gives_its_lease_back() {
     });
 }
 
+/// Who deleted a key while it was loaded, and loaded it again, waited for the lease of a load whose object nobody was to
+/// have: in that one's own loader, too.
+// rule: L9, L5
+#[test]
+fn a_load_that_a_write_overtakes_gives_its_lease_up() {
+    type Write = fn(&DiskBackedCache<u32>);
+    let writes: [Write; 5] = [
+        |cache| assert!(!cache.delete("a").unwrap()),
+        |cache| cache.clear().unwrap(),
+        |cache| assert_eq!(cache.delete_prefix("a").unwrap(), 0),
+        |cache| assert_eq!(cache.delete_tag("fruit").unwrap(), 0),
+        |cache| cache.put("a", 5).unwrap(),
+    ];
+    for write in writes {
+        on_file(|_, path| {
+            let cache = open(path, |b| b);
+            let tagged = cache.with(PutOptions::new().tag("fruit"));
+            let overtaken = tagged.get_or_insert_with("a", || {
+                assert_eq!(leases(path), 1);
+                write(&cache);
+                assert_eq!(leases(path), 0);
+                let loads_again = cache.get_or_insert_with("a", || {
+                    assert_eq!(leases(path), 1);
+                    2
+                });
+                assert!([2, 5].contains(&*loads_again.unwrap()));
+                assert_eq!(leases(path), 0);
+                1
+            });
+            assert_eq!((*overtaken.unwrap(), leases(path)), (1, 0));
+            assert!([2, 5].contains(&*cache.get("a").unwrap().unwrap()));
+        });
+    }
+}
+
+/// A load that a write overtakes while it waits for another's lease does not wait any more, and takes none.
+// rule: L9, L5
+#[test]
+fn a_load_that_was_overtaken_waits_for_no_lease() {
+    on_file(|_, path| {
+        let cache = open(path, |b| b);
+        let (_lease, began) = (take_lease(&cache, path), Instant::now());
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| load(&cache, 2));
+            while !waits.is_finished() {
+                cache.delete("a").unwrap();
+                thread::yield_now();
+            }
+            assert_eq!(waits.join().unwrap(), 2);
+        });
+        assert!(began.elapsed() < LONG);
+    });
+}
+
 // rule: L9
 #[test]
 fn what_no_other_process_has_or_can_be_stored_is_loaded_without() {
@@ -194,28 +266,11 @@ fn a_listener_waits_for_a_lease_no_longer_than_was_said() {
             b.durability(durability).eviction_listener(listener)
         });
         *handle.lock().unwrap() = Some(cache.clone());
-        thread::scope(|scope| {
-            let ((begins, begun), (goes_on, go_on)) = (mpsc::channel(), mpsc::channel::<()>());
-            let loads = cache.clone();
-            let slowly = move || {
-                let slow = || {
-                    begins.send(()).unwrap();
-                    go_on.recv().unwrap_err();
-                    1
-                };
-                *loads.get_or_insert_with("a", slow).unwrap()
-            };
-            let slow = scope.spawn(slowly);
-            begun.recv().unwrap();
-            // Who comes now loads by himself, and that one's lease is in his way.
-            cache.delete("a").unwrap();
-            while handle.lock().unwrap().is_some() {
-                cache.put("b", 1).unwrap();
-            }
-            assert_eq!(answers.recv_timeout(LONG), Ok(2));
-            drop(goes_on);
-            assert_eq!(slow.join().unwrap(), 1);
-        });
+        let _lease = take_lease(&cache, path);
+        while handle.lock().unwrap().is_some() {
+            cache.put("b", 1).unwrap();
+        }
+        assert_eq!(answers.recv_timeout(LONG), Ok(2));
     });
 }
 
@@ -240,27 +295,15 @@ fn a_lease_is_waited_for_while_a_listener_keeps_the_background_waiting() {
             let b = b.load_lease(Duration::from_millis(20));
             b.durability(durability).eviction_listener(listener)
         });
-        let (leads, waits) = (cache.clone(), cache.clone());
-        let ((begins, begun), (ends, end)) = (mpsc::channel(), mpsc::channel::<()>());
-        let slow = thread::spawn(move || {
-            let load = || {
-                begins.send(()).unwrap();
-                end.recv().unwrap_err();
-                1
-            };
-            *leads.get_or_insert_with("a", load).unwrap()
-        });
-        begun.recv().unwrap();
-        // Who comes now loads by himself, and that one's lease is in his way.
-        cache.delete("a").unwrap();
+        let _lease = take_lease(&cache, path);
+        let waits = cache.clone();
         (1..3).for_each(|value| cache.put("b", value).unwrap());
         told.recv().unwrap();
         let (answers, answer) = mpsc::channel();
         let second = thread::spawn(move || answers.send(load(&waits, 2)).unwrap());
         let answered = answer.recv_timeout(LONG);
-        drop((goes_on, ends));
+        drop(goes_on);
         assert_eq!(answered, Ok(2));
-        assert_eq!(slow.join().unwrap(), 1);
         second.join().unwrap();
     });
 }

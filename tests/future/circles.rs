@@ -1,14 +1,16 @@
 //! L6 where the loads of a circle are done by threads of the cache.
 
-use crate::{Place, in_memory, on_both};
+use crate::{Place, in_memory, on_both, poll};
 use disk_backed_cache::semver::Version;
 use disk_backed_cache::{
     AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind, Removal,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
-use std::pin::Pin;
-use std::sync::{Mutex, mpsc};
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 use std::time::Duration;
 
 type Asked<'a> = Pin<Box<dyn Future<Output = u32> + Send + 'a>>;
@@ -112,6 +114,52 @@ fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
             assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
         });
     }
+}
+
+/// A loader that had asked for another key, and had given that up, did not wait for it any more; but what decoded it
+/// was refused the loader's key.
+// rule: L6, A5, O30
+#[test]
+fn what_a_loader_has_given_up_is_not_its_doing() {
+    on_both(|| async {
+        let cache = in_memory::<Selfish>();
+        cache.put("b", Selfish(1)).await.unwrap();
+        cache.evict_memory();
+        let inner = cache.blocking().clone();
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let (gives_up, given_up) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let told = Mutex::new(told);
+        *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
+            begins.send(()).unwrap();
+            given_up.recv().unwrap_err();
+            let again = inner.get_or_insert_with("a", || Selfish(9));
+            tell.send(again.map(|found| found.0).map_err(|error| error.kind())).unwrap();
+        }));
+        let load = async || {
+            let asks = {
+                let cache = cache.clone();
+                // It is decoded by a thread of the cache.
+                async move { cache.get_many(["b"]).await.unwrap() }
+            };
+            let mut asks = Box::pin(asks);
+            let mut begun = pin!(begun);
+            while poll(begun.as_mut()).is_pending() {
+                assert!(poll(asks.as_mut()).is_pending());
+                tokio::task::yield_now().await;
+            }
+            drop(asks);
+            drop(gives_up);
+            // It would be told of at once if it were refused.
+            for _ in 0..1_000 {
+                thread::yield_now();
+                assert_eq!(told.lock().unwrap().try_recv(), Err(TryRecvError::Empty));
+            }
+            Selfish(2)
+        };
+        assert_eq!(cache.get_or_insert_with("a", load).await.unwrap().0, 2);
+        assert_eq!(told.lock().unwrap().recv().unwrap(), Ok(2));
+    });
 }
 
 /// A loader that opened another cache waited for that one's listener, which is told of what is evicted, on a thread
