@@ -5,7 +5,7 @@
 //! are counted, and because a step may copy megabytes, so is the time that the processor has worked on them: a
 //! machine that is busy, stopped or waits for a disk does no harm.
 
-use super::shrink;
+use super::{shrink, sql};
 use crate::sync::thread_local;
 use crate::time::worked;
 use rusqlite::Connection;
@@ -24,7 +24,8 @@ const TO_OPEN: u64 = 2_000_000;
 const BYTES_OF_A_STEP: u64 = 16;
 
 /// What is always granted, and to what goes through a whole file for each of its bytes. The check of a row, which
-/// takes the most, takes a few hundred steps, and a row some sixty bytes.
+/// takes the most, takes a few hundred steps, and a row some sixty bytes. (Of a table of somebody else's a row may have
+/// some ten bytes, and hundreds of columns that were added, each of which takes a few steps.)
 const LEAST: u64 = 5_000_000;
 const FOR_A_BYTE: u64 = 64;
 
@@ -81,8 +82,8 @@ impl Granted {
 
     /// What takes the longest with all of the file, which may have grown.
     pub fn measure(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let bytes = bytes_of(connection)?;
-        LEFT.with(|left| left.set(Some(Left::for_all_of(bytes))));
+        let all = Left::for_all_of(connection)?;
+        LEFT.with(|left| left.set(Some(all)));
         Ok(())
     }
 }
@@ -94,8 +95,12 @@ impl Left {
         Self { looks, time, began: None }
     }
 
-    fn for_all_of(bytes: u64) -> Self {
-        Self::new(LEAST.saturating_add(bytes.saturating_mul(FOR_A_BYTE)), bytes)
+    fn for_all_of(connection: &Connection) -> rusqlite::Result<Self> {
+        let bytes = bytes_of(connection)?;
+        let most_columns =
+            connection.query_row(sql::MOST_COLUMNS, [], |row| row.get::<_, u32>(0))?;
+        let for_a_byte = FOR_A_BYTE.max(most_columns.into());
+        Ok(Self::new(LEAST.saturating_add(bytes.saturating_mul(for_a_byte)), bytes))
     }
 }
 
@@ -118,7 +123,7 @@ pub(super) fn for_some_rows() -> Granted {
 
 /// For what takes the longest with all of the file.
 pub(super) fn with_all_of(connection: &Connection) -> rusqlite::Result<Granted> {
-    bytes_of(connection).map(|bytes| Granted::new(Left::for_all_of(bytes)))
+    Left::for_all_of(connection).map(Granted::new)
 }
 
 /// What the file says of itself, as far as it can be true.
@@ -153,6 +158,9 @@ fn stored(metadata: &Metadata) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::Seed;
+    use super::super::sql::Sql;
+    use super::super::tags;
     use super::*;
 
     const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
@@ -189,6 +197,21 @@ mod tests {
         let little = Duration::from_millis(20);
         let _granted = Granted::new(Left { time: little, ..Left::new(u64::MAX, 0) });
         assert!(ends(&connection, ENDLESS));
+    }
+
+    /// The statements that make it go through the whole catalogue, which may be large.
+    #[test]
+    fn a_table_of_tags_is_made_with_a_grant_of_its_own() {
+        let connection = watched();
+        connection.execute_batch(sql::SCHEMA).unwrap();
+        let sql = Sql::new(1, Seed::of("a"));
+        connection.execute_batch(&sql.create).unwrap();
+        for table in 0..2_000 {
+            let create = "CREATE TABLE other (text)".replace("other", &format!("other{table}"));
+            connection.execute_batch(&create).unwrap();
+        }
+        let _little = Granted::new(Left::new(40_000, 0));
+        tags::make(&connection, &sql.tags).unwrap();
     }
 
     /// A file of sixty kilobytes that claimed to have four terabytes, all but those a hole, was granted the steps of

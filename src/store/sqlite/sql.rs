@@ -36,6 +36,9 @@ pub(super) const SCHEMA: &str = include_str!("schema.sql");
 pub(super) const EVERY_STATEMENT: &str =
     "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
 
+/// How many columns the widest of all tables has.
+pub(super) const MOST_COLUMNS: &str = "SELECT max(ncol) FROM pragma_table_list";
+
 /// All collections of a file of format 1.
 pub(super) const ALL_COLLECTIONS: &str =
     "SELECT id, name, entries, bytes, revision FROM collections NOT INDEXED ORDER BY id";

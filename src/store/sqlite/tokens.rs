@@ -22,13 +22,18 @@ impl Token<'_> {
         keywords.iter().any(|keyword| self.is(keyword))
     }
 
-    /// What may be a name, if it stands where one does.
+    /// Whether it is a number that an integer can be, after any sign.
+    pub fn is_integer(self) -> bool {
+        matches!(self, Token::Word(word) if word.parse::<i64>().is_ok())
+    }
+
+    /// What may be a name, if it stands where one does. A text is one there.
     pub fn name(&self) -> Option<&str> {
         match self {
             Token::Word(name) if !name.starts_with(|char: char| char.is_ascii_digit()) => {
                 Some(name)
             }
-            Token::Quoted(name) => Some(name),
+            Token::Quoted(name) | Token::Literal(name) => Some(name),
             _ => None,
         }
     }
@@ -143,8 +148,9 @@ mod tests {
         assert!(tokens("'a'") != tokens("a"));
         assert!(!Token::Quoted("as").is("AS") && Token::Word("As").is("AS"));
         assert_eq!(
-            [Token::Word("1"), Token::Sign('(')].map(|token| token.name().is_some()),
-            [false; 2]
+            [Token::Word("1"), Token::Sign('('), Token::Literal("a")]
+                .map(|token| token.name().is_some()),
+            [false, false, true]
         );
     }
 }
