@@ -229,6 +229,13 @@ mod tests {
                 }
                 block_on(second.opened());
             });
+            // Who has opened the second one may still be there.
+            for _ in 0..1_000_000 {
+                if own.queue.lock().threads <= 1 {
+                    break;
+                }
+                thread::yield_now();
+            }
             own.queue.lock().threads
         });
         for gate in gates {
