@@ -43,7 +43,7 @@ mod worker;
 
 use plan::Plan;
 
-// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12
+// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12, Y4, Y6, Y7, Y8, Z1, Z2, Z3
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
     match Plan::told() {
@@ -53,7 +53,7 @@ fn what_was_acknowledged_outlives_a_kill() {
 }
 
 #[cfg(crash_points)]
-// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12
+// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12, Y4, Y6, Y7, Y8, Z1, Z2, Z3
 #[test]
 fn what_was_acknowledged_outlives_a_death_at_every_named_point() {
     let test = "what_was_acknowledged_outlives_a_death_at_every_named_point";
@@ -61,7 +61,7 @@ fn what_was_acknowledged_outlives_a_death_at_every_named_point() {
 }
 
 #[cfg(crash_points)]
-// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12
+// rule: D1, D5, D7, D8, D9, D12, F9, F11, J2, J4, O17, O20, R5, R6, R10, X1, X3, X8, X12, Y4, Y6, Y7, Y8, Z1, Z2, Z3
 #[test]
 fn what_waited_is_lost_as_it_may_be_by_a_death_at_every_named_point() {
     let test = "what_waited_is_lost_as_it_may_be_by_a_death_at_every_named_point";

@@ -90,7 +90,9 @@ impl Running {
     }
 
     fn unfinished(&self) -> Vec<String> {
-        let unfinished = self.history.operations.iter().filter(|begun| begun.ended.is_none());
+        let operations = self.history.operations.iter();
+        let unfinished =
+            operations.filter(|begun| begun.ended.is_none() && begun.end() == usize::MAX);
         unfinished.map(|operation| format!("{operation:?}")).collect()
     }
 

@@ -7,9 +7,14 @@ use super::history::{Operation, What};
 use super::judge::{Case, Row};
 
 impl Case<'_> {
-    /// Whether a row that was touched last at `recency` may have been found to have expired.
+    /// Whether a row that was touched last at `recency` may have been removed because it had expired.
     pub fn may_have_expired(&self, key: u32, row: &Row, recency: u64) -> bool {
-        self.is_over(key, row, recency, self.latest)
+        self.is_done_with(key, row, recency, self.latest)
+    }
+
+    /// Whether it has expired, and so long ago that it is not kept for reloads any more.
+    fn is_done_with(&self, key: u32, row: &Row, recency: u64, now: u64) -> bool {
+        self.is_over(key, row, recency, now.saturating_sub(self.plan.lives.stale))
     }
 
     fn is_over(&self, key: u32, row: &Row, recency: u64, now: u64) -> bool {
@@ -26,14 +31,28 @@ impl Case<'_> {
         };
         for maintenance in self.history.operations.iter().filter(ended) {
             // Whoever was at work then may have touched it later.
-            let alone = self.touches(key).all(|touch| touch.end() < maintenance.begun);
+            let alone = self.touches(key).all(|touch| self.was_done(touch, key, maintenance.begun));
             let recency = self.touches(key).map(|touch| touch.number).max();
             let recency = recency.unwrap_or(0).max(row.accessed);
-            if alone && self.is_over(key, row, recency, maintenance.number) {
+            if alone && self.is_done_with(key, row, recency, maintenance.number) {
                 return Err(format!("{row:?} had expired, and {maintenance:?} left it"));
             }
         }
         Ok(())
+    }
+
+    /// Whether what touches `key` was done with it before that line. A reload was if something else has been
+    /// done by then to the key, or to all of the collection.
+    fn was_done(&self, touch: &Operation, key: u32, line: usize) -> bool {
+        let ends = |other: &Operation| other.changes(key) || other.what == What::Close;
+        match touch.what {
+            What::Reload(_) => self
+                .history
+                .operations
+                .iter()
+                .any(|other| other.begun > touch.begun && other.end() < line && ends(other)),
+            _ => touch.end() < line,
+        }
     }
 
     /// What is wrong about the answers of gets: what has expired is no hit.

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// What is in every value that is neither compressed nor encrypted.
+const PLAIN: &[u8] = b"\"filler\"";
+
 pub struct Ground {
     folder: TempDir,
     /// Of each collection.
@@ -20,6 +23,8 @@ pub struct Ground {
     /// The first number that nothing on the file has had.
     pub next: u64,
     pub keys: u32,
+    /// See [`Plan::secret`].
+    pub secret: u32,
 }
 
 /// Sums over crashes.
@@ -37,14 +42,26 @@ pub struct Tally {
     /// Crashes of children whose entries had lifetimes, and of those that used several collections.
     pub mortal: usize,
     pub shared: usize,
+    /// Crashes of children that reloaded, and entries that were there because of it.
+    pub reloading: usize,
+    pub reloaded: usize,
+    /// Entries that were compressed, and that were encrypted.
+    pub compressed: usize,
+    pub encrypted: usize,
     /// How often each operation ended, and was under way.
     pub done: BTreeMap<String, (usize, usize)>,
 }
 
 impl Ground {
-    pub fn new(keys: u32, collections: u32) -> Self {
+    pub fn new(keys: u32, collections: u32, encrypted: bool) -> Self {
         let before = vec![Rows::new(); collections as usize];
-        Self { folder: tempfile::tempdir().unwrap(), before, next: 1, keys }
+        let secret = u32::from(encrypted && cfg!(feature = "encryption"));
+        Self { folder: tempfile::tempdir().unwrap(), before, next: 1, keys, secret }
+    }
+
+    /// Has the next child encrypt with another key, if the file is encrypted.
+    pub fn rotate(&mut self) {
+        self.secret += u32::from(self.secret > 0);
     }
 
     pub fn collections(&self) -> u32 {
@@ -71,9 +88,9 @@ impl Ground {
                     fs::copy(from, folder.path().join(beside)).unwrap();
                 }
             }
-            read(&folder.path().join("cache.db"), self.keys, self.collections())
+            read(&folder.path().join("cache.db"), plan, tally)
         } else {
-            read(&self.path(), self.keys, self.collections())
+            read(&self.path(), plan, tally)
         };
         let (killed, latest) = (dead.killed, dead.history.latest());
         for (collection, (before, after)) in (0..).zip(self.before.iter().zip(&after)) {
@@ -95,6 +112,7 @@ impl Tally {
     fn note(&mut self, plan: &Plan, dead: &Dead) {
         self.mortal += usize::from(plan.lives != Lives::ENDLESS);
         self.shared += usize::from(plan.collections > 1);
+        self.reloading += usize::from(plan.reloads);
         self.crashes += usize::from(dead.signal.is_some());
         self.acknowledged += dead.history.acknowledged();
         for operation in &dead.history.operations {
@@ -106,6 +124,7 @@ impl Tally {
     fn add(&mut self, cost: Cost) {
         self.evicted += cost.evicted;
         self.expired += cost.expired;
+        self.reloaded += cost.reloaded;
         self.lost += cost.lost;
         self.oldest = self.oldest.max(cost.oldest);
     }
@@ -117,14 +136,27 @@ impl Tally {
         assert!(missing.is_empty(), "{missing:?} were never done");
     }
 
+    /// Expects that there was something to judge of everything that a plan may have.
+    pub fn expect_some_of_all(&self) {
+        assert!(self.expired > 0 && self.shared > 0, "of some things there was nothing to judge");
+        assert!(self.reloaded > 0, "nothing that was reloaded was there");
+        let (zstd, encryption) = (cfg!(feature = "zstd"), cfg!(feature = "encryption"));
+        for (is_had, part) in [(zstd, self.compressed), (encryption, self.encrypted)] {
+            let some = if is_had { 1..self.checked } else { 0..1 };
+            assert!(some.contains(&part), "{part} entries of {some:?}");
+        }
+    }
+
     pub fn print(&self, what: &str, seed: u64) {
         let Self { crashes, acknowledged, checked, evicted, expired, lost, oldest, .. } = self;
         let Self { written, mortal, shared, done, .. } = self;
+        let Self { reloading, reloaded, compressed, encrypted, .. } = self;
         println!(
             "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
              checked, 0 committed writes lost, {evicted} evicted, {expired} expired, {lost} buffered puts lost (the oldest \
              accepted {} ms before the kill); {written} kills while the file itself was written; \
-             {mortal} with lifetimes, {shared} with several collections; \
+             {mortal} with lifetimes, {shared} with several collections, {reloading} with reloads; \
+             {compressed} entries compressed, {encrypted} encrypted, {reloaded} reloaded; \
              ended and under way: {done:?}",
             oldest.as_millis()
         );
@@ -132,14 +164,16 @@ impl Tally {
 }
 
 /// Opens a file after a crash, checks all of it, and closes it.
-fn read(path: &Path, keys: u32, count: u32) -> Vec<Rows> {
+fn read(path: &Path, plan: &Plan, tally: &mut Tally) -> Vec<Rows> {
+    let count = plan.collections;
+    expect_only_secrets(path, plan);
     let mut collections = Collections::default();
     // Without lifetimes, and before the first of all times, so that what has expired and was not reclaimed is
     // seen.
     let clock = Arc::<ManualClock>::default();
     let builder = || {
         let builder = DiskBackedCache::<Entry>::builder().background_maintenance(false);
-        builder.clock(Arc::clone(&clock))
+        plan.wrapped(builder.clock(Arc::clone(&clock)))
     };
     (0..count).for_each(|_| collections.open(path, count, builder()));
     // While the file is open, so that closing this one does not complete the log.
@@ -147,7 +181,7 @@ fn read(path: &Path, keys: u32, count: u32) -> Vec<Rows> {
     let check: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
     raw.close().unwrap();
-    let rows = collections.all().iter().map(|cache| rows_of(cache, keys)).collect();
+    let rows = collections.all().iter().map(|cache| rows_of(cache, plan, tally)).collect();
     (0..count).for_each(|_| collections.close_last(true));
     for beside in ["cache.db-wal", "cache.db-shm", "cache.db-journal"] {
         assert!(
@@ -158,7 +192,17 @@ fn read(path: &Path, keys: u32, count: u32) -> Vec<Rows> {
     rows
 }
 
-fn rows_of(cache: &DiskBackedCache<Entry>, keys: u32) -> Rows {
+/// Expects that nobody reads an encrypted value in the file or in its log.
+fn expect_only_secrets(path: &Path, plan: &Plan) {
+    for file in ["cache.db", "cache.db-wal", "cache.db-journal"] {
+        let bytes = fs::read(path.with_file_name(file)).unwrap_or_default();
+        let is_plain = bytes.windows(PLAIN.len()).any(|part| part == PLAIN);
+        assert!(plan.secret == 0 || !is_plain, "a value can be read in {file}");
+    }
+}
+
+fn rows_of(cache: &DiskBackedCache<Entry>, plan: &Plan, tally: &mut Tally) -> Rows {
+    let keys = plan.keys;
     let report = cache.verify().unwrap();
     assert_eq!((report.problems(), report.damaged()), (&[][..], &[][..]));
     let found = cache.get_many((0..keys).map(name)).unwrap();
@@ -168,6 +212,9 @@ fn rows_of(cache: &DiskBackedCache<Entry>, keys: u32) -> Rows {
         let Some(entry) = found.get(&name(key)) else { continue };
         assert!(entry.is_whole(key), "key {key} has {entry:?}");
         let info = cache.info(&name(key)).unwrap().expect("it was found");
+        assert_eq!(plan.miswrapped(entry.number, &info), None);
+        tally.compressed += usize::from(info.codec.is_compressed());
+        tally.encrypted += usize::from(info.encryption_key_version.is_some());
         let (created, accessed) = (number_at(info.created), number_at(info.accessed));
         rows.insert(key, Row { number: entry.number, created, accessed });
     }

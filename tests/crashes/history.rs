@@ -13,6 +13,10 @@ pub enum What {
     Swap(u32),
     /// A get that puts where it finds nothing.
     Load(u32),
+    /// One that had what it found reloaded.
+    Hit(u32),
+    /// The put that this may come to. It loses to whatever is begun later.
+    Reload(u32),
     Get(u32),
     Touch(u32),
     Delete(Vec<u32>),
@@ -48,9 +52,13 @@ pub struct Ended {
 }
 
 impl Operation {
-    /// The line before which it ended, as far as the parent knows.
+    /// The line before which it ended, as far as the parent knows. A reload is stored later, if at all, but
+    /// what is begun after it comes after it.
     pub fn end(&self) -> usize {
-        self.ended.map_or(usize::MAX, |ended| ended.line)
+        match self.what {
+            What::Reload(_) => self.begun + 1,
+            _ => self.ended.map_or(usize::MAX, |ended| ended.line),
+        }
     }
 
     /// Whether it has ended and said that it changed nothing.
@@ -66,6 +74,7 @@ impl Operation {
         let keys = match &self.what {
             What::Put(keys) => &keys[..],
             What::Swap(key) | What::Load(key) if !self.was_idle() => std::slice::from_ref(key),
+            What::Reload(key) => std::slice::from_ref(key),
             _ => &[],
         };
         keys.iter().copied().zip(self.number..)
@@ -75,7 +84,7 @@ impl Operation {
     pub fn changes(&self, key: u32) -> bool {
         let is_of = match &self.what {
             What::Put(keys) | What::Delete(keys) => keys.contains(&key),
-            What::Swap(own) | What::Load(own) => *own == key,
+            What::Swap(own) | What::Load(own) | What::Reload(own) => *own == key,
             What::Clear => true,
             _ => false,
         };
@@ -87,6 +96,7 @@ impl Operation {
         match &self.what {
             What::Put(keys) => keys.contains(&key),
             What::Swap(own) | What::Load(own) | What::Get(own) | What::Touch(own) => *own == key,
+            What::Hit(own) | What::Reload(own) => *own == key,
             _ => false,
         }
     }
@@ -94,7 +104,7 @@ impl Operation {
     /// Whether it may have touched what it found under `key`, if that has the number.
     pub fn may_hit(&self, key: u32, number: u64) -> bool {
         let found = |ended: Ended| match self.what {
-            What::Get(_) | What::Load(_) => ended.answer == Some(number),
+            What::Get(_) | What::Load(_) | What::Hit(_) => ended.answer == Some(number),
             What::Touch(_) => ended.answer != Some(0),
             _ => false,
         };
@@ -102,7 +112,7 @@ impl Operation {
     }
 
     fn is_look(&self) -> bool {
-        matches!(self.what, What::Get(_) | What::Load(_) | What::Touch(_))
+        matches!(self.what, What::Get(_) | What::Load(_) | What::Hit(_) | What::Touch(_))
     }
 }
 
@@ -135,10 +145,30 @@ impl History {
                 let ended = Ended { line: self.lines, heard, answer: words.next() };
                 self.operations[place].ended = Some(ended);
             }
+            Some("reload") => self.hear_of_reload(words.next().expect("a number").parse().unwrap()),
             Some("still") => {}
             _ => panic!("the child said {line:?}"),
         }
         true
+    }
+
+    /// Takes down that the loader of the operation of that number has begun in the background, so that this
+    /// found something, and that what is loaded may be stored, unless the collection was closed before.
+    fn hear_of_reload(&mut self, number: u64) {
+        let place = self.places[&number];
+        let asked = &mut self.operations[place];
+        let (What::Load(key), collection) = (&asked.what, asked.collection) else {
+            panic!("{asked:?} reloads something");
+        };
+        let what = What::Reload(*key);
+        asked.what = What::Hit(*key);
+        let closed = self.operations[place..].iter().any(|later| {
+            later.collection == collection && later.what == What::Close && later.ended.is_some()
+        });
+        if !closed {
+            let (verb, begun) = ("reload".to_owned(), self.lines);
+            self.operations.push(Operation { number, collection, verb, what, begun, ended: None });
+        }
     }
 
     /// The first number that the child has not used.
@@ -179,7 +209,7 @@ fn read<'l>(mut words: impl Iterator<Item = &'l str>) -> (String, What, u32) {
         "close" => What::Close,
         "put" | "put_many" => What::Put(keys),
         "put_if_absent" | "put_if_revision" | "update_with" => What::Swap(keys[0]),
-        "load" => What::Load(keys[0]),
+        "load" | "refresh" => What::Load(keys[0]),
         "get" => What::Get(keys[0]),
         "touch" => What::Touch(keys[0]),
         "delete" | "delete_many" | "delete_prefix" | "delete_tag" | "retain" | "take" => {

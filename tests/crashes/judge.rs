@@ -4,7 +4,8 @@
 //! acknowledged, and with any if something that it wrote is there, for a call is written as a whole.
 //! What a key has in the end must come from an operation after which no sure one began on that key.
 //! Several threads may have worked at once: one operation comes after another if it began after the
-//! other had ended.
+//! other had ended. A reload is begun and never known to end; whatever is begun after it wins, so it is sure if what
+//! it wrote is there or was found by a get.
 
 use super::entry::name;
 use super::history::{History, Operation, What};
@@ -51,6 +52,8 @@ pub struct Cost {
     pub evicted: usize,
     /// Keys whose entries expired.
     pub expired: usize,
+    /// Keys whose entries were reloaded.
+    pub reloaded: usize,
     /// Acknowledged puts that were lost, and how long ago the first was heard of.
     pub lost: usize,
     pub oldest: Duration,
@@ -88,10 +91,12 @@ impl Case<'_> {
         let is_there = |(key, number): (u32, u64)| {
             self.after.get(&key).is_some_and(|row| row.number == number)
         };
-        let visible = |operation: &Operation| operation.written().any(is_there);
+        let visible =
+            |operation: &Operation| operation.written().any(is_there) || self.was_found(operation);
         // Buffered puts are committed in their order, and before whatever speaks of rows.
         let commits = |operation: &&Operation| match operation.what {
-            What::Put(_) | What::Load(_) => visible(operation),
+            // A reload is committed at once, and what waited before.
+            What::Put(_) | What::Load(_) | What::Reload(_) => visible(operation),
             What::Delete(_) | What::Clear | What::Flush | What::Len | What::Close => {
                 operation.ended.is_some()
             }
@@ -116,13 +121,27 @@ impl Case<'_> {
         operations.iter().map(sure).collect()
     }
 
+    /// Whether this is a reload that was stored, for somebody found what it made.
+    fn was_found(&self, operation: &Operation) -> bool {
+        let What::Reload(key) = operation.what else { return false };
+        let finds = |get: &Operation| match get.what {
+            What::Get(own) | What::Hit(own) => own == key,
+            _ => false,
+        };
+        self.history.operations.iter().any(|get| {
+            finds(get) && get.ended.is_some_and(|end| end.answer == Some(operation.number))
+        })
+    }
+
     /// Whether something else was done meanwhile to what an operation loaded, which then may not be stored.
+    /// (Of loads and reloads of a key there is one at a time.)
     fn was_disturbed(&self, operation: &Operation) -> bool {
         let What::Load(key) = operation.what else { return false };
         let at_once = |other: &&Operation| {
             other.number != operation.number
                 && other.begun < operation.end()
                 && operation.begun < other.end()
+                && !matches!(other.what, What::Reload(_))
         };
         self.history.operations.iter().filter(at_once).any(|other| other.changes(key))
     }
@@ -154,6 +173,8 @@ impl Case<'_> {
             return Err(self.stranger(key, row));
         };
         self.note_lost(&last, operation, cost);
+        let reloaded = operation.is_some_and(|last| matches!(last.what, What::Reload(_)));
+        cost.reloaded += usize::from(reloaded);
         if row.created != left.created {
             return Err(format!("{row:?} was not put at that time"));
         }

@@ -16,6 +16,9 @@ const COMMITTED: Plan = Plan {
     still: false,
     collections: 1,
     tagged: false,
+    compressed: false,
+    secret: 0,
+    reloads: false,
     lives: Lives::ENDLESS,
 };
 const BUFFERED: Plan = Plan { buffered: true, ..COMMITTED };
@@ -166,6 +169,103 @@ fn what_was_loaded_is_there_unless_somebody_else_changed_it_meanwhile() {
         judged(COMMITTED, &[(1, 3, 3)], &[begin, "end 5 3"], &[(1, 5, 5)]),
         "never written",
     );
+}
+
+#[test]
+fn what_is_reloaded_may_be_there_until_something_else_is_done() {
+    let old = [(1, 3, 3)];
+    for plan in [COMMITTED, BUFFERED] {
+        let said = ["begin 5 refresh 1", "reload 5", "end 5 3"];
+        for there in [(1, 3, 3), (1, 3, 5), (1, 5, 5)] {
+            let cost = judged(plan, &old, &said, &[there]).unwrap();
+            assert_eq!(cost.reloaded, usize::from(there.1 == 5));
+            // Whether it has answered or not.
+            judged(plan, &old, &said[..2], &[there]).unwrap();
+        }
+        expect_wrong(judged(plan, &old, &said, &[]), "is lost");
+        expect_wrong(judged(plan, &old, &said, &[(1, 6, 6)]), "never written");
+        expect_wrong(judged(plan, &old, &said, &[(1, 5, 6)]), "nothing gave it");
+        // A hit alone writes nothing.
+        let hit = ["begin 5 refresh 1", "end 5 3"];
+        judged(plan, &old, &hit, &[(1, 3, 5)]).unwrap();
+        expect_wrong(judged(plan, &old, &hit, &[(1, 5, 5)]), "never written");
+        // Where there is nothing it loads at once.
+        let loaded = ["begin 5 refresh 1", "end 5 5", "begin 6 flush", "end 6"];
+        judged(plan, &[], &loaded, &[(1, 5, 5)]).unwrap();
+        expect_wrong(judged(plan, &[], &loaded, &[]), "is lost");
+    }
+}
+
+#[test]
+fn what_begins_after_a_reload_wins() {
+    let old = [(1, 3, 3)];
+    let said = ["begin 5 refresh 1", "reload 5", "end 5 3", "begin 6 put 1", "end 6"];
+    for there in [(1, 3, 3), (1, 5, 5), (1, 6, 6)] {
+        let judged = judged(COMMITTED, &old, &said, &[there]);
+        assert_eq!(judged.is_ok(), there.1 == 6, "{judged:?}");
+    }
+    let removed = [&said[..3], &["begin 6 delete 1", "end 6"]].concat();
+    judged(COMMITTED, &old, &removed, &[]).unwrap();
+    expect_wrong(judged(COMMITTED, &old, &removed, &[(1, 5, 5)]), "something replaced");
+    // A removal that was under way may have been done before, and so may a put.
+    for begin in ["begin 4 delete 1", "begin 4 put 1"] {
+        let said = [begin, "begin 5 refresh 1", "reload 5", "end 5 3", "end 4"];
+        judged(COMMITTED, &old, &said, &[(1, 5, 5)]).unwrap();
+    }
+    // To the other keys nothing is different.
+    let other = [&said[..3], &["begin 6 put 2", "end 6"]].concat();
+    expect_wrong(judged(COMMITTED, &old, &other, &[(1, 5, 5)]), "key 2");
+    judged(COMMITTED, &old, &other, &[(1, 5, 5), (2, 6, 6)]).unwrap();
+}
+
+#[test]
+fn a_reload_is_sure_when_it_was_found_and_so_is_what_waited_before() {
+    let old = [(1, 3, 3)];
+    let said = ["begin 5 refresh 1", "reload 5", "end 5 3", "begin 6 get 1", "end 6 5"];
+    for plan in [COMMITTED, BUFFERED] {
+        judged(plan, &old, &said, &[(1, 5, 6)]).unwrap();
+        expect_wrong(judged(plan, &old, &said, &old), "from before");
+        let again = [&said[..3], &["begin 6 refresh 1", "reload 6", "end 6 5"]].concat();
+        judged(plan, &old, &again, &[(1, 6, 6)]).unwrap();
+        judged(plan, &old, &again, &[(1, 5, 5)]).unwrap();
+        expect_wrong(judged(plan, &old, &again, &old), "from before");
+    }
+    let waited = [&["begin 4 put 2", "end 4"], &said[..3]].concat();
+    judged(BUFFERED, &old, &waited, &old).unwrap();
+    judged(BUFFERED, &old, &waited, &[(1, 5, 5), (2, 4, 4)]).unwrap();
+    expect_wrong(judged(BUFFERED, &old, &waited, &[(1, 5, 5)]), "key 2");
+}
+
+#[test]
+fn nothing_is_reloaded_after_the_end() {
+    let old = [(1, 3, 3)];
+    let said = ["begin 5 refresh 1", "end 5 3", "begin 6 close", "reload 5"];
+    judged(COMMITTED, &old, &said, &[(1, 5, 5)]).unwrap();
+    let said = ["begin 5 refresh 1", "end 5 3", "begin 6 close", "end 6", "reload 5"];
+    judged(COMMITTED, &old, &said, &old).unwrap();
+    expect_wrong(judged(COMMITTED, &old, &said, &[(1, 5, 5)]), "never written");
+}
+
+#[test]
+fn what_is_kept_for_reloads_goes_later_and_is_no_hit() {
+    let lives = Lives { disk_ttl: 10, stale: 3, ..Lives::ENDLESS };
+    let plan = Plan { lives, ..COMMITTED };
+    let put = ["begin 5 put 1", "end 5"];
+    let then =
+        |more: &[&str], after: Listed<'_>| judged(plan, &[], &[&put[..], more].concat(), after);
+    for (maintenance, is_over) in [(18, false), (19, true)] {
+        let said = [format!("begin {maintenance} maintain"), format!("end {maintenance}")];
+        let said = [&*said[0], &*said[1]];
+        assert_eq!(then(&said, &[]).is_ok(), is_over);
+        assert_eq!(then(&said, &[(1, 5, 5)]).is_ok(), !is_over);
+    }
+    expect_wrong(then(&["begin 16 get 1", "end 16 5"], &[(1, 5, 5)]), "hit what had expired");
+    then(&["begin 16 refresh 1", "reload 16", "end 16 5"], &[(1, 16, 16)]).unwrap();
+    // What was reloaded may be stored after the maintenance, unless something was done to it between.
+    let late = ["begin 6 refresh 1", "reload 6", "end 6 5", "begin 20 maintain", "end 20"];
+    then(&late, &[(1, 6, 6)]).unwrap();
+    let closed = [&late[..3], &["begin 7 close", "end 7"], &late[3..]].concat();
+    expect_wrong(then(&closed, &[(1, 6, 6)]), "left it");
 }
 
 #[test]

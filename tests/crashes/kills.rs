@@ -16,7 +16,7 @@ const ROUNDS_OF_A_FILE: u64 = 12;
 const STILL: usize = 33;
 
 /// All that a child does.
-const OPERATIONS: [&str; 28] = [
+const OPERATIONS: [&str; 29] = [
     "clear",
     "close",
     "delete",
@@ -37,6 +37,7 @@ const OPERATIONS: [&str; 28] = [
     "put_if_absent",
     "put_if_revision",
     "put_many",
+    "refresh",
     "repair",
     "retain",
     "scan",
@@ -65,15 +66,19 @@ pub fn kill_again_and_again(test: &str) {
     let (seed, kills) = (seed(), if is_long() { 1_000 } else { 100 });
     println!("{kills} kills, seed {seed}");
     let mut random = Random::new(seed);
-    let (mut ground, mut rounds) = (Ground::new(0, 1), 0);
+    let (mut ground, mut rounds) = (Ground::new(0, 1, false), 0);
     let mut tally = Tally::default();
     for kill in 0..kills {
         if rounds == 0 {
             rounds = 1 + random.below(ROUNDS_OF_A_FILE);
             let collections = 1 + random.below(2) * (1 + random.below(2));
-            ground = Ground::new(20 + random.below(180) as u32, collections as u32);
+            let (keys, encrypted) = (20 + random.below(180) as u32, random.one_in(2));
+            ground = Ground::new(keys, collections as u32, encrypted);
         }
         rounds -= 1;
+        if random.one_in(2) {
+            ground.rotate();
+        }
         let when = if kill % STILL == STILL - 1 { When::Still } else { instant(&mut random) };
         let plan = plan(&mut random, &ground, when);
         let dead = kill_once(test, &plan, &ground, when, &mut random, &mut tally);
@@ -81,7 +86,7 @@ pub fn kill_again_and_again(test: &str) {
     }
     tally.print("kills", seed);
     assert_eq!(tally.crashes, kills);
-    assert!(tally.expired > 0 && tally.shared > 0, "of some things there was nothing to judge");
+    tally.expect_some_of_all();
     tally.expect_all(&OPERATIONS);
 }
 
@@ -98,6 +103,7 @@ fn instant(random: &mut Random) -> When {
 fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
     let keys = u64::from(ground.keys);
     let still = when == When::Still;
+    let reloads = !still && random.one_in(3);
     Plan {
         seed: random.next(),
         first: ground.next,
@@ -112,11 +118,14 @@ fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
         still,
         collections: ground.collections(),
         tagged: true,
-        // Where one waits, everything that was put last is to be there.
-        lives: if still || random.one_in(2) {
+        compressed: cfg!(feature = "zstd") && random.one_in(2),
+        secret: ground.secret,
+        reloads,
+        // Where one waits, everything that was put last is to be there. What lives for ever is not reloaded.
+        lives: if still || random.one_in(if reloads { 4 } else { 2 }) {
             Lives::ENDLESS
         } else {
-            Lives::random(random, ground.keys)
+            Lives::random(random, ground.keys, reloads)
         },
     }
 }

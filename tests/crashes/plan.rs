@@ -2,7 +2,11 @@
 
 use super::entry::Entry;
 use super::random::Random;
-use disk_backed_cache::{Builder, Clock, DiskBackedCache, Durability, Timestamp};
+#[cfg(feature = "zstd")]
+use disk_backed_cache::Compression;
+#[cfg(feature = "encryption")]
+use disk_backed_cache::EncryptionKeys;
+use disk_backed_cache::{Builder, Clock, DiskBackedCache, Durability, EntryInfo, Timestamp};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +20,13 @@ pub const MAX_DELAY: Duration = Duration::from_millis(20);
 
 /// How long a load waits for another process's, of which there is none: a dead one has no lease.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Values of fewer encoded bytes are not compressed. All others here get smaller by it.
+#[cfg(feature = "zstd")]
+const LEAST_COMPRESSED: u64 = 200;
+
+/// After which part of its life an entry is reloaded: early, so that it is often done.
+const REFRESH_AHEAD: f64 = 0.1;
 
 /// Operations happen at the times of their numbers, which are milliseconds.
 pub fn time(number: u64) -> Timestamp {
@@ -33,13 +44,17 @@ pub struct Lives {
     pub disk_ttl: u64,
     pub memory_ttl: u64,
     pub max_age: u64,
+    /// For how long what has expired is kept for reloads.
+    pub stale: u64,
 }
 
 impl Lives {
-    pub const ENDLESS: Self = Self { disk_ttl: u64::MAX, memory_ttl: u64::MAX, max_age: u64::MAX };
+    pub const ENDLESS: Self =
+        Self { disk_ttl: u64::MAX, memory_ttl: u64::MAX, max_age: u64::MAX, stale: 0 };
 
     /// Some of the limits, in proportion to `keys`: an entry is touched about once in so many numbers.
-    pub fn random(random: &mut Random, keys: u32) -> Self {
+    /// Only where there are reloads something is kept for them.
+    pub fn random(random: &mut Random, keys: u32, reloads: bool) -> Self {
         let keys = u64::from(keys);
         let mut lives = Self::ENDLESS;
         if random.one_in(2) {
@@ -50,6 +65,9 @@ impl Lives {
         }
         if random.one_in(2) {
             lives.max_age = keys + random.below(6 * keys);
+        }
+        if reloads && random.one_in(2) {
+            lives.stale = 1 + random.below(2 * keys);
         }
         lives
     }
@@ -79,13 +97,21 @@ pub struct Plan {
     /// Whether the entries of some keys have a tag, and of some a TTL of their own, in all lives of a file or
     /// in none.
     pub tagged: bool,
+    /// Whether values are compressed. Others are on the file, too, if another child wrote them.
+    pub compressed: bool,
+    /// The version of the key that values are encrypted with; older ones are kept for what they have
+    /// encrypted. 0 in all lives of a file that is not encrypted.
+    pub secret: u32,
+    /// Whether entries are reloaded in the background. What is stored so may be stored late or never, so
+    /// most children do without.
+    pub reloads: bool,
     pub lives: Lives,
 }
 
 impl Plan {
     /// Tells a child.
     pub fn tell(&self, child: &mut Command, path: &Path) {
-        let Lives { disk_ttl, memory_ttl, max_age } = self.lives;
+        let Lives { disk_ttl, memory_ttl, max_age, stale } = self.lives;
         let words = [
             self.seed,
             self.first,
@@ -99,9 +125,13 @@ impl Plan {
             self.still.into(),
             self.collections.into(),
             self.tagged.into(),
+            self.compressed.into(),
+            self.secret.into(),
+            self.reloads.into(),
             disk_ttl,
             memory_ttl,
             max_age,
+            stale,
         ];
         child.env(FILE, path).env(PLAN, words.map(|word| word.to_string()).join(" "));
     }
@@ -125,7 +155,10 @@ impl Plan {
             still: next() == 1,
             collections: next() as u32,
             tagged: next() == 1,
-            lives: Lives { disk_ttl: next(), memory_ttl: next(), max_age: next() },
+            compressed: next() == 1,
+            secret: next() as u32,
+            reloads: next() == 1,
+            lives: Lives { disk_ttl: next(), memory_ttl: next(), max_age: next(), stale: next() },
         };
         Some((path, plan))
     }
@@ -166,12 +199,53 @@ impl Plan {
             0 => builder.load_lease(PATIENCE),
             _ => builder,
         };
-        let Lives { disk_ttl, memory_ttl, max_age } = self.lives;
+        let builder = if self.reloads { builder.refresh_ahead(REFRESH_AHEAD) } else { builder };
+        let Lives { disk_ttl, memory_ttl, max_age, stale } = self.lives;
+        let builder = match stale {
+            0 => builder,
+            _ => builder.stale_while_revalidate(Duration::from_millis(stale)),
+        };
         let limit = |builder, life: u64, set: fn(Builder<Entry>, Duration) -> Builder<Entry>| {
             if life == u64::MAX { builder } else { set(builder, Duration::from_millis(life)) }
         };
         let builder = limit(builder, disk_ttl, Builder::disk_ttl);
         let builder = limit(builder, memory_ttl, Builder::memory_ttl);
-        limit(builder, max_age, Builder::max_age)
+        self.wrapped(limit(builder, max_age, Builder::max_age))
+    }
+
+    /// Compresses and encrypts, where the library can.
+    pub fn wrapped(&self, builder: Builder<Entry>) -> Builder<Entry> {
+        #[cfg(feature = "zstd")]
+        let builder = match self.compressed {
+            true => builder.compression(Compression::zstd(1).min_size(LEAST_COMPRESSED)),
+            false => builder,
+        };
+        #[cfg(feature = "encryption")]
+        let builder = match self.secret {
+            0 => builder,
+            newest => {
+                let key = |version: u32| [version as u8; 32];
+                let keys = EncryptionKeys::new(newest, &key(newest));
+                let keys = (1..newest).fold(keys, |keys, old| keys.and_older(old, &key(old)));
+                builder.encryption(keys.required())
+            }
+        };
+        builder
+    }
+
+    /// What is wrong about how the row of that number is stored.
+    pub fn miswrapped(&self, number: u64, info: &EntryInfo) -> Option<String> {
+        let (is_own, version) = (number >= self.first, info.encryption_key_version);
+        let is_encrypted = match self.secret {
+            0 => version.is_none(),
+            newest if is_own => version == Some(newest),
+            newest => version.is_some_and(|version| (1..=newest).contains(&version)),
+        };
+        #[cfg(feature = "zstd")]
+        let compresses = self.compressed && info.encoded_size >= LEAST_COMPRESSED;
+        #[cfg(not(feature = "zstd"))]
+        let compresses = false;
+        let is_right = is_encrypted && (!is_own || info.codec.is_compressed() == compresses);
+        (!is_right).then(|| format!("{number} is stored as {info:?}"))
     }
 }

@@ -41,12 +41,17 @@ fn die_at(
     random: &mut Random,
     tally: &mut Tally,
 ) -> usize {
-    let mut ground = Ground::new(60, if buffered { 2 } else { 1 });
+    // In format 1 nothing was encrypted, nor tagged.
+    let is_migration = point.starts_with("Migration");
+    let encrypted = random.one_in(2) && !is_migration;
+    let mut ground = Ground::new(60, if buffered { 2 } else { 1 }, encrypted);
     let mut reached = 0;
     for passage in [1, 1 + random.below(5), 1 + random.below(100)] {
-        if point.starts_with("Migration") {
+        if is_migration {
             leave_an_old_file(test, &mut ground, random, tally);
         }
+        ground.rotate();
+        let reloads = random.one_in(3);
         let plan = Plan {
             seed: random.next(),
             first: ground.next,
@@ -59,9 +64,14 @@ fn die_at(
             operations: OPERATIONS,
             still: false,
             collections: ground.collections(),
-            // There were no tags in format 1.
-            tagged: !point.starts_with("Migration"),
-            lives: if random.one_in(2) { Lives::ENDLESS } else { Lives::random(random, 60) },
+            tagged: !is_migration,
+            compressed: cfg!(feature = "zstd") && random.one_in(2),
+            secret: ground.secret,
+            reloads,
+            lives: match random.one_in(2) {
+                true => Lives::ENDLESS,
+                false => Lives::random(random, 60, reloads),
+            },
         };
         let chosen = format!("{point}:{passage}");
         let dead = Running::start(test, &plan, &ground.path(), Some(&chosen)).last();
@@ -87,6 +97,9 @@ fn leave_an_old_file(test: &str, ground: &mut Ground, random: &mut Random, tally
         still: false,
         collections: ground.collections(),
         tagged: false,
+        compressed: false,
+        secret: 0,
+        reloads: false,
         lives: Lives::ENDLESS,
     };
     let ended = Running::start(test, &plan, &ground.path(), None).last();

@@ -65,19 +65,20 @@ impl Clock for Told {
 }
 
 /// Standard output without a buffer. A line is one write, which a pipe takes as a whole.
-struct Pen(File);
+#[derive(Clone)]
+struct Pen(Arc<File>);
 
 /// What a pipe takes as a whole.
 const LONGEST_LINE: usize = 4_096;
 
 impl Pen {
     fn new() -> Self {
-        Self(File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()))
+        Self(Arc::new(File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap())))
     }
 
     fn write(&self, line: &str) {
         assert!(line.len() <= LONGEST_LINE);
-        assert_eq!((&self.0).write(line.as_bytes()).unwrap(), line.len());
+        assert_eq!((&*self.0).write(line.as_bytes()).unwrap(), line.len());
     }
 }
 
@@ -111,5 +112,16 @@ impl Desk<'_> {
             None => format!("#end {number}\n"),
         });
         result
+    }
+
+    /// What the loader of the operation of that number is to begin with: it tells the parent if it runs in the
+    /// background.
+    pub fn teller(&self, number: u64) -> impl FnOnce() + Send + use<> {
+        let (pen, asking) = (self.pen.clone(), thread::current().id());
+        move || {
+            if thread::current().id() != asking {
+                pen.write(&format!("#reload {number}\n"));
+            }
+        }
     }
 }

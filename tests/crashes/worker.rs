@@ -5,6 +5,7 @@ use super::plan::{Lives, Plan, time};
 use super::random::Random;
 use super::work::Desk;
 use disk_backed_cache::{At, DiskBackedCache, PutOptions, SqliteStore, With};
+use std::thread;
 use std::time::Duration;
 
 const TAG: &str = "every fourth";
@@ -39,6 +40,7 @@ impl<'d> Worker<'d> {
             0..340 => self.put(1),
             340..410 => self.put_several(),
             410..430 => self.load(),
+            430..580 if self.desk.plan.reloads => self.refresh(),
             430..670 => self.get(),
             670..690 => self.touch(),
             690..735 => self.get_many(),
@@ -167,6 +169,23 @@ impl<'d> Worker<'d> {
         self.note(&listed("load", &[key]), 1, |number| {
             let cache = self.with(number, key);
             let found = cache.get_or_insert_with(&name(key), || Entry::new(key, number)).unwrap();
+            ((), Some(number_of(&found, key)))
+        });
+    }
+
+    /// What it finds may be replaced later, by a thread that nobody waits for.
+    fn refresh(&mut self) {
+        let (key, turns) = (self.key(), self.random.below(2) * self.random.below(100));
+        self.note(&listed("refresh", &[key]), 1, |number| {
+            let tell = self.desk.teller(number);
+            let load = move || {
+                tell();
+                // Half of them take as long as others need to do something meanwhile.
+                (0..turns).for_each(|_| thread::yield_now());
+                Entry::new(key, number)
+            };
+            let cache = self.with(number, key);
+            let found = cache.get_or_refresh_with(&name(key), load).unwrap();
             ((), Some(number_of(&found, key)))
         });
     }
