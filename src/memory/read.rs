@@ -217,7 +217,7 @@ impl<V> Memory<V> {
         let accessed = known.into_iter().chain([found.stored, now]).max().unwrap_or(now);
         match found.value {
             Some(value) if free => {
-                self.drop_pending(state, key);
+                self.drop_pending(state, key, found.revision);
                 let Promotion { created, stored, size, revision, ttl, .. } = found;
                 let new = NewSlot { value, size, created, accessed, stored, ttl };
                 let slot = Slot::new(Key::from(key.text), revision, new, checked);

@@ -115,7 +115,7 @@ impl<V> Memory<V> {
         let settled = known.is_some_and(|known| *known <= (touch.revision, touch.accessed));
         // A write that is about to end takes the touches of its row into the slot.
         if settled && !state.is_written(key) {
-            self.drop_pending(state, key);
+            self.drop_pending(state, key, touch.revision);
         }
         state.end_epoch(key);
     }
@@ -131,8 +131,12 @@ impl<V> Memory<V> {
         }
     }
 
-    pub(super) fn drop_pending(&self, state: &mut State<V>, key: Hashed<'_>) {
-        if state.pending.touches.pop(key.text).is_some() {
+    /// Drops what is known of the row `revision`, or one before it. A later one may have been read, and touched,
+    /// before whoever asks has come to that.
+    pub(super) fn drop_pending(&self, state: &mut State<V>, key: Hashed<'_>, revision: i64) {
+        let touches = &mut state.pending.touches;
+        if touches.peek(key.text).is_some_and(|(of, _)| *of <= revision) {
+            touches.pop(key.text);
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -166,5 +170,45 @@ impl<V> State<V> {
 
     pub(super) fn pending_len(&self) -> usize {
         self.pending.touches.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, change, memory, new_slot, row};
+    use super::*;
+    use crate::memory::ReadEnd;
+
+    /// Kills at random instants found it: of two puts of one key that had committed the first one ended when the row of
+    /// the second one had been read. That touch was forgotten, and so an entry that was in use evicted too early.
+    // rule: D3, R1
+    #[test]
+    fn a_touch_outlives_the_end_of_an_older_write() {
+        let memory = memory(10);
+        let begin = || memory.begin_write([Key::from("a")].iter());
+        let (first, second) = (begin(), begin());
+        let (seen, _) = memory.begin_read("a", memory.as_of(|| None));
+        assert!(matches!(memory.end_read("a", seen, row(2, 5, None), at(9)), ReadEnd::Done { .. }));
+        first.end(vec![change("a", 1, Some(new_slot(1, 4)))]);
+        assert_eq!(memory.recency("a", 2), Some(at(9)));
+        second.end(vec![change("a", 2, Some(new_slot(2, 5)))]);
+        assert_eq!((memory.recency("a", 2), memory.pending()), (Some(at(9)), 0));
+    }
+
+    /// The same of two reads, between which another process has put the key.
+    // rule: D3, R1
+    #[test]
+    fn a_touch_outlives_the_end_of_a_read_that_found_an_older_row() {
+        let memory = memory(10);
+        let begin = || memory.begin_read("a", memory.as_of(|| None)).0;
+        let (first, second) = (begin(), begin());
+        let end = |seen, found, now| {
+            assert!(matches!(memory.end_read("a", seen, found, at(now)), ReadEnd::Done { .. }));
+        };
+        end(second, row(2, 5, None), 9);
+        end(first, row(1, 4, Some(1)), 8);
+        assert_eq!(memory.recency("a", 2), Some(at(9)));
+        end(begin(), row(2, 5, Some(2)), 10);
+        assert_eq!((memory.recency("a", 2), memory.pending()), (Some(at(10)), 0));
     }
 }

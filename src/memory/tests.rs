@@ -13,27 +13,27 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn memory(entries: u64) -> Memory<u64> {
+pub(super) fn memory(entries: u64) -> Memory<u64> {
     let settings = Settings { memory_entries: entries, ..Settings::default() };
     Memory::new(&settings.validate().unwrap())
 }
 
-fn at(nanos: i64) -> Timestamp {
+pub(super) fn at(nanos: i64) -> Timestamp {
     Timestamp::from_nanos(nanos)
 }
 
-fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
+pub(super) fn new_slot(value: u64, time: i64) -> NewSlot<u64> {
     let (value, time) = (Arc::new(value), at(time));
     NewSlot { value, size: 1, created: time, accessed: time, stored: time, ttl: None }
 }
 
-fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
+pub(super) fn change(key: &str, revision: i64, new: Option<NewSlot<u64>>) -> Change<u64> {
     Change { key: Key::from(key), revision, previous: None, new, inherits: None, waited: None }
 }
 
 /// What a read found: the row `revision`, stored as touched at `stored`, with its value if that may lie
 /// in memory.
-fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
+pub(super) fn row(revision: i64, stored: i64, value: Option<u64>) -> Promotion<u64> {
     let value = value.map(Arc::new);
     Promotion { revision, created: at(0), stored: at(stored), size: 1, ttl: None, value, row: None }
 }

@@ -203,7 +203,7 @@ impl<'m, V> Write<'m, V> {
             }
             // Whoever read the row between its commit and now has touched it.
             let touched = state.pending_recency(key, change.revision);
-            self.memory.drop_pending(&mut state, key);
+            self.memory.drop_pending(&mut state, key, change.revision);
             let inherited =
                 known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
             let later = inherited.max(touched).max(waited);
