@@ -46,6 +46,15 @@ impl History {
         result
     }
 
+    /// How often that was put.
+    pub fn puts(&self, key: &str, value: u64) -> usize {
+        let puts = |event: &&Event| {
+            event.key == key
+                && matches!(event.act, Act::Put(put) | Act::PutTagged(put) if put == value)
+        };
+        self.0.lock().unwrap().events.iter().filter(puts).count()
+    }
+
     /// Panics unless the acts on each key can be brought into an order in which each get finds what was
     /// put last, and no act comes before one that had ended when it began.
     #[track_caller]

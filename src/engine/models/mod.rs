@@ -19,8 +19,8 @@ use crate::sync::{block_on, thread};
 use crate::time::{Timestamp, When};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Table;
 
@@ -30,6 +30,8 @@ struct Cache {
     history: History,
     /// Not the model's: no thread learns anything by it.
     clock: AtomicI64,
+    /// What gets have found, and at what times. Nor is this.
+    touched: Mutex<Vec<(&'static str, u64, Timestamp)>>,
 }
 
 impl Cache {
@@ -47,7 +49,8 @@ impl Cache {
             Engine::new(Table::default(), options, terms, version, this.clone())
         });
         engine.renew_trust();
-        Arc::new(Self { engine, history: History::default(), clock: AtomicI64::new(0) })
+        let (history, clock, touched) = (History::default(), AtomicI64::new(0), Mutex::default());
+        Arc::new(Self { engine, history, clock, touched })
     }
 
     fn now(&self) -> Timestamp {
@@ -63,6 +66,9 @@ impl Cache {
                 None => block_on(self.engine.get(key, now)),
             };
             let found = found.map(|value| value.as_deref().copied());
+            if let Ok(Some(value)) = found {
+                self.touched.lock().unwrap().push((key, value, now));
+            }
             let acts = found.iter().map(|found| (key, Act::Get(*found))).collect();
             (found, acts)
         })
@@ -154,6 +160,22 @@ impl Cache {
         assert!(report.is_ok(), "{:?}", report.problems());
     }
 
+    /// Whoever asks for it finds each entry as recent as the last get that has found it. (Of what was put twice nobody
+    /// knows which one was found.)
+    #[track_caller]
+    fn check_recency(&self) {
+        for (key, value, time) in self.touched.lock().unwrap().drain(..) {
+            let entry = block_on(self.engine.info(key, time)).ok().flatten();
+            let found = block_on(self.engine.peek(key, time)).ok().flatten();
+            if found.as_deref() == Some(&value)
+                && self.history.puts(key, value) == 1
+                && let Some(entry) = entry
+            {
+                assert!(entry.accessed >= time, "{key:?}: found at {time:?}, and {entry:?}");
+            }
+        }
+    }
+
     /// What the disk tier has in the end is what a last get would find.
     fn look_at_rows(&self, keys: &[&'static str]) {
         for key in keys {
@@ -187,4 +209,5 @@ fn run<const N: usize>(cache: &Arc<Cache>, threads: [Thread; N]) {
     };
     threads.map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
     cache.engine.store.join_tasks();
+    cache.check_recency();
 }

@@ -67,6 +67,19 @@ fn against_put() {
     explore(|| check(holding(10), [get_twice, put, get_twice]));
 }
 
+/// Two replace a row, and may end in another order than they committed in. What was found is as recent as that.
+#[test]
+fn against_two_puts() {
+    let again = |cache: &Cache| cache.put("a", 3).unwrap();
+    explore(move || check(holding(10), [put, again, get_twice]));
+}
+
+#[test]
+fn of_kept_rows_against_two_puts() {
+    let again = |cache: &Cache| cache.put("a", 3).unwrap();
+    explore(move || check(holding(0), [put, again, get_twice]));
+}
+
 #[test]
 fn of_kept_rows_against_put() {
     explore(|| check(holding(0), [get_twice, put, get]));
