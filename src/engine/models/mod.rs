@@ -11,12 +11,15 @@ mod tags;
 
 use super::{Engine, Here, Scanning, Storing};
 use crate::cacheable::Cacheable;
+use crate::entry::Tier;
 use crate::error::{Error, LoadError};
+use crate::listener::{Listener, Removal};
 use crate::models::{Act, History};
 use crate::options::{Durability, Settings};
 use crate::store::Terms;
 use crate::sync::{block_on, thread};
 use crate::time::{Timestamp, When};
+use shuttle::rand::{Rng, thread_rng};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -32,10 +35,21 @@ struct Cache {
     clock: AtomicI64,
     /// What gets have found, and at what times. Nor is this.
     touched: Mutex<Vec<(&'static str, u64, Timestamp)>>,
+    /// Entries that have left, and whatever memory had of them; where somebody listens.
+    told: Option<Arc<Mutex<Vec<Left>>>>,
 }
 
+/// Under which key an entry lay that has left, and its object if memory held it.
+type Left = (String, Option<u64>);
+
 impl Cache {
+    /// One that somebody listens to, or nobody.
     fn new(settings: Settings) -> Arc<Self> {
+        let told = thread_rng().gen_bool(0.5).then(Arc::default);
+        Self::telling(told, settings)
+    }
+
+    fn telling(told: Option<Arc<Mutex<Vec<Left>>>>, settings: Settings) -> Arc<Self> {
         // Nobody else has the store, and how long a model takes is not to matter.
         let staleness = Duration::from_secs(3_600);
         let options = Settings { staleness, ..settings }.validate().unwrap();
@@ -45,12 +59,20 @@ impl Cache {
             busy_timeout: Duration::ZERO,
         };
         let version = u64::schema_version();
+        let listener = told.clone().map(|told| {
+            Listener::new(move |removal: Removal<u64>| {
+                if removal.tier == Tier::Disk {
+                    told.lock().unwrap().push((removal.key, removal.value.as_deref().copied()));
+                }
+            })
+        });
         let engine = Arc::new_cyclic(|this| {
-            Engine::new(Table::default(), options, terms, version, this.clone())
+            let engine = Engine::new(Table::default(), options, terms, version, this.clone());
+            Engine { listener, ..engine }
         });
         engine.renew_trust();
         let (history, clock, touched) = (History::default(), AtomicI64::new(0), Mutex::default());
-        Arc::new(Self { engine, history, clock, touched })
+        Arc::new(Self { engine, history, clock, touched, told })
     }
 
     fn now(&self) -> Timestamp {
@@ -176,8 +198,29 @@ impl Cache {
         }
     }
 
+    /// Each entry that was put and is not there any more has left once, and whoever listens was told. (What loads have
+    /// stored nobody counts.)
+    #[track_caller]
+    fn check_told(&self) {
+        let stats = self.engine.stats();
+        let Some(told) = self.told.as_ref().filter(|_| stats.loads == 0) else { return };
+        let told = told.lock().unwrap();
+        let rows = self.engine.store.rows() as u64;
+        assert_eq!(told.len() as u64 + rows, stats.puts, "{rows} rows and {told:?}");
+        for (index, (key, value)) in told.iter().enumerate() {
+            let Some(value) = *value else { continue };
+            let is_again = |later: &Left| *later == (key.clone(), Some(value));
+            if self.history.puts(key, value) == 1 {
+                assert!(self.engine.store.value(key) != Some(value), "{value} of {key} is there");
+                assert!(!told[index + 1..].iter().any(is_again), "{value} of {key} left twice");
+            }
+        }
+    }
+
     /// What the disk tier has in the end is what a last get would find.
+    #[track_caller]
     fn look_at_rows(&self, keys: &[&'static str]) {
+        self.check_told();
         for key in keys {
             let act = || ((), vec![(*key, Act::Get(self.engine.store.value(key)))]);
             self.history.record(act);

@@ -60,7 +60,8 @@ impl Cache {
 fn late(settings: Settings, in_memory: bool) -> Arc<Cache> {
     let grace = GraceSettings { refresh_ahead: Some(0.25), ..GraceSettings::default() };
     let disk_ttl = Some(Duration::from_nanos(4_000));
-    let cache = Cache::new(Settings { disk_ttl, grace, ..settings });
+    // What is in the background would wait for what its own thread is to tell afterwards.
+    let cache = Cache::telling(None, Settings { disk_ttl, grace, ..settings });
     cache.put("a", 0).unwrap();
     block_on(cache.engine.commit_buffered()).unwrap();
     if !in_memory {

@@ -49,6 +49,11 @@ impl Table {
         committed.rows.get(key).map(|row| serde_json::from_slice(&row.value).unwrap())
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.committed.lock().rows.len()
+    }
+
     /// The keys of rows that were evicted since this was asked last, of those that models use.
     pub fn take_evicted(&self) -> Vec<&'static str> {
         let evicted = std::mem::take(&mut *self.evicted.lock());
@@ -122,13 +127,14 @@ impl Store for Table {
         Ok(Applied { outcomes, evicted, corrected, usage, excess: false })
     }
 
-    async fn clear(&self, _: &Terms, _: bool) -> Result<Cleared, Error> {
+    async fn clear(&self, _: &Terms, listed: bool) -> Result<Cleared, Error> {
         self.open()?;
         let _transaction = self.transaction.lock();
         let mut committed = self.committed.lock();
-        committed.rows.clear();
+        let rows = std::mem::take(&mut committed.rows).into_iter().filter(|_| listed);
+        let rows = rows.map(|(key, row)| (key, row.meta.revision)).collect();
         committed.tags.clear();
-        Ok(Cleared { revision: committed.next_revision(), rows: Vec::new() })
+        Ok(Cleared { revision: committed.next_revision(), rows })
     }
 
     async fn lease(&self, _: &str) -> Result<Option<Lease>, Error> {
