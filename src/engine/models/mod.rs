@@ -16,7 +16,7 @@ use crate::error::{Error, LoadError};
 use crate::listener::{Listener, Removal};
 use crate::models::{Act, History};
 use crate::options::{Durability, Settings};
-use crate::store::Terms;
+use crate::store::{Store, Terms};
 use crate::sync::{block_on, thread};
 use crate::time::{Timestamp, When};
 use shuttle::rand::{Rng, thread_rng};
@@ -34,7 +34,7 @@ struct Cache {
     /// Not the model's: no thread learns anything by it.
     clock: AtomicI64,
     /// What gets have found, and at what times. Nor is this.
-    touched: Mutex<Vec<(&'static str, u64, Timestamp)>>,
+    found: Mutex<Vec<(&'static str, Option<u64>, Timestamp)>>,
     /// Entries that have left, and whatever memory had of them; where somebody listens.
     told: Option<Arc<Mutex<Vec<Left>>>>,
 }
@@ -71,8 +71,8 @@ impl Cache {
             Engine { listener, ..engine }
         });
         engine.renew_trust();
-        let (history, clock, touched) = (History::default(), AtomicI64::new(0), Mutex::default());
-        Arc::new(Self { engine, history, clock, touched, told })
+        let (history, clock, found) = (History::default(), AtomicI64::new(0), Mutex::default());
+        Arc::new(Self { engine, history, clock, found, told })
     }
 
     fn now(&self) -> Timestamp {
@@ -88,8 +88,8 @@ impl Cache {
                 None => block_on(self.engine.get(key, now)),
             };
             let found = found.map(|value| value.as_deref().copied());
-            if let Ok(Some(value)) = found {
-                self.touched.lock().unwrap().push((key, value, now));
+            if let Ok(found) = found {
+                self.found.lock().unwrap().push((key, found, now));
             }
             let acts = found.iter().map(|found| (key, Act::Get(*found))).collect();
             (found, acts)
@@ -182,18 +182,31 @@ impl Cache {
         assert!(report.is_ok(), "{:?}", report.problems());
     }
 
-    /// Whoever asks for it finds each entry as recent as the last get that has found it. (Of what was put twice nobody
-    /// knows which one was found.)
+    /// Each get was counted, and made what it found as recent as it was itself: for whoever asks, and in the disk tier as
+    /// soon as recency was written back. (Of what was put twice nobody knows which one was found.)
     #[track_caller]
-    fn check_recency(&self) {
-        for (key, value, time) in self.touched.lock().unwrap().drain(..) {
-            let entry = block_on(self.engine.info(key, time)).ok().flatten();
-            let found = block_on(self.engine.peek(key, time)).ok().flatten();
-            if found.as_deref() == Some(&value)
-                && self.history.puts(key, value) == 1
-                && let Some(entry) = entry
-            {
-                assert!(entry.accessed >= time, "{key:?}: found at {time:?}, and {entry:?}");
+    fn check_gets(&self) {
+        let stats = self.engine.stats();
+        let found = self.found.lock().unwrap();
+        // So are loads, and what scans find.
+        assert!(stats.gets >= found.len() as u64, "{stats:?}");
+        for written in [false, true] {
+            if written && self.flush().is_err() {
+                return;
+            }
+            for &(key, found, time) in found.iter() {
+                let entry = block_on(self.engine.info(key, time)).ok().flatten();
+                let value = block_on(self.engine.peek(key, time)).ok().flatten();
+                let Some((entry, value)) = entry.zip(value) else { continue };
+                if found == Some(*value) && self.history.puts(key, *value) == 1 {
+                    let stored = block_on(self.engine.store.read_meta(key)).unwrap();
+                    let accessed = stored.filter(|_| written).map(|row| row.accessed);
+                    let accessed = accessed.unwrap_or(entry.accessed);
+                    assert!(
+                        accessed >= time,
+                        "{key:?}: found at {time:?}, {accessed:?}: {entry:?}"
+                    );
+                }
             }
         }
     }
@@ -252,5 +265,5 @@ fn run<const N: usize>(cache: &Arc<Cache>, threads: [Thread; N]) {
     };
     threads.map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
     cache.engine.store.join_tasks();
-    cache.check_recency();
+    cache.check_gets();
 }
