@@ -3,19 +3,22 @@
 //! several of them.
 
 use crate::sync::StillMutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 /// Who waits for a load, or is waited for by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asker {
     Load(NonZeroU64),
     #[cfg_attr(not(feature = "future"), expect(dead_code, reason = "threads do it all themselves"))]
     Errand(NonZeroU64),
 }
 
-/// Each load whose loader waits, and the one it waits for. (A future that waits may be taken out of its loader, and
+/// Each load whose loader waits, and what it waits for. (A future that waits may be taken out of its loader, and
 /// outlive that one's load.)
-static WAITS: StillMutex<Vec<(Asker, Asker)>> = StillMutex::new(Vec::new());
+type Waits = BTreeMap<Asker, Vec<Asker>>;
+
+static WAITS: StillMutex<Waits> = StillMutex::new(Waits::new());
 
 /// While it lives, these loads wait for that one.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ impl Waiting {
             if leads_to(&waits, target, loads, |_| true) {
                 return None;
             }
-            waits.extend(loads.iter().map(|load| (*load, target)));
+            loads.iter().for_each(|load| waits.entry(*load).or_default().push(target));
         }
         Some(Self { loads: loads.to_vec(), target })
     }
@@ -46,23 +49,14 @@ pub(super) fn is_done_by(load: Asker, loads: &[Asker]) -> bool {
 }
 
 /// Whether `from` is one of `loads`, or waits for one of them, be it by way of others `by` which that counts.
-fn leads_to(
-    waits: &[(Asker, Asker)],
-    from: Asker,
-    loads: &[Asker],
-    by: impl Fn(Asker) -> bool,
-) -> bool {
-    let (mut seen, mut next) = (vec![from], 0);
-    while let Some(&load) = seen.get(next) {
+fn leads_to(waits: &Waits, from: Asker, loads: &[Asker], by: impl Fn(Asker) -> bool) -> bool {
+    let (mut seen, mut next) = (BTreeSet::from([from]), vec![from]);
+    while let Some(load) = next.pop() {
         if loads.contains(&load) {
             return true;
         }
-        for (_, target) in waits.iter().filter(|(waiter, _)| *waiter == load) {
-            if by(*target) && !seen.contains(target) {
-                seen.push(*target);
-            }
-        }
-        next += 1;
+        let targets = waits.get(&load).into_iter().flatten();
+        next.extend(targets.filter(|target| by(**target) && seen.insert(**target)));
     }
     false
 }
@@ -74,9 +68,13 @@ impl Drop for Waiting {
         }
         let mut waits = WAITS.lock();
         for load in &self.loads {
+            let Some(targets) = waits.get_mut(load) else { continue };
             // One load may wait for another several times.
-            if let Some(at) = waits.iter().position(|pair| *pair == (*load, self.target)) {
-                waits.swap_remove(at);
+            if let Some(at) = targets.iter().position(|target| *target == self.target) {
+                targets.swap_remove(at);
+            }
+            if targets.is_empty() {
+                waits.remove(load);
             }
         }
     }
