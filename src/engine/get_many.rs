@@ -52,14 +52,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         }
         let _timer = (!wanted.is_empty()).then(|| self.timer(Timed::GetMany));
-        let wanted = self.unsettled(wanted, &absent, &mut found, now).await;
+        let (wanted, hits, misses) = self.unsettled(wanted, &absent, &mut found, now).await;
         let seen: Vec<_> = wanted.iter().map(|key| self.memory.begin_look(key)).collect();
         let rows = match wanted.as_slice() {
             [] => Vec::new(),
             wanted => self.store.read_many(wanted).await?,
         };
         let answers = self.answer_absent(&wanted, &seen, &rows, now).await?;
-        self.memory.count_hits(memory_hits);
+        // Not before: an error counts nothing.
+        self.memory.count_hits(memory_hits + hits);
+        self.counters.misses.add(misses);
         for (key, value) in wanted.into_iter().zip(answers) {
             let counter =
                 if value.is_some() { &self.counters.disk_hits } else { &self.counters.misses };
@@ -70,30 +72,31 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         Ok(found)
     }
 
-    /// Those of `keys` that the disk tier is to be asked for. The others are answered here.
+    /// Those of `keys` that the disk tier is to be asked for. The others are answered here: hits and misses.
     async fn unsettled<'k>(
         &self,
         keys: Vec<&'k str>,
         asked: &HashMap<&str, u64>,
         found: &mut HashMap<String, Arc<T>>,
         now: Timestamp,
-    ) -> Vec<&'k str> {
+    ) -> (Vec<&'k str>, u64, u64) {
         let mut unsettled = Vec::with_capacity(keys.len());
+        let (mut hits, mut misses) = (0, 0);
         for key in keys {
             match self.settle(key, || self.memory.peek_unwritten(key, now)).await {
                 Settled::Row => unsettled.push(key),
                 Settled::Hit(value) => {
-                    self.memory.count_hits(asked[key]);
+                    hits += asked[key];
                     event!(key, Memory, "hit");
                     found.insert(key.to_owned(), value);
                 }
                 Settled::Hidden => {
-                    self.counters.misses.add(asked[key]);
+                    misses += asked[key];
                     event!(key, Disk, "expired");
                 }
             }
         }
-        unsettled
+        (unsettled, hits, misses)
     }
 
     /// What the disk tier says of keys that memory could not answer. All rows are judged as the

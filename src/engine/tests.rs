@@ -401,3 +401,15 @@ fn who_has_seen_a_delete_is_not_answered_by_a_load_that_had_not() {
     assert!(engine.store.reads.lock().is_empty());
     assert_eq!(engine.stats().loads, 1);
 }
+
+/// Of the keys that are asked for one waits, has expired, and cannot be committed; then the others cannot be read.
+// rule: C5
+#[test]
+fn many_gets_that_fail_count_nothing() {
+    let durability = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
+    let disk_ttl = Some(Duration::from_nanos(10));
+    let engine = engine(Settings { durability, disk_ttl, ..Settings::default() });
+    block_on(engine.put("a", Arc::new(1), at(0))).unwrap();
+    assert!(block_on(engine.get_many(&["a", "b"], at(50))).is_err());
+    assert_eq!(engine.stats().gets, 0);
+}
