@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::key;
 use crate::listener::RemovalCause;
-use crate::memory::{AsOf, Promotion, ReadEnd, Seen};
+use crate::memory::{AsOf, Left, Promotion, ReadEnd, Seen};
 use crate::row::{Meta, Row};
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -310,16 +310,22 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match self.memory.end_read(key, seen, found, now) {
             ReadEnd::Done { evicted, expired_copy } => {
                 self.counters.disk_hits.add(1);
-                if !evicted.is_empty() {
-                    self.counters.memory_evictions.add(evicted.len() as u64);
-                    self.removed().left_memory(evicted, RemovalCause::Capacity);
-                }
+                self.note_evicted(evicted);
                 self.counters.memory_expirations.add(u64::from(expired_copy));
                 event!(key, Disk, "hit");
                 Ok(())
             }
             ReadEnd::Again => Err(None),
             ReadEnd::Wait(gate) => Err(Some(gate)),
+        }
+    }
+
+    /// Counts and tells what left memory because of its limits, though a read that brought nothing may evict what
+    /// others' writes have brought.
+    pub(super) fn note_evicted(&self, evicted: Vec<Left<T>>) {
+        if !evicted.is_empty() {
+            self.counters.memory_evictions.add(evicted.len() as u64);
+            self.removed().left_memory(evicted, RemovalCause::Capacity);
         }
     }
 

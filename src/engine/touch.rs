@@ -45,7 +45,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Err(_) => return Ok(false),
             }
             match self.memory.end_read(key, seen, promotion(&meta, None), now) {
-                ReadEnd::Done { expired_copy, .. } => {
+                ReadEnd::Done { evicted, expired_copy } => {
+                    self.note_evicted(evicted);
                     self.counters.memory_expirations.add(u64::from(expired_copy));
                     self.relieve().await;
                     return Ok(true);
