@@ -127,6 +127,10 @@ impl<V> Memory<V> {
             let live = !is_written && slot.alive(&self.lifetimes, asked.now);
             return live.then(|| answer(slot, hits, asked));
         }
+        if is_written {
+            // It may be a write of this process that has yet to end, and has a use for it.
+            return None;
+        }
         // Another process replaced or removed its row, and what is known of that one's recency is of
         // no use any more.
         let slot = state.take_slot(key)?;

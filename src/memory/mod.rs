@@ -18,6 +18,7 @@ mod audit;
 mod born;
 mod candidates;
 mod doubt;
+mod earlier;
 mod order;
 mod read;
 mod recency;
@@ -38,6 +39,7 @@ pub(crate) use unwritten::{Commit, Unwritten, Waited};
 pub(crate) use write::{Before, Change, Claim, Claimer, Finished};
 
 use crate::options::{Lifetimes, Limits, Options};
+
 use crate::sync::atomic::{AtomicU32, AtomicUsize};
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
@@ -93,7 +95,7 @@ struct State<V> {
     slots: HashTable<Slot<V>>,
     hits: u64,
     /// Keys that a write under way will change or remove. Hits on them are answered from disk.
-    writes: HashTable<InFlight>,
+    writes: HashTable<InFlight<V>>,
     /// Objects that hide slots and rows of their keys.
     unwritten: HashTable<Unwritten<V>>,
     /// How many writes under way will empty the whole tier.
@@ -334,7 +336,7 @@ impl<V> State<V> {
         found.ok().map(|entry| entry.remove().0)
     }
 
-    fn write_on(&self, key: Hashed<'_>) -> Option<&InFlight> {
+    fn write_on(&self, key: Hashed<'_>) -> Option<&InFlight<V>> {
         self.writes.find(key.hash, |write| write.is_on(key))
     }
 
@@ -344,6 +346,8 @@ impl<V> State<V> {
     }
 }
 
+#[cfg(test)]
+mod late;
 #[cfg(all(test, shuttle))]
 mod models;
 #[cfg(test)]

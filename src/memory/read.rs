@@ -204,7 +204,12 @@ impl<V> Memory<V> {
                 // Another process replaced the row that this was a copy of.
                 let slot = state.take_slot(key).expect("it was just found under this lock");
                 expired_copy = !slot.alive(&self.lifetimes, now);
-                self.sums.went(1, slot.size());
+                if slot.revision() > found.revision {
+                    // Or this read was overtaken by one that has found a newer row, and touched it.
+                    self.leave(state, &slot);
+                } else {
+                    self.sums.went(1, slot.size());
+                }
                 *stale = Some(slot);
             }
         }

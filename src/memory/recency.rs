@@ -37,17 +37,19 @@ impl Pending {
     }
 
     /// Keeps the later of two touches of one revision, and the touch of the newer revision.
-    /// Returns whether the table grew.
-    fn keep(&mut self, touch: Touch) -> bool {
+    /// Returns whether the table grew, and the touch of the older revision.
+    fn keep(&mut self, touch: Touch) -> (bool, Option<Touch>) {
         let new = (touch.revision, touch.accessed);
         match self.touches.get_mut(&touch.key) {
             Some(known) => {
+                let (revision, accessed) = new.min(*known);
+                let is_older = known.0 != touch.revision;
                 *known = new.max(*known);
-                false
+                (false, is_older.then_some(Touch { key: touch.key, revision, accessed }))
             }
             None => {
                 self.touches.push(touch.key, new);
-                true
+                (true, None)
             }
         }
     }
@@ -91,7 +93,9 @@ impl<V> Memory<V> {
         for touch in touches {
             let key = self.hashed(&touch.key);
             let mut state = self.shard(key).lock();
-            if let Some(slot) = state.slot_mut(key)
+            // The row may be another one already, and have been told nothing.
+            if !state.is_written(key)
+                && let Some(slot) = state.slot_mut(key)
                 && slot.revision() == touch.revision
             {
                 slot.note_stored(touch.accessed);
@@ -126,8 +130,12 @@ impl<V> Memory<V> {
     }
 
     pub(super) fn keep_pending(&self, state: &mut State<V>, touch: Touch) {
-        if state.pending.keep(touch) {
+        let (grew, older) = state.pending.keep(touch);
+        if grew {
             self.pending.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(Touch { key, revision, accessed }) = older {
+            state.note_earlier(self.hashed(&key), (revision, accessed));
         }
     }
 
@@ -135,9 +143,10 @@ impl<V> Memory<V> {
     /// before whoever asks has come to that.
     pub(super) fn drop_pending(&self, state: &mut State<V>, key: Hashed<'_>, revision: i64) {
         let touches = &mut state.pending.touches;
-        if touches.peek(key.text).is_some_and(|(of, _)| *of <= revision) {
+        if let Some(touch) = touches.peek(key.text).copied().filter(|(of, _)| *of <= revision) {
             touches.pop(key.text);
             self.pending.fetch_sub(1, Ordering::Relaxed);
+            state.note_earlier(key, touch);
         }
     }
 
@@ -148,7 +157,9 @@ impl<V> Memory<V> {
             touches.filter(|(_, (of, _))| *of < revision).map(|(key, _)| key.clone()).collect();
         self.pending.fetch_sub(cleared.len(), Ordering::Relaxed);
         for key in cleared {
-            state.pending.touches.pop(&key);
+            if let Some(touch) = state.pending.touches.pop(&key) {
+                state.note_earlier(self.hashed(&key), touch);
+            }
         }
     }
 }
@@ -157,7 +168,8 @@ impl<V> State<V> {
     pub(super) fn recency(&self, key: Hashed<'_>, revision: i64) -> Option<Timestamp> {
         let slot = self.slot(key).filter(|slot| slot.revision() == revision);
         let pending = self.pending.recency(key.text, revision);
-        slot.map(super::slot::Slot::accessed).into_iter().chain(pending).max()
+        let earlier = self.earlier(key).and_then(|earlier| earlier.recency(revision));
+        slot.map(super::slot::Slot::accessed).max(pending).max(earlier)
     }
 
     pub(super) fn pending_recency(&self, key: Hashed<'_>, revision: i64) -> Option<Timestamp> {

@@ -345,6 +345,18 @@ mod tests {
         assert_eq!(write.claimer().claim("a", 2, at(9)), Claim::Granted);
     }
 
+    /// An eviction had claimed the row before, and its transaction was begun again.
+    // rule: R5
+    #[test]
+    fn what_was_claimed_is_judged_again_when_it_is_another_row() {
+        let memory = memory();
+        let write = memory.begin_write(std::iter::empty());
+        assert_eq!(write.claimer().claim("a", 1, at(5)), Claim::Granted);
+        write.claimer().note_row("a", 2);
+        assert_eq!(write.claimer().claim("a", 2, at(5)), Claim::Younger(at(9)));
+        assert_eq!(write.claimer().claim("a", 2, at(9)), Claim::Granted);
+    }
+
     /// Maintenance reclaimed a row that had expired while a put of its key was about to be committed, and
     /// took that one's time for the row's: a get that had looked before the put hit what had expired.
     // rule: X1, D5

@@ -10,6 +10,7 @@
 //!
 //! Dropping a [`Write`] that has not ended takes its marks away and changes nothing.
 
+use super::earlier::Earlier;
 use super::slot::{Left, Slot};
 use super::{Hashed, Memory, NewSlot, Shards, State, Touch, Waited};
 use crate::gate::Gate;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 /// The writes under way on one key.
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(super) struct InFlight<V> {
     key: Key,
     hash: u64,
     /// How many marks lie on the key.
@@ -32,9 +33,11 @@ pub(super) struct InFlight {
     newest: i64,
     /// The writes that are about to remove the row as it is.
     claims: Vec<Arc<Gate>>,
+    /// What those that have yet to end may ask for.
+    earlier: Earlier<V>,
 }
 
-impl InFlight {
+impl<V> InFlight<V> {
     pub fn is_on(&self, key: Hashed<'_>) -> bool {
         *self.key == *key.text
     }
@@ -186,7 +189,8 @@ impl<'m, V> Write<'m, V> {
         // Dropped after the locks.
         let mut settled = Vec::new();
         for change in changes {
-            let key = self.memory.hashed(&change.key);
+            let text = change.key.clone();
+            let key = self.memory.hashed(&text);
             let mut state = self.memory.shard(key).lock();
             let mut waited = None;
             if let Some(Waited { sequence, stored }) = change.waited
@@ -197,46 +201,67 @@ impl<'m, V> Write<'m, V> {
                 settled.push(done);
             }
             let known = state.before(key, change.previous);
-            if !state.is_news(key, change.revision) {
-                before.push((known, None));
-                continue;
-            }
-            // Whoever read the row between its commit and now has touched it.
-            let touched = state.pending_recency(key, change.revision);
-            self.memory.drop_pending(&mut state, key, change.revision);
-            let inherited =
-                known.recency.filter(|known| change.inherits.is_some_and(|stored| *known > stored));
-            let later = inherited.max(touched).max(waited);
-            let key_text = change.key.clone();
-            let new = match (change.new, later) {
-                (Some(mut new), later) => {
-                    new.accessed = later.map_or(new.accessed, |later| later.max(new.accessed));
-                    Some(Slot::new(key_text, change.revision, new, self.epoch))
-                }
-                (None, Some(accessed)) => {
-                    let touch = Touch { key: key_text, revision: change.revision, accessed };
-                    self.memory.keep_pending(&mut state, touch);
-                    None
-                }
-                (None, None) => None,
-            };
-            if let Some(new) = &new {
-                came += 1;
-                came_bytes += new.size();
-            }
-            let left = self.memory.replace(&mut state, key, new).map(|slot| {
-                self.memory.sums.went(1, slot.size());
-                slot.leave()
+            let found = change.previous.filter(|_| known.held);
+            let new = self.slot_of(&mut state, key, change, (known, waited));
+            // In this step: whoever judges the row before is to learn that what was known of it may be gone.
+            state.end_epoch(key);
+            let gone = new.and_then(|new| {
+                came += u64::from(new.is_some());
+                came_bytes += new.as_ref().map_or(0, Slot::size);
+                self.memory.replace(&mut state, key, new)
             });
-            let (left, other) = if known.held { (left, None) } else { (None, left) };
+            let mut left = None;
+            if let Some(slot) = gone {
+                self.memory.sums.went(1, slot.size());
+                if found == Some(slot.revision()) {
+                    left = Some(slot.leave());
+                } else {
+                    state.note_earlier_copy(key, &slot);
+                    stale.push(slot.leave());
+                }
+            }
+            if left.is_none() {
+                left = found.and_then(|revision| state.take_earlier_copy(key, revision));
+            }
             before.push((known, left));
-            stale.extend(other);
         }
         // Not before: the victims of the disk tier have made room.
         self.memory.sums.came(came, came_bytes);
-        self.unmark(true);
+        stale.extend(self.unmark(true));
         let evicted = self.memory.evict();
         Finished { before, evicted, stale }
+    }
+
+    /// What is to lie in memory after a change, if anything; the outer `None` says that the change comes too late.
+    fn slot_of(
+        &self,
+        state: &mut State<V>,
+        key: Hashed<'_>,
+        change: Change<V>,
+        (known, waited): (Before, Option<Timestamp>),
+    ) -> Option<Option<Slot<V>>> {
+        let Change { key: text, revision, new, inherits, .. } = change;
+        let inherited =
+            known.recency.filter(|known| inherits.is_some_and(|stored| *known > stored));
+        if !state.is_news(key, revision) {
+            // A `repair` leaves the row.
+            if let Some(accessed) = inherited.max(waited) {
+                self.memory.keep_pending(state, Touch { key: text, revision, accessed });
+            }
+            return None;
+        }
+        // Whoever read the row between its commit and now has touched it.
+        let touched = state.pending_recency(key, revision);
+        self.memory.drop_pending(state, key, revision);
+        let later = inherited.max(touched).max(waited);
+        if let Some(mut new) = new {
+            new.accessed = later.map_or(new.accessed, |later| later.max(new.accessed));
+            return Some(Some(Slot::new(text, revision, new, self.epoch)));
+        }
+        if let Some(accessed) = later {
+            self.memory.keep_pending(state, Touch { key: text, revision, accessed });
+        }
+        Some(None)
     }
 
     /// Ends a write that emptied the disk tier with the change `revision`; hands back what memory held.
@@ -245,8 +270,10 @@ impl<'m, V> Write<'m, V> {
         for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
-            for slot in state.slots.extract_if(|slot| slot.revision() < revision) {
+            let cleared = state.slots.extract_if(|slot| slot.revision() < revision);
+            for slot in cleared.collect::<Vec<_>>() {
                 self.memory.sums.went(1, slot.size());
+                state.note_earlier_copy(self.memory.hashed(slot.key()), &slot);
                 removed.push(slot.leave());
             }
             self.memory.drop_cleared_pending(&mut state, revision);
@@ -274,14 +301,17 @@ impl<'m, V> Write<'m, V> {
     /// Takes all marks away. Only a write that `changed` something moves epochs: a read that spans
     /// one that came to nothing has missed nothing. Its rows go whether it changed them or found others
     /// than were kept. (What a read keeps until then goes too, and one that ends later reads again.)
-    fn unmark(&mut self, changed: bool) {
+    /// Hands back copies, to be dropped when this has ended.
+    fn unmark(&mut self, changed: bool) -> Vec<Left<V>> {
+        let mut copies = Vec::new();
         let own = self.keys.drain(..).map(|key| (key, None));
         let claimed = std::mem::take(&mut *self.claimer.claimed.lock());
         let claims = claimed.into_iter().map(|key| (key, Some(&self.claimer.gate)));
         for (key, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
             let mut state = self.memory.shard(hashed).lock();
-            state.unmark(hashed, claim, self.fills && claim.is_none());
+            let earlier = state.unmark(hashed, claim, self.fills && claim.is_none());
+            copies.extend(earlier.map(Earlier::into_copies).into_iter().flatten());
             if changed {
                 state.end_epoch(hashed);
                 if !planted(Bug::RowKeptOverWrite) {
@@ -289,6 +319,7 @@ impl<'m, V> Write<'m, V> {
                 }
             }
         }
+        copies
     }
 }
 
@@ -310,15 +341,14 @@ impl<V> Claimer<V> {
     pub fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Claim {
         let hashed = self.shards.hashed(key);
         let mut state = self.shards.of(hashed).lock();
-        if let Some(write) = state.write_on(hashed)
-            && write.claims.iter().any(|gate| Arc::ptr_eq(gate, &self.gate))
-        {
-            return Claim::Granted;
-        }
+        let is_mine = |gate: &Arc<Gate>| Arc::ptr_eq(gate, &self.gate);
+        let claimed = state.write_on(hashed).is_some_and(|write| write.claims.iter().any(is_mine));
         // An object whose commit is under way may have been touched since its row was written.
         let written = state.recency_of_written(hashed, revision);
         match state.recency(hashed, revision).max(written) {
+            // Also of what was claimed: if the transaction was begun again, it may be another row by now.
             Some(recency) if recency > judged => Claim::Younger(recency),
+            _ if claimed => Claim::Granted,
             _ => {
                 let key = Key::from(key);
                 if !planted(Bug::CommitWithoutMarks) {
@@ -336,14 +366,14 @@ impl<V> Drop for Write<'_, V> {
         if self.everything {
             self.memory.shards.all.iter().for_each(|shard| shard.lock().unfreeze());
         }
-        self.unmark(false);
+        let _dropped_last = self.unmark(false);
         self.claimer.gate.open();
     }
 }
 
 impl<V> State<V> {
-    fn mark(&mut self, key: Hashed<'_>, text: &Key, claim: Option<Arc<Gate>>) -> &mut InFlight {
-        let hash = |write: &InFlight| write.hash;
+    fn mark(&mut self, key: Hashed<'_>, text: &Key, claim: Option<Arc<Gate>>) -> &mut InFlight<V> {
+        let hash = |write: &InFlight<V>| write.hash;
         let entry = self.writes.entry(key.hash, |write| write.is_on(key), hash);
         let write = entry.or_insert_with(|| InFlight {
             key: text.clone(),
@@ -352,6 +382,7 @@ impl<V> State<V> {
             fills: 0,
             newest: 0,
             claims: Vec::new(),
+            earlier: Earlier::default(),
         });
         let write = write.into_mut();
         write.marks += 1;
@@ -359,18 +390,29 @@ impl<V> State<V> {
         write
     }
 
-    fn unmark(&mut self, key: Hashed<'_>, claim: Option<&Arc<Gate>>, fills: bool) {
-        let Ok(mut write) = self.writes.find_entry(key.hash, |write| write.is_on(key)) else {
-            return;
-        };
+    /// Hands back what the last one leaves, to be dropped without any lock.
+    fn unmark(
+        &mut self,
+        key: Hashed<'_>,
+        claim: Option<&Arc<Gate>>,
+        fills: bool,
+    ) -> Option<Earlier<V>> {
+        let mut write = self.writes.find_entry(key.hash, |write| write.is_on(key)).ok()?;
         write.get_mut().marks -= 1;
         write.get_mut().fills -= u32::from(fills);
         if let Some(claim) = claim {
             write.get_mut().claims.retain(|gate| !Arc::ptr_eq(gate, claim));
         }
-        if write.get().marks == 0 {
-            write.remove();
-        }
+        (write.get().marks == 0).then(|| write.remove().0.earlier)
+    }
+
+    pub(super) fn earlier(&self, key: Hashed<'_>) -> Option<&Earlier<V>> {
+        self.write_on(key).map(|write| &write.earlier)
+    }
+
+    pub(super) fn earlier_mut(&mut self, key: Hashed<'_>) -> Option<&mut Earlier<V>> {
+        let write = self.writes.find_mut(key.hash, |write| write.is_on(key));
+        write.map(|write| &mut write.earlier)
     }
 
     /// Ends a write on everything, in the same step as it changes what lies here: a read that ends
@@ -383,10 +425,10 @@ impl<V> State<V> {
     }
 
     fn before(&self, key: Hashed<'_>, previous: Option<i64>) -> Before {
-        Before {
-            recency: previous.and_then(|revision| self.recency(key, revision)),
-            held: self.slot(key).is_some_and(|slot| previous == Some(slot.revision())),
-        }
+        let Some(revision) = previous else { return Before { recency: None, held: false } };
+        let held = self.slot(key).is_some_and(|slot| slot.revision() == revision)
+            || self.earlier(key).is_some_and(|earlier| earlier.holds(revision));
+        Before { recency: self.recency(key, revision), held }
     }
 
     /// Whether a change is newer than all that ended before it, and if so, that it has ended.

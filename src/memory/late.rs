@@ -1,0 +1,95 @@
+//! Tests of what is known of a row when its end comes late.
+
+use super::doubt::{Asked, Purpose};
+use super::tests::{at, change, memory, new_slot, row};
+use super::*;
+use crate::key::Key;
+
+fn begin(memory: &Memory<u64>) -> write::Write<'_, u64> {
+    memory.begin_write([Key::from("a")].iter())
+}
+
+fn end_read(memory: &Memory<u64>, seen: Seen, found: Promotion<u64>, now: i64) {
+    assert!(matches!(memory.end_read("a", seen, found, at(now)), ReadEnd::Done { .. }));
+}
+
+fn seen(memory: &Memory<u64>) -> Seen {
+    memory.begin_read("a", memory.as_of(|| None)).0
+}
+
+fn put(revision: i64, previous: Option<i64>, time: i64) -> Change<u64> {
+    Change { previous, ..change("a", revision, Some(new_slot(revision.unsigned_abs(), time))) }
+}
+
+/// A row that was read and touched before its put ended.
+#[test]
+fn a_touch_of_the_new_row_hides_none_of_the_old_one() {
+    let memory = memory(10);
+    end_read(&memory, seen(&memory), row(1, 1, None), 40);
+    let second = begin(&memory);
+    end_read(&memory, seen(&memory), row(2, 60, None), 61);
+    let finished = second.end(vec![put(2, Some(1), 60)]);
+    assert_eq!(finished.before[0].0.recency, Some(at(40)));
+}
+
+#[test]
+fn what_a_later_write_found_is_left_to_the_earlier_one() {
+    let memory = memory(10);
+    begin(&memory).end(vec![put(1, None, 1)]);
+    memory.hit("a", || Some(at(40))).unwrap();
+    let (second, third) = (begin(&memory), begin(&memory));
+    drop(third.end(vec![put(3, Some(2), 61)]));
+    let finished = second.end(vec![put(2, Some(1), 60)]);
+    let (before, left) = &finished.before[0];
+    assert_eq!((before.recency, before.held), (Some(at(40)), true));
+    assert_eq!(left.as_ref().map(|left| *left.value), Some(1));
+}
+
+/// Of two reads, between which another process has put the key, the one that found the older row ends last.
+#[test]
+fn an_older_row_takes_no_touch_away_with_the_newer_copy() {
+    let memory = memory(10);
+    let (first, second) = (seen(&memory), seen(&memory));
+    end_read(&memory, second, row(2, 5, Some(2)), 9);
+    end_read(&memory, first, row(1, 4, Some(1)), 8);
+    assert_eq!(memory.recency("a", 2), Some(at(9)));
+}
+
+/// A copy was doubted, and found to be of another row because a put of this process was about to end.
+#[test]
+fn what_is_being_written_is_left_to_the_write() {
+    let memory = memory(10);
+    begin(&memory).end(vec![put(1, None, 1)]);
+    memory.hit("a", || Some(at(40))).unwrap();
+    let asked = Asked { now: at(41), purpose: Purpose::Hit, fresh: false };
+    assert!(matches!(memory.copy("a", asked), Answer::Doubtful { revision: 1, .. }));
+    let second = begin(&memory);
+    assert!(memory.resolve("a", 1, None, asked).is_none());
+    let finished = second.end(vec![put(2, Some(1), 60)]);
+    let before = finished.before[0].0;
+    assert_eq!((before.recency, before.held), (Some(at(40)), true));
+}
+
+/// A touch was written back when its row was already another one; then memory was emptied.
+#[test]
+fn what_no_row_was_told_is_not_forgotten_before_the_write_ends() {
+    let memory = memory(10);
+    begin(&memory).end(vec![put(1, None, 1)]);
+    memory.hit("a", || Some(at(40))).unwrap();
+    let second = begin(&memory);
+    memory.note_stored(&memory.unstored(9, true));
+    drop(memory.evict_all());
+    let finished = second.end(vec![put(2, Some(1), 60)]);
+    assert_eq!(finished.before[0].0.recency, Some(at(40)));
+}
+
+/// `repair` came between a rewriting of the row and its end.
+#[test]
+fn what_a_repair_overtakes_keeps_its_touches() {
+    let memory = memory(10);
+    end_read(&memory, seen(&memory), row(1, 1, None), 9);
+    let rewrite = begin(&memory);
+    drop(memory.begin_clear().end_repair(3));
+    rewrite.end(vec![Change { inherits: Some(at(1)), ..put(2, Some(1), 1) }]);
+    assert_eq!(memory.recency("a", 2), Some(at(9)));
+}
