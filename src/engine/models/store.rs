@@ -49,6 +49,12 @@ impl Table {
         committed.rows.get(key).map(|row| serde_json::from_slice(&row.value).unwrap())
     }
 
+    /// Has the row of `key` be one that an older version wrote.
+    pub fn outdate(&self, key: &str) {
+        let mut committed = self.committed.lock();
+        committed.rows.get_mut(key).unwrap().meta.version = "0.1.0".into();
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.committed.lock().rows.len()
@@ -57,7 +63,7 @@ impl Table {
     /// The keys of rows that were evicted since this was asked last, of those that models use.
     pub fn take_evicted(&self) -> Vec<&'static str> {
         let evicted = std::mem::take(&mut *self.evicted.lock());
-        let known = |key: Key| ["a", "b"].into_iter().find(|known| **known == *key).unwrap();
+        let known = |key: Key| ["a", "b", "c"].into_iter().find(|known| **known == *key).unwrap();
         evicted.into_iter().map(known).collect()
     }
 
@@ -276,7 +282,21 @@ impl Rows {
                 self.touch(key, *revision, *accessed);
                 Outcome::Touched
             }
-            Op::Replace { .. } => unimplemented!("no model upgrades"),
+            Op::Replace { row, revision } => {
+                let there = self.rows.get(&row.key).map(|row| row.meta.clone());
+                let Some(there) = there.filter(|there| there.revision == *revision) else {
+                    return Outcome::Unchanged;
+                };
+                let mut accessed = row.accessed.max(there.accessed);
+                while let Some(later) = claims.claim(&row.key, *revision, accessed) {
+                    accessed = later;
+                }
+                let outcome = self.write(row, claims);
+                if let Some(new) = self.rows.get_mut(&row.key) {
+                    new.meta.accessed = accessed;
+                }
+                outcome
+            }
         }
     }
 

@@ -204,9 +204,13 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// It is the same entry still.
+    /// It is the same entry still, as recent as it was. The row is claimed, so that nobody touches the old one while the
+    /// new one can be judged.
     fn rewrite(&mut self, row: &NewRow, previous: (i64, Meta)) -> rusqlite::Result<Outcome> {
-        let (accessed, rewrite) = (row.accessed.max(previous.1.accessed), &self.sql.rewrite);
+        let (mut accessed, rewrite) = (row.accessed.max(previous.1.accessed), &self.sql.rewrite);
+        while let Some(later) = self.claims.claim(&row.key, previous.1.revision, accessed) {
+            accessed = later;
+        }
         self.write_over(row, accessed, rewrite, previous)
     }
 
