@@ -1,5 +1,6 @@
 //! Models of the engine over a store that is a table in memory. See `crate::models`.
 
+mod ages;
 mod buffer;
 mod close;
 mod groups;
@@ -8,6 +9,7 @@ mod promotion;
 mod refresh;
 mod store;
 mod tags;
+mod upgrade;
 
 use super::{Engine, Here, Scanning, Storing};
 use crate::cacheable::Cacheable;
@@ -22,7 +24,7 @@ use crate::time::{Timestamp, When};
 use shuttle::rand::{Rng, thread_rng};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Table;
@@ -37,6 +39,8 @@ struct Cache {
     found: Mutex<Vec<(&'static str, Option<u64>, Timestamp)>>,
     /// Entries that have left, and whatever memory had of them; where somebody listens.
     told: Option<Arc<Mutex<Vec<Left>>>>,
+    /// How many objects have left memory while their rows stayed; where somebody listens.
+    left_memory: Arc<AtomicU64>,
 }
 
 /// Under which key an entry lay that has left, and its object if memory held it.
@@ -59,11 +63,12 @@ impl Cache {
             busy_timeout: Duration::ZERO,
         };
         let version = u64::schema_version();
+        let left_memory: Arc<AtomicU64> = Arc::default();
         let listener = told.clone().map(|told| {
-            Listener::new(move |removal: Removal<u64>| {
-                if removal.tier == Tier::Disk {
-                    told.lock().unwrap().push((removal.key, removal.value.as_deref().copied()));
-                }
+            let left_memory = Arc::clone(&left_memory);
+            Listener::new(move |removal: Removal<u64>| match removal.tier {
+                Tier::Memory => drop(left_memory.fetch_add(1, Ordering::Relaxed)),
+                _ => told.lock().unwrap().push((removal.key, removal.value.as_deref().copied())),
             })
         });
         let engine = Arc::new_cyclic(|this| {
@@ -72,7 +77,7 @@ impl Cache {
         });
         engine.renew_trust();
         let (history, clock, found) = (History::default(), AtomicI64::new(0), Mutex::default());
-        Arc::new(Self { engine, history, clock, found, told })
+        Arc::new(Self { engine, history, clock, found, told, left_memory })
     }
 
     fn now(&self) -> Timestamp {
@@ -216,6 +221,10 @@ impl Cache {
     #[track_caller]
     fn check_told(&self) {
         let stats = self.engine.stats();
+        if self.told.is_some() {
+            // No model has copies that expire before their rows.
+            assert_eq!(self.left_memory.load(Ordering::Relaxed), stats.memory_evictions);
+        }
         let Some(told) = self.told.as_ref().filter(|_| stats.loads == 0) else { return };
         let told = told.lock().unwrap();
         let rows = self.engine.store.rows() as u64;
