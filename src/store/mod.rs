@@ -283,8 +283,8 @@ pub struct Batch {
 
 /// What the engine knows better than the store, asked while a batch is applied.
 pub trait Claims: Send + Sync {
-    /// Asks to remove the row `revision` of `key`, last touched at `judged` as far as the store
-    /// knows. `Some` is a refusal: the row was touched later, at that time.
+    /// Asks to remove the row `revision` of `key`, or to write it anew, last touched at `judged` as far as the
+    /// store knows. `Some` is a refusal: the row was touched later, at that time.
     fn claim(&self, key: &str, revision: i64, judged: Timestamp) -> Option<Timestamp>;
 
     /// Tells of a row that the batch has written, before anybody asks to remove it.
