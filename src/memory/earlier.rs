@@ -8,6 +8,10 @@ use super::{Hashed, State};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
+/// Of how many rows of a key touches are kept. Each is asked for once, and then forgotten; but a hot key may be written
+/// without end.
+const MOST_TOUCHES: usize = 1_000;
+
 /// Of the rows of one key.
 #[derive(Debug)]
 pub(super) struct Earlier<V> {
@@ -27,6 +31,18 @@ impl<V> Earlier<V> {
         touches.map(|(_, accessed)| *accessed).max()
     }
 
+    fn note(&mut self, revision: i64, accessed: Timestamp) {
+        if self.touches.len() == MOST_TOUCHES {
+            self.touches.remove(0);
+        }
+        self.touches.push((revision, accessed));
+    }
+
+    #[cfg(test)]
+    pub fn touches(&self) -> usize {
+        self.touches.len()
+    }
+
     pub fn holds(&self, revision: i64) -> bool {
         self.copies.iter().any(|copy| copy.revision == revision)
     }
@@ -41,7 +57,14 @@ impl<V> State<V> {
     /// Takes note of a touch that is forgotten.
     pub(super) fn note_earlier(&mut self, key: Hashed<'_>, (revision, accessed): (i64, Timestamp)) {
         if let Some(earlier) = self.earlier_mut(key) {
-            earlier.touches.push((revision, accessed));
+            earlier.note(revision, accessed);
+        }
+    }
+
+    /// Forgets touches of the row `revision`: the write that found it has ended.
+    pub(super) fn forget_earlier(&mut self, key: Hashed<'_>, revision: i64) {
+        if let Some(earlier) = self.earlier_mut(key) {
+            earlier.touches.retain(|(of, _)| *of != revision);
         }
     }
 
@@ -49,7 +72,7 @@ impl<V> State<V> {
     pub(super) fn note_earlier_copy(&mut self, key: Hashed<'_>, slot: &Slot<V>) {
         if let Some(earlier) = self.earlier_mut(key) {
             let (revision, value) = (slot.revision(), Arc::clone(slot.value()));
-            earlier.touches.push((revision, slot.accessed()));
+            earlier.note(revision, slot.accessed());
             earlier.copies.push(Left { key: slot.key().clone(), revision, value });
         }
     }

@@ -93,3 +93,21 @@ fn what_a_repair_overtakes_keeps_its_touches() {
     rewrite.end(vec![Change { inherits: Some(at(1)), ..put(2, Some(1), 1) }]);
     assert_eq!(memory.recency("a", 2), Some(at(9)));
 }
+
+/// Of a key that is written without end, so that marks lie on it all the time, nothing is left behind.
+#[test]
+fn what_was_asked_for_is_forgotten() {
+    let memory = memory(10);
+    let always = begin(&memory);
+    for revision in 1..3_000 {
+        let write = begin(&memory);
+        let found = row(revision, revision, None);
+        end_read(&memory, seen(&memory), found, revision + 1);
+        drop(write.end(vec![put(revision, Some(revision - 1), revision)]));
+    }
+    let key = memory.hashed("a");
+    let state = memory.shard(key).lock();
+    assert!(state.earlier(key).unwrap().touches() <= 2);
+    drop(state);
+    drop(always);
+}

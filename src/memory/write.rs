@@ -200,8 +200,8 @@ impl<'m, V> Write<'m, V> {
                 waited = accessed.filter(|accessed| *accessed > stored);
                 settled.push(done);
             }
-            let known = state.before(key, change.previous);
-            let found = change.previous.filter(|_| known.held);
+            let (known, previous) = (state.before(key, change.previous), change.previous);
+            let found = previous.filter(|_| known.held);
             let new = self.slot_of(&mut state, key, change, (known, waited));
             // In this step: whoever judges the row before is to learn that what was known of it may be gone.
             state.end_epoch(key);
@@ -222,6 +222,9 @@ impl<'m, V> Write<'m, V> {
             }
             if left.is_none() {
                 left = found.and_then(|revision| state.take_earlier_copy(key, revision));
+            }
+            if let Some(revision) = previous {
+                state.forget_earlier(key, revision);
             }
             before.push((known, left));
         }
