@@ -80,11 +80,11 @@ impl<T: Send + Sync + 'static> Removed<T> {
         if !self.listens() {
             return self.untold(left);
         }
-        let mut held: HashMap<Key, Left<T>> =
-            left.into_iter().map(|left| (left.key.clone(), left)).collect();
-        for (key, revision) in rows {
-            let left = held.remove(&key).filter(|left| left.revision == revision);
-            self.gone(&key, left.map(|left| left.value), RemovalCause::Deleted);
+        let name = |left: Left<T>| ((left.key.clone(), left.revision), left);
+        let mut held: HashMap<(Key, i64), Left<T>> = left.into_iter().map(name).collect();
+        for row in rows {
+            let left = held.remove(&row);
+            self.gone(&row.0, left.map(|left| left.value), RemovalCause::Deleted);
         }
         self.untold(held.into_values());
     }

@@ -9,7 +9,9 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Overtaken;
 use crate::key::Key;
 use crate::listener::RemovalCause;
-use crate::memory::{Before, Change, Claim, Claimer, Finished, NewSlot, Touch, Waited};
+use crate::memory::{
+    Before, Change, Claim, Claimer, Finished, NewSlot, Overwritten, Touch, Waited,
+};
 use crate::options::Access;
 use crate::row::Meta;
 use crate::store::{Applied, Batch, Claims, Evicted, NewRow, Op, Outcome, Store, Terms};
@@ -24,7 +26,7 @@ pub(super) struct Step<T> {
     /// Why what is there now leaves.
     pub why: Why,
     /// Objects of the key that were put before and never written, to be told of behind the row.
-    pub overwritten: Vec<Arc<T>>,
+    pub overwritten: Vec<Overwritten<T>>,
     /// The number of the put that waited for this.
     pub sequence: Option<u64>,
 }
@@ -179,8 +181,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 // A copy that had expired before its row was written anew.
                 None => removed.left_memory(left, RemovalCause::Expired),
             }
-            for value in overwritten {
-                removed.gone(written_or_removed(op), Some(value), RemovalCause::Replaced);
+            for Overwritten { value, expired, .. } in overwritten {
+                let replaced = RemovalCause::Replaced;
+                let cause = if expired { RemovalCause::Expired } else { replaced };
+                removed.gone(written_or_removed(op), Some(value), cause);
             }
             Some(effect)
         };
@@ -216,7 +220,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 }
 
 /// Why what a step found leaves, and what else is to be told of behind it.
-type Reason<T> = (Why, Vec<Arc<T>>);
+type Reason<T> = (Why, Vec<Overwritten<T>>);
 
 fn written_or_removed(op: &Op) -> &Key {
     match op {

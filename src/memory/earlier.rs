@@ -16,7 +16,17 @@ const MOST_TOUCHES: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Earlier<V> {
     touches: Vec<(i64, Timestamp)>,
-    copies: Vec<Left<V>>,
+    copies: Vec<Copy<V>>,
+}
+
+/// An object that left for that of a later row. Only a write that had begun by then can have found its row.
+#[derive(Debug)]
+struct Copy<V> {
+    left: Left<V>,
+    /// The number of the last mark that was laid on the key by then.
+    last_mark: u64,
+    /// How many of the marks that lay on it by then are still there.
+    askers: u32,
 }
 
 impl<V> Default for Earlier<V> {
@@ -39,17 +49,22 @@ impl<V> Earlier<V> {
     }
 
     #[cfg(test)]
-    pub fn touches(&self) -> usize {
-        self.touches.len()
+    pub fn len(&self) -> (usize, usize) {
+        (self.touches.len(), self.copies.len())
     }
 
     pub fn holds(&self, revision: i64) -> bool {
-        self.copies.iter().any(|copy| copy.revision == revision)
+        self.copies.iter().any(|copy| copy.left.revision == revision)
     }
 
-    /// The copies, to be dropped without any lock.
-    pub fn into_copies(self) -> Vec<Left<V>> {
-        self.copies
+    /// The mark of this number is taken away. Hands back the copies that nobody can ask for any more, to be dropped
+    /// without any lock.
+    pub fn forget_copies(&mut self, mark: u64) -> Vec<Left<V>> {
+        let forgotten = self.copies.extract_if(.., |copy| {
+            copy.askers -= u32::from(mark <= copy.last_mark);
+            copy.askers == 0
+        });
+        forgotten.map(|copy| copy.left).collect()
     }
 }
 
@@ -70,17 +85,19 @@ impl<V> State<V> {
 
     /// Takes note of an object that leaves for that of a later row.
     pub(super) fn note_earlier_copy(&mut self, key: Hashed<'_>, slot: &Slot<V>) {
-        if let Some(earlier) = self.earlier_mut(key) {
+        if let Some(write) = self.write_on_mut(key) {
             let (revision, value) = (slot.revision(), Arc::clone(slot.value()));
-            earlier.note(revision, slot.accessed());
-            earlier.copies.push(Left { key: slot.key().clone(), revision, value });
+            write.earlier.note(revision, slot.accessed());
+            let left = Left { key: slot.key().clone(), revision, value };
+            let (last_mark, askers) = (write.last_mark, write.marks);
+            write.earlier.copies.push(Copy { left, last_mark, askers });
         }
     }
 
     /// The object of the row `revision`, which has left before.
     pub(super) fn take_earlier_copy(&mut self, key: Hashed<'_>, revision: i64) -> Option<Left<V>> {
         let copies = &mut self.earlier_mut(key)?.copies;
-        let index = copies.iter().position(|copy| copy.revision == revision)?;
-        Some(copies.swap_remove(index))
+        let index = copies.iter().position(|copy| copy.left.revision == revision)?;
+        Some(copies.swap_remove(index).left)
     }
 }

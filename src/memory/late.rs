@@ -21,7 +21,8 @@ fn put(revision: i64, previous: Option<i64>, time: i64) -> Change<u64> {
     Change { previous, ..change("a", revision, Some(new_slot(revision.unsigned_abs(), time))) }
 }
 
-/// A row that was read and touched before its put ended.
+/// A row was read and touched before its put ended, and the touch of the row before was lost.
+// rule: X7, H3
 #[test]
 fn a_touch_of_the_new_row_hides_none_of_the_old_one() {
     let memory = memory(10);
@@ -32,6 +33,8 @@ fn a_touch_of_the_new_row_hides_none_of_the_old_one() {
     assert_eq!(finished.before[0].0.recency, Some(at(40)));
 }
 
+/// Of two puts the later one ended first. The other one did not know of the row that it had found, nor had its object.
+// rule: O9, H1
 #[test]
 fn what_a_later_write_found_is_left_to_the_earlier_one() {
     let memory = memory(10);
@@ -46,6 +49,7 @@ fn what_a_later_write_found_is_left_to_the_earlier_one() {
 }
 
 /// Of two reads, between which another process has put the key, the one that found the older row ends last.
+// rule: D3
 #[test]
 fn an_older_row_takes_no_touch_away_with_the_newer_copy() {
     let memory = memory(10);
@@ -56,6 +60,7 @@ fn an_older_row_takes_no_touch_away_with_the_newer_copy() {
 }
 
 /// A copy was doubted, and found to be of another row because a put of this process was about to end.
+// rule: H1, X10
 #[test]
 fn what_is_being_written_is_left_to_the_write() {
     let memory = memory(10);
@@ -71,6 +76,7 @@ fn what_is_being_written_is_left_to_the_write() {
 }
 
 /// A touch was written back when its row was already another one; then memory was emptied.
+// rule: X10
 #[test]
 fn what_no_row_was_told_is_not_forgotten_before_the_write_ends() {
     let memory = memory(10);
@@ -84,6 +90,7 @@ fn what_no_row_was_told_is_not_forgotten_before_the_write_ends() {
 }
 
 /// `repair` came between a rewriting of the row and its end.
+// rule: D3, O33
 #[test]
 fn what_a_repair_overtakes_keeps_its_touches() {
     let memory = memory(10);
@@ -107,7 +114,37 @@ fn what_was_asked_for_is_forgotten() {
     }
     let key = memory.hashed("a");
     let state = memory.shard(key).lock();
-    assert!(state.earlier(key).unwrap().touches() <= 2);
+    let (touches, copies) = state.earlier(key).unwrap().len();
+    assert!(touches <= 2 && copies == 0);
     drop(state);
     drop(always);
+}
+
+/// Of a key that is written without end here, and by another process between each two of these writes, the objects
+/// whose rows that one replaced were kept, because marks lay on it all the time.
+#[test]
+fn objects_that_nobody_can_ask_for_are_forgotten() {
+    let memory = memory(10);
+    let mut write = begin(&memory);
+    for revision in (2..3_000).step_by(2) {
+        let next = begin(&memory);
+        drop(write.end(vec![put(revision, Some(revision - 1), revision)]));
+        write = next;
+        let key = memory.hashed("a");
+        assert!(memory.shard(key).lock().earlier(key).unwrap().len().1 <= 1);
+    }
+}
+
+/// A put committed after a clear, and ended before it. The listener was told of the entry that the clear had removed
+/// without the object that memory had held.
+// rule: H1
+#[test]
+fn a_clear_that_ends_late_hands_back_what_a_later_put_replaced() {
+    let memory = memory(10);
+    begin(&memory).end(vec![put(1, None, 1)]);
+    let clear = memory.begin_clear();
+    drop(begin(&memory).end(vec![put(3, None, 2)]));
+    let left: Vec<_> = clear.end_clear(2).iter().map(|left| (left.revision, *left.value)).collect();
+    assert_eq!(left, [(1, 1)]);
+    assert_eq!(memory.hit("a", || Some(at(4))).as_deref(), Some(&3));
 }

@@ -35,7 +35,7 @@ pub(crate) use doubt::{Answer, Asked, Purpose};
 pub(crate) use read::{AllSeen, AsOf, Promotion, ReadEnd, Seen};
 pub(crate) use recency::Touch;
 pub(crate) use slot::{Left, NewSlot};
-pub(crate) use unwritten::{Commit, Unwritten, Waited};
+pub(crate) use unwritten::{Commit, Overwritten, Unwritten, Waited};
 pub(crate) use write::{Before, Change, Claim, Claimer, Finished};
 
 use crate::options::{Lifetimes, Limits, Options};
@@ -100,6 +100,8 @@ struct State<V> {
     unwritten: HashTable<Unwritten<V>>,
     /// How many writes under way will empty the whole tier.
     frozen: u32,
+    /// What left meanwhile for objects of later rows.
+    before_clear: Vec<Left<V>>,
     /// The revision of the last `clear`; older changes come too late.
     cleared: i64,
     /// Moves with every write that ends, so that a read can tell whether one ended meanwhile.
@@ -159,6 +161,7 @@ impl<V> Memory<V> {
                 unwritten: HashTable::new(),
                 hits: 0,
                 frozen: 0,
+                before_clear: Vec::new(),
                 cleared: 0,
                 epochs: [0; EPOCHS],
                 pending: Pending::new(hasher.clone()),

@@ -23,9 +23,18 @@ pub(crate) struct Unwritten<V> {
     /// The number of the put among all of the handle.
     pub sequence: u64,
     pub commit: Commit,
-    /// For whoever wants to be told: the objects that this one took the place of before they were written,
-    /// with the numbers of their puts.
-    pub overwritten: Option<Vec<(u64, Arc<V>)>>,
+    /// For whoever wants to be told: what this one took the place of before it was written.
+    pub overwritten: Option<Vec<Overwritten<V>>>,
+}
+
+/// An object that was never written.
+#[derive(Debug)]
+pub(crate) struct Overwritten<V> {
+    /// Of its put.
+    sequence: u64,
+    pub value: Arc<V>,
+    /// Whether it had expired by then.
+    pub expired: bool,
 }
 
 /// How far an object is on its way into the disk tier.
@@ -49,7 +58,7 @@ pub(crate) struct Waited {
 #[derive(Debug)]
 pub(super) struct Settled<V> {
     pub put: Option<Unwritten<V>>,
-    _told: Vec<(u64, Arc<V>)>,
+    _told: Vec<Overwritten<V>>,
 }
 
 impl<V> Unwritten<V> {
@@ -88,7 +97,9 @@ impl<V> Memory<V> {
         let mut replaced = state.take_unwritten(key);
         if let (Some(overwritten), Some(old)) = (&mut new.overwritten, &mut replaced) {
             *overwritten = old.overwritten.take().unwrap_or_default();
-            overwritten.push((old.sequence, Arc::clone(&old.value)));
+            let (value, expired) =
+                (Arc::clone(&old.value), !old.alive(&self.lifetimes, new.created));
+            overwritten.push(Overwritten { sequence: old.sequence, value, expired });
         }
         state.unwritten.insert_unique(key.hash, new, |other| self.hashed(&other.key).hash);
         replaced
@@ -118,12 +129,12 @@ impl<V> Memory<V> {
     }
 
     /// For whoever wants to be told: what lay here of `key` and was put before the put `sequence`.
-    pub fn overwritten(&self, key: &str, sequence: u64) -> Vec<Arc<V>> {
+    pub fn overwritten(&self, key: &str, sequence: u64) -> Vec<Overwritten<V>> {
         let key = self.hashed(key);
         let state = self.shard(key).lock();
         let all = state.unwritten_of(key).and_then(|unwritten| unwritten.overwritten.as_ref());
-        let earlier = all.into_iter().flatten().take_while(|(of, _)| *of < sequence);
-        earlier.map(|(_, value)| Arc::clone(value)).collect()
+        let earlier = all.into_iter().flatten().take_while(|old| old.sequence < sequence);
+        earlier.map(|old| Overwritten { value: Arc::clone(&old.value), ..*old }).collect()
     }
 
     /// The object of `key` that is still to be written, if it is alive.
@@ -211,10 +222,9 @@ impl<V> State<V> {
         if unwritten.sequence == sequence {
             return Some(Settled { put: self.take_unwritten(key), _told: Vec::new() });
         }
-        let told = unwritten
-            .overwritten
-            .as_mut()
-            .map(|overwritten| overwritten.extract_if(.., |(of, _)| *of <= sequence).collect());
+        let told = unwritten.overwritten.as_mut().map(|overwritten| {
+            overwritten.extract_if(.., |old| old.sequence <= sequence).collect()
+        });
         Some(Settled { put: None, _told: told.unwrap_or_default() })
     }
 

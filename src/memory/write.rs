@@ -26,7 +26,9 @@ pub(super) struct InFlight<V> {
     key: Key,
     hash: u64,
     /// How many marks lie on the key.
-    marks: u32,
+    pub(super) marks: u32,
+    /// The number of the last one that was laid.
+    pub(super) last_mark: u64,
     /// How many of them are those of loads.
     fills: u32,
     /// The revision of the last change that ended while others were under way.
@@ -34,7 +36,7 @@ pub(super) struct InFlight<V> {
     /// The writes that are about to remove the row as it is.
     claims: Vec<Arc<Gate>>,
     /// What those that have yet to end may ask for.
-    earlier: Earlier<V>,
+    pub(super) earlier: Earlier<V>,
 }
 
 impl<V> InFlight<V> {
@@ -48,11 +50,18 @@ impl<V> InFlight<V> {
     }
 }
 
+/// A mark on a key, by its number there.
+#[derive(Debug)]
+struct Mark {
+    key: Key,
+    number: u64,
+}
+
 /// A write under way. Its marks are gone when this is.
 #[derive(Debug)]
 pub(crate) struct Write<'m, V> {
     memory: &'m Memory<V>,
-    keys: Vec<Key>,
+    marks: Vec<Mark>,
     claimer: Arc<Claimer<V>>,
     everything: bool,
     /// Whether it stores what was loaded.
@@ -65,7 +74,7 @@ pub(crate) struct Write<'m, V> {
 #[derive(Debug)]
 pub(crate) struct Claimer<V> {
     shards: Shards<V>,
-    claimed: Mutex<Vec<Key>>,
+    claimed: Mutex<Vec<Mark>>,
     /// Open once the write has ended.
     gate: Arc<Gate>,
 }
@@ -128,15 +137,18 @@ impl<V> Memory<V> {
     }
 
     fn begin<'k>(&self, keys: impl Iterator<Item = &'k Key>, fills: bool) -> Write<'_, V> {
-        let keys: Vec<Key> = keys.cloned().collect();
-        if !planted(Bug::CommitWithoutMarks) {
-            for key in &keys {
-                let hashed = self.hashed(key);
+        let mark = |key: &Key| {
+            let hashed = self.hashed(key);
+            let mut number = 0;
+            if !planted(Bug::CommitWithoutMarks) {
                 let mut state = self.shard(hashed).lock();
-                state.mark(hashed, key, None).fills += u32::from(fills);
+                let write = state.mark(hashed, key, None);
+                write.fills += u32::from(fills);
+                number = write.last_mark;
             }
-        }
-        let mut write = Write::new(self, keys, false);
+            Mark { key: key.clone(), number }
+        };
+        let mut write = Write::new(self, keys.map(mark).collect(), false);
         write.fills = fills;
         write
     }
@@ -160,7 +172,7 @@ impl<V> Memory<V> {
 }
 
 impl<'m, V> Write<'m, V> {
-    fn new(memory: &'m Memory<V>, keys: Vec<Key>, everything: bool) -> Self {
+    fn new(memory: &'m Memory<V>, marks: Vec<Mark>, everything: bool) -> Self {
         let claimer = Claimer {
             shards: memory.shards.clone(),
             claimed: Mutex::default(),
@@ -168,7 +180,7 @@ impl<'m, V> Write<'m, V> {
         };
         Self {
             memory,
-            keys,
+            marks,
             claimer: Arc::new(claimer),
             everything,
             fills: false,
@@ -217,7 +229,10 @@ impl<'m, V> Write<'m, V> {
                     left = Some(slot.leave());
                 } else {
                     state.note_earlier_copy(key, &slot);
-                    stale.push(slot.leave());
+                    // A `clear` that is about to end may have removed its row.
+                    let cleared = state.frozen > 0;
+                    let to = if cleared { &mut state.before_clear } else { &mut stale };
+                    to.push(slot.leave());
                 }
             }
             if left.is_none() {
@@ -279,6 +294,7 @@ impl<'m, V> Write<'m, V> {
                 state.note_earlier_copy(self.memory.hashed(slot.key()), &slot);
                 removed.push(slot.leave());
             }
+            removed.append(&mut state.before_clear);
             self.memory.drop_cleared_pending(&mut state, revision);
             state.rows.clear();
             state.unfreeze();
@@ -295,6 +311,7 @@ impl<'m, V> Write<'m, V> {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             removed.extend(self.memory.empty(&mut state));
+            removed.append(&mut state.before_clear);
             state.unfreeze();
         }
         self.everything = false;
@@ -307,14 +324,13 @@ impl<'m, V> Write<'m, V> {
     /// Hands back copies, to be dropped when this has ended.
     fn unmark(&mut self, changed: bool) -> Vec<Left<V>> {
         let mut copies = Vec::new();
-        let own = self.keys.drain(..).map(|key| (key, None));
+        let own = self.marks.drain(..).map(|mark| (mark, None));
         let claimed = std::mem::take(&mut *self.claimer.claimed.lock());
-        let claims = claimed.into_iter().map(|key| (key, Some(&self.claimer.gate)));
-        for (key, claim) in own.chain(claims) {
+        let claims = claimed.into_iter().map(|mark| (mark, Some(&self.claimer.gate)));
+        for (Mark { key, number }, claim) in own.chain(claims) {
             let hashed = self.memory.hashed(&key);
             let mut state = self.memory.shard(hashed).lock();
-            let earlier = state.unmark(hashed, claim, self.fills && claim.is_none());
-            copies.extend(earlier.map(Earlier::into_copies).into_iter().flatten());
+            copies.extend(state.unmark(hashed, number, claim, self.fills && claim.is_none()));
             if changed {
                 state.end_epoch(hashed);
                 if !planted(Bug::RowKeptOverWrite) {
@@ -354,10 +370,11 @@ impl<V> Claimer<V> {
             _ if claimed => Claim::Granted,
             _ => {
                 let key = Key::from(key);
+                let mut number = 0;
                 if !planted(Bug::CommitWithoutMarks) {
-                    state.mark(hashed, &key, Some(Arc::clone(&self.gate)));
+                    number = state.mark(hashed, &key, Some(Arc::clone(&self.gate))).last_mark;
                 }
-                self.claimed.lock().push(key);
+                self.claimed.lock().push(Mark { key, number });
                 Claim::Granted
             }
         }
@@ -366,8 +383,14 @@ impl<V> Claimer<V> {
 
 impl<V> Drop for Write<'_, V> {
     fn drop(&mut self) {
+        // Dropped after the locks.
+        let mut copies = Vec::new();
         if self.everything {
-            self.memory.shards.all.iter().for_each(|shard| shard.lock().unfreeze());
+            for shard in &*self.memory.shards.all {
+                let mut state = shard.lock();
+                copies.append(&mut state.before_clear);
+                state.unfreeze();
+            }
         }
         let _dropped_last = self.unmark(false);
         self.claimer.gate.open();
@@ -382,6 +405,7 @@ impl<V> State<V> {
             key: text.clone(),
             hash: key.hash,
             marks: 0,
+            last_mark: 0,
             fills: 0,
             newest: 0,
             claims: Vec::new(),
@@ -389,33 +413,44 @@ impl<V> State<V> {
         });
         let write = write.into_mut();
         write.marks += 1;
+        write.last_mark += 1;
         write.claims.extend(claim);
         write
     }
 
-    /// Hands back what the last one leaves, to be dropped without any lock.
+    /// Hands back copies, to be dropped without any lock.
     fn unmark(
         &mut self,
         key: Hashed<'_>,
+        number: u64,
         claim: Option<&Arc<Gate>>,
         fills: bool,
-    ) -> Option<Earlier<V>> {
-        let mut write = self.writes.find_entry(key.hash, |write| write.is_on(key)).ok()?;
-        write.get_mut().marks -= 1;
-        write.get_mut().fills -= u32::from(fills);
+    ) -> Vec<Left<V>> {
+        let found = self.writes.find_entry(key.hash, |write| write.is_on(key));
+        let Ok(mut found) = found else { return Vec::new() };
+        let write = found.get_mut();
+        write.marks -= 1;
+        write.fills -= u32::from(fills);
         if let Some(claim) = claim {
-            write.get_mut().claims.retain(|gate| !Arc::ptr_eq(gate, claim));
+            write.claims.retain(|gate| !Arc::ptr_eq(gate, claim));
         }
-        (write.get().marks == 0).then(|| write.remove().0.earlier)
+        let copies = write.earlier.forget_copies(number);
+        if write.marks == 0 {
+            found.remove();
+        }
+        copies
     }
 
     pub(super) fn earlier(&self, key: Hashed<'_>) -> Option<&Earlier<V>> {
         self.write_on(key).map(|write| &write.earlier)
     }
 
+    pub(super) fn write_on_mut(&mut self, key: Hashed<'_>) -> Option<&mut InFlight<V>> {
+        self.writes.find_mut(key.hash, |write| write.is_on(key))
+    }
+
     pub(super) fn earlier_mut(&mut self, key: Hashed<'_>) -> Option<&mut Earlier<V>> {
-        let write = self.writes.find_mut(key.hash, |write| write.is_on(key));
-        write.map(|write| &mut write.earlier)
+        self.write_on_mut(key).map(|write| &mut write.earlier)
     }
 
     /// Ends a write on everything, in the same step as it changes what lies here: a read that ends
@@ -439,7 +474,7 @@ impl<V> State<V> {
         if revision <= self.cleared {
             return false;
         }
-        match self.writes.find_mut(key.hash, |write| write.is_on(key)) {
+        match self.write_on_mut(key) {
             Some(write) if revision <= write.newest => false,
             Some(write) => {
                 write.newest = revision;

@@ -241,6 +241,21 @@ fn what_is_buffered_is_told_in_its_order_when_it_is_committed() {
     });
 }
 
+/// It was told as replaced.
+// rule: H3, H7
+#[test]
+fn what_expires_while_it_is_buffered_is_told_as_expired() {
+    on_both(|bench| {
+        let log = Log::new();
+        let cache = bench.cache::<u32>(|b| log.hears(b).durability(PATIENT).disk_ttl(secs(10)));
+        cache.at(at(1)).put("a", 1).unwrap();
+        cache.at(at(11)).put("a", 2).unwrap();
+        cache.at(at(22)).put("a", 3).unwrap();
+        cache.flush().unwrap();
+        assert_eq!(log.take(), [gone("a", 1, Replaced), gone("a", 2, Expired)]);
+    });
+}
+
 /// What cannot be opened again does not show which of two listeners would be told.
 // rule: H6
 #[test]
