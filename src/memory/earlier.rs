@@ -16,12 +16,12 @@ const MOST_TOUCHES: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Earlier<V> {
     touches: Vec<(i64, Timestamp)>,
-    copies: Vec<Copy<V>>,
+    copies: Vec<EarlierCopy<V>>,
 }
 
 /// An object that left for that of a later row. Only a write that had begun by then can have found its row.
 #[derive(Debug)]
-struct Copy<V> {
+struct EarlierCopy<V> {
     left: Left<V>,
     /// The number of the last mark that was laid on the key by then.
     last_mark: u64,
@@ -90,7 +90,7 @@ impl<V> State<V> {
             write.earlier.note(revision, slot.accessed());
             let left = Left { key: slot.key().clone(), revision, value };
             let (last_mark, askers) = (write.last_mark, write.marks);
-            write.earlier.copies.push(Copy { left, last_mark, askers });
+            write.earlier.copies.push(EarlierCopy { left, last_mark, askers });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::ledger::{HIGHEST_REVISION, Totals, believed};
 use super::writer::Exclusive;
-use super::{SqliteStore, row, tags};
+use super::{SqliteStore, check, row, tags};
 use crate::store::{Audit, Inspect, Others, Scanned};
 use rusqlite::Connection;
 
@@ -32,14 +32,8 @@ pub(super) fn audit(
 
 /// SQLite's own check: the b-trees, and that each index has exactly its table's rows.
 fn check_pages(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
-    let mut check = connection.prepare_cached("PRAGMA integrity_check")?;
-    let findings = check.query_map([], |row| row.get::<_, String>(0))?;
-    for finding in findings {
-        let finding = finding?;
-        if finding != "ok" {
-            audit.problems.push(format!("file: {finding}"));
-        }
-    }
+    let findings = check::findings(connection, "PRAGMA integrity_check")?;
+    audit.problems.extend(findings.iter().map(|finding| format!("file: {finding}")));
     Ok(())
 }
 

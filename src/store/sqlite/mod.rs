@@ -8,6 +8,7 @@ mod apply;
 mod aside;
 mod audit;
 mod background;
+mod check;
 mod collection;
 mod effort;
 mod fault;

@@ -4,7 +4,7 @@ use super::ledger::{Totals, repairable};
 use super::row::{self, Seed};
 use super::sql::{self, Sql};
 use super::writer::Exclusive;
-use super::{fault, tags};
+use super::{check, fault, tags};
 use crate::key::{self, Key};
 use crate::store::Mended;
 use rusqlite::config::DbConfig;
@@ -63,16 +63,16 @@ fn expect_sound(
     mended: Totals,
     highest: i64,
 ) -> rusqlite::Result<()> {
-    let mut check = connection.prepare(&sql.check)?;
-    let finding: String = check.query_row([], |columns| columns.get(0))?;
+    check::expect_sound(connection, &sql.check)?;
     let Survey { sound, unsound, found } = survey(connection, sql, highest)?;
     let as_mended = (found.entries, found.bytes) == (mended.entries, mended.bytes)
         && unsound.is_empty()
         && sound.values().all(|row| !row.wrong_size);
-    if finding == "ok" && as_mended {
-        return Ok(());
+    if as_mended {
+        Ok(())
+    } else {
+        Err(fault::damage("other rows are left than were kept".to_owned()))
     }
-    Err(fault::damage(finding))
 }
 
 /// What the rows of a table say, and what is to be done with them.

@@ -1,6 +1,6 @@
 //! Giving room back to the file system.
 
-use super::fault;
+use super::check;
 use super::writer::Exclusive;
 use rusqlite::{Connection, ErrorCode};
 
@@ -25,16 +25,11 @@ pub(super) fn shrink(writer: &mut Exclusive<'_>) -> rusqlite::Result<u64> {
 
 /// The copy that SQLite makes is as large as the file. It lies where the file does: on disk, or in memory.
 fn vacuum(connection: &Connection) -> rusqlite::Result<()> {
-    check(connection)?;
+    // What leads to its rows again and again would fill the disk with copies of them.
+    check::expect_sound(connection, "PRAGMA quick_check(1)")?;
     let on_disk = connection.path().is_some_and(|path| !path.is_empty());
     let _spill = on_disk.then(|| Spill::new(connection)).transpose()?;
     connection.execute_batch("VACUUM")
-}
-
-/// What leads to its rows again and again would fill the disk with copies of them.
-fn check(connection: &Connection) -> rusqlite::Result<()> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(fault::damage(found)) }
 }
 
 /// While it lasts, what SQLite keeps for a statement lies in a file that has no name, beyond what its cache holds.

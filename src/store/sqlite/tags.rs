@@ -4,13 +4,10 @@
 //! So a version that knows of no tags does no harm to them. Once made, the table stays.
 
 use super::sql::TagSql;
-use super::{effort, fault, page, row};
+use super::{check, effort, page, row};
 use crate::entry::Tags;
 use crate::store::Scanned;
 use rusqlite::Connection;
-
-/// What SQLite's check finds where there is nothing to find.
-const SOUND: &str = "ok";
 
 /// Whether the collection has the table.
 pub(super) fn are_there(connection: &Connection, sql: &TagSql) -> rusqlite::Result<bool> {
@@ -71,16 +68,12 @@ pub(super) fn end_repair(connection: &Connection, sql: &TagSql) -> rusqlite::Res
     if !are_there(connection, sql)? {
         return Ok(());
     }
-    let check = || -> rusqlite::Result<String> {
-        connection.prepare(&sql.check)?.query_row([], |row| row.get(0))
-    };
-    if check()? != SOUND {
+    if !check::is_sound(connection, &sql.check)? {
         connection.execute_batch(&sql.rebuild)?;
     }
     connection.prepare(&sql.remove_orphans)?.execute([])?;
     connection.execute_batch(&sql.create)?;
-    let finding = check()?;
-    if finding == SOUND { Ok(()) } else { Err(fault::damage(finding)) }
+    check::expect_sound(connection, &sql.check)
 }
 
 /// How many tags belong to no row.

@@ -1,8 +1,8 @@
 //! What the other tests found, each as it was, and openings by themselves.
 
 use crate::script;
-use crate::support::{Cache, Way, at};
-use disk_backed_cache::ManualClock;
+use crate::support::{Cache, Way, at, is_apt};
+use disk_backed_cache::{Error, ManualClock};
 use disk_backed_cache_faults::{Call, Cut, Disk, Effect, Fault, disk};
 use std::collections::BTreeSet;
 use std::fs;
@@ -174,6 +174,51 @@ fn a_transaction_that_could_not_be_ended_is_ended_before_the_next_one() {
             let requests = struck.take_while(|struck| *struck > 0).count();
             println!("{way:?}, lasts={lasts}: {requests} requests");
             assert!(requests > 100);
+        }
+    }
+}
+
+/// Looks at each page of a copy of `file`, which fails meanwhile, and again. Answers how many calls failed.
+fn look_at_pages(disk: &Disk, file: &Path, look: Look, fault: Fault) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    fs::copy(file, &path).unwrap();
+    let cache = open(&path);
+    disk.plan(fault);
+    let answer = look(&cache);
+    let struck = disk.lift();
+    let is_right = answer.as_ref().map_or_else(|error| is_apt(fault, error), |sound| *sound);
+    assert!(is_right, "{fault:?}: {answer:?}");
+    assert!(look(&cache).unwrap(), "{fault:?}");
+    struck
+}
+
+/// Verifies or shrinks. Answers whether the file is sound.
+type Look = fn(&Cache) -> Result<bool, Error>;
+
+/// SQLite's check of pages reports one that it cannot read as it does damage, so a disk that failed while the file was
+/// shrunk was told as a damaged file, and one that failed while it was verified as something that was found.
+// rule: F14, O34
+#[test]
+fn a_page_that_cannot_be_read_is_no_damage() {
+    let disk = disk();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cache.db");
+    let cache = open(&file);
+    // Pages of trees, of long values, and of none.
+    cache.put_many(["a", "b", "c", "d"].map(|key| (key, "text ".repeat(6_000)))).unwrap();
+    cache.delete_many(["b", "d"]).unwrap();
+    cache.put_many(["e", "f", "g"].map(|key| (key, "text".to_owned()))).unwrap();
+    cache.close().unwrap();
+    let looks: [Look; 2] =
+        [|cache| cache.verify().map(|report| report.is_ok()), |cache| cache.shrink().map(|_| true)];
+    for look in looks {
+        for (call, lasts) in [(Call::Read, false), (Call::Read, true), (Call::Memory, true)] {
+            let fault = |nth| Fault { call, nth, lasts, effect: Effect::Error };
+            let struck = (1..).map(|nth| look_at_pages(&disk, &file, look, fault(nth)));
+            let calls = struck.take_while(|struck| *struck > 0).count();
+            println!("{call:?}, lasts={lasts}: {calls} calls");
+            assert!(calls > 10);
         }
     }
 }

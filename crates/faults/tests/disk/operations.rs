@@ -39,7 +39,7 @@ fn red() -> PutOptions {
     PutOptions::new().tag("red").ttl(Duration::from_millis(5_000))
 }
 
-pub const OPERATIONS: [Operation; 29] = [
+pub const OPERATIONS: [Operation; 30] = [
     plain("put", |cache| told(cache.put("a", text("put")))),
     plain("put_with", |cache| told(cache.put_with("a", text("put"), red()))),
     plain("put_many", |cache| {
@@ -92,6 +92,7 @@ pub const OPERATIONS: [Operation; 29] = [
     },
     plain("purge_outdated", |cache| told(cache.purge_outdated())),
     Operation { has_parts: true, ..plain("repair", |cache| told(cache.repair())) },
+    plain("verify", |cache| told(cache.verify().map(|report| report.is_ok()))),
     plain("shrink", |cache| told(cache.shrink().map(|fewer| fewer > 0))),
 ];
 
