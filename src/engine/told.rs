@@ -210,3 +210,32 @@ impl Drop for Scope {
         drop(left.map(|layer| Kept(layer.tells)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A write that ends late may leave an earlier object of a key beside that of the row that was cleared.
+    // rule: H1
+    #[test]
+    fn what_was_cleared_is_told_with_the_object_of_its_row() {
+        let told = Arc::<Mutex<Vec<_>>>::default();
+        let seen = Arc::clone(&told);
+        let listener = Listener::new(move |removal: Removal<u32>| {
+            seen.lock().unwrap().push((removal.key, removal.value.as_deref().copied()));
+        });
+        let mut removed =
+            Removed { listener: Some(listener), removals: Vec::new(), untold: Vec::new() };
+        let left = |key: &str, revision, value| Left {
+            key: Key::from(key),
+            revision,
+            value: Arc::new(value),
+        };
+        let rows = [("a", 3), ("b", 4)].map(|(key, revision)| (Key::from(key), revision));
+        removed.cleared(rows.into(), vec![left("a", 1, 10), left("a", 3, 30), left("b", 2, 20)]);
+        drop(removed);
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, [("a".to_owned(), Some(30)), ("b".to_owned(), None)]);
+    }
+}
