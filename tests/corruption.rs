@@ -17,6 +17,8 @@ mod format_1;
 mod mutation;
 #[path = "corruption/records.rs"]
 mod records;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "corruption/tally.rs"]
 mod tally;
 #[path = "linearizability/watchdog.rs"]
@@ -25,6 +27,7 @@ mod watchdog;
 use bases::Base;
 use exercise::exercise;
 use mutation::Mutator;
+use report::report;
 use std::hash::{BuildHasher, RandomState};
 use tally::Tally;
 use watchdog::watched;
@@ -67,7 +70,7 @@ fn damage_and_exercise(files: usize, bases: fn() -> Vec<Base>, may_stray: bool) 
     let seed = std::env::var("DBC_SEED")
         .map_or_else(|_| RandomState::new().hash_one(files), |seed| seed.parse().unwrap());
     let only: Option<usize> = std::env::var("DBC_FILE").ok().map(|file| file.parse().unwrap());
-    println!("{files} damaged files, DBC_SEED={seed}");
+    report!("{files} damaged files, DBC_SEED={seed}");
     watched(move |alive| {
         let bases = bases();
         let mut mutator = Mutator::new(seed);
@@ -84,7 +87,7 @@ fn damage_and_exercise(files: usize, bases: fn() -> Vec<Base>, may_stray: bool) 
             exercise(folder.path(), &damaged, file % 2 == 0, &mut tally);
             alive();
         }
-        println!("{tally}");
+        report!("{tally}");
         if only.is_none() {
             tally.expect_all_kinds();
         }

@@ -36,6 +36,8 @@ mod plan;
 mod points;
 #[path = "crashes/random.rs"]
 mod random;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "crashes/work.rs"]
 mod work;
 #[path = "crashes/worker.rs"]

@@ -17,6 +17,8 @@ mod history;
 mod planted;
 #[path = "linearizability/player.rs"]
 mod player;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "linearizability/values.rs"]
 mod values;
 #[path = "linearizability/watchdog.rs"]
@@ -24,6 +26,7 @@ mod watchdog;
 
 use disk_backed_cache::CacheFile;
 use game::{Game, Rules};
+use report::report;
 use watchdog::watched;
 
 const PLAIN: Rules = Rules {
@@ -52,7 +55,7 @@ fn play(rules: Rules) {
                 alive();
             }
         }
-        println!("{} operations were recorded", games.iter().map(Game::recorded).sum::<usize>());
+        report!("{} operations were recorded", games.iter().map(Game::recorded).sum::<usize>());
         games.into_iter().for_each(Game::end);
     });
 }

@@ -15,6 +15,8 @@ mod format_1;
 mod opening;
 #[path = "processes/packet.rs"]
 mod packet;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "processes/run.rs"]
 mod run;
 #[path = "processes/staleness.rs"]

@@ -16,12 +16,15 @@ mod load;
 mod log;
 #[path = "processes/packet.rs"]
 mod packet;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "processes/run.rs"]
 mod run;
 
 use gauges::{Bounds, Gauges};
 use hits::Windows;
 use load::Load;
+use report::report;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,7 +62,7 @@ impl Drop for Ending<'_> {
 #[test]
 fn everything_stays_within_bounds() {
     let (seed, length) = (run::seed(), length());
-    println!("DBC_SEED={seed}, {length:?}");
+    report!("DBC_SEED={seed}, {length:?}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let load = Load::new(&path, seed);
@@ -82,8 +85,8 @@ fn everything_stays_within_bounds() {
         (hits.join().unwrap(), bounds)
     });
     load.end();
-    println!("{windows}");
-    println!("{bounds}");
+    report!("{windows}");
+    report!("{bounds}");
     bounds.expect();
     let slowest = SLOWEST.max(BESIDE_QUIET * windows.quiet_ratio());
     assert!(windows.ratio() <= slowest, "a hit in memory is slow at times: {windows}");
@@ -103,7 +106,7 @@ fn watch(path: &std::path::Path, load: &Load, length: Duration, done: &AtomicBoo
         bounds.note(&gauges, start.elapsed() > length / 3);
         if start.elapsed() - told > length / 10 {
             told = start.elapsed();
-            println!("{told:.0?}: {gauges}");
+            report!("{told:.0?}: {gauges}");
         }
     }
     bounds

@@ -21,6 +21,8 @@ mod model;
 mod operations;
 #[path = "state_machine/regressions.rs"]
 mod regressions;
+#[path = "report/mod.rs"]
+mod report;
 #[path = "state_machine/sequence.rs"]
 mod sequence;
 #[path = "state_machine/strategies.rs"]
@@ -28,6 +30,7 @@ mod strategies;
 
 use model::Event;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestRunner};
+use report::report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -39,7 +42,7 @@ const CASES_TO_JUDGE_BY: u32 = 200;
 fn the_cache_and_the_model_cannot_be_told_apart() {
     let config = config();
     let (cases, seed) = (config.cases, config.rng_seed);
-    println!("{cases} sequences, seed {seed:?}");
+    report!("{cases} sequences, seed {seed:?}");
     let counts: RefCell<BTreeMap<Event, u32>> = RefCell::default();
     let outcome = TestRunner::new(config).run(&strategies::sequences(), |sequence| {
         for event in driver::run(&sequence)? {
@@ -51,7 +54,7 @@ fn the_cache_and_the_model_cannot_be_told_apart() {
         panic!("{failure}");
     }
     let counts = counts.into_inner();
-    println!("sequences in which each happened: {counts:#?}");
+    report!("sequences in which each happened: {counts:?}");
     if cases >= CASES_TO_JUDGE_BY {
         for event in Event::ALL {
             let count = counts.get(&event).copied().unwrap_or(0);

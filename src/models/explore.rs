@@ -3,6 +3,7 @@
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, Runner};
 use std::env;
+use std::io::{self, Write};
 use std::time::Instant;
 
 /// Under how many schedules a model runs, and how much more often in the long form.
@@ -27,7 +28,9 @@ pub(crate) fn explore(model: impl Fn() + Copy + Send + Sync + 'static) {
     let each = SCHEDULES / 2 * if long { LONG } else { 1 };
     let started = Instant::now();
     let ran = run(RandomScheduler::new(each), model) + run(PctScheduler::new(DEPTH, each), model);
-    println!("{ran} schedules in {:.1} s", started.elapsed().as_secs_f64());
+    // Not kept to itself by the test runner, as what `println!` prints is.
+    let line = format!("{ran} schedules in {:.1} s\n", started.elapsed().as_secs_f64());
+    io::stderr().write_all(line.as_bytes()).expect("stderr can be written");
 }
 
 fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) -> usize {

@@ -5,6 +5,7 @@ use super::collections::Collections;
 use super::entry::{Entry, name};
 use super::judge::{Case, Cost, Row, Rows};
 use super::plan::{Lives, Plan, number_at};
+use crate::report::report;
 use disk_backed_cache::{DiskBackedCache, ManualClock};
 use std::collections::BTreeMap;
 use std::fs;
@@ -151,7 +152,7 @@ impl Tally {
         let Self { crashes, acknowledged, checked, evicted, expired, lost, oldest, .. } = self;
         let Self { written, mortal, shared, done, .. } = self;
         let Self { reloading, reloaded, compressed, encrypted, .. } = self;
-        println!(
+        report!(
             "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
              checked, 0 committed writes lost, {evicted} evicted, {expired} expired, {lost} buffered puts lost (the oldest \
              accepted {} ms before the kill); {written} kills while the file itself was written; \

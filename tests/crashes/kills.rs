@@ -6,6 +6,7 @@ use super::history::What;
 use super::judge::HELD_UP;
 use super::plan::{Lives, MAX_DELAY, Plan};
 use super::random::{Random, is_long, seed};
+use crate::report::report;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -64,7 +65,7 @@ enum When {
 /// Kills the child of `test` 100 times, or 1,000 times in the long form.
 pub fn kill_again_and_again(test: &str) {
     let (seed, kills) = (seed(), if is_long() { 1_000 } else { 100 });
-    println!("{kills} kills, seed {seed}");
+    report!("{kills} kills, seed {seed}");
     let mut random = Random::new(seed);
     let (mut ground, mut rounds) = (Ground::new(0, 1, false), 0);
     let mut tally = Tally::default();

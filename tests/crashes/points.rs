@@ -7,6 +7,7 @@ use super::format_1::take_back;
 use super::ground::{Ground, Tally};
 use super::plan::{Lives, Plan};
 use super::random::{Random, is_long, seed};
+use crate::report::report;
 use disk_backed_cache::CRASH_POINTS;
 
 const SIGABRT: i32 = 6;
@@ -18,7 +19,7 @@ const OPERATIONS: u64 = 6_000;
 /// Dies at each point: on a new file at the first passage, then on the same file at later ones.
 pub fn die_at_every_point(test: &str, buffered: bool) {
     let (seed, files) = (seed(), if is_long() { 12 } else { 1 });
-    println!("{} points, seed {seed}", CRASH_POINTS.len());
+    report!("{} points, seed {seed}", CRASH_POINTS.len());
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
     for point in CRASH_POINTS {
@@ -26,7 +27,7 @@ pub fn die_at_every_point(test: &str, buffered: bool) {
         for _ in 0..files {
             reached += die_at(test, point, buffered, &mut random, &mut tally);
         }
-        println!("{point}: {reached}");
+        report!("{point}: {reached}");
         // Only puts that wait have a thread that commits them.
         assert!(reached > 0 || (*point == "BufferDue" && !buffered), "nobody comes by {point}");
     }

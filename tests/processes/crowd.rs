@@ -3,6 +3,7 @@
 
 use crate::child::{Child, Running};
 use crate::packet::Packet;
+use crate::report::report;
 use crate::run::{self, Random};
 use crate::worker::{self, FEW_ENTRIES, MOST_ENTRIES, READER, ROLES, WRITERS};
 use rusqlite::Connection;
@@ -121,14 +122,14 @@ fn four_processes_are_killed_and_started_again_at_random() {
         operations: 0,
         found: 0,
     };
-    println!("DBC_SEED={seed}, {length:?}");
+    report!("DBC_SEED={seed}, {length:?}");
     crowd.play(length, &mut Random::new(seed));
     crowd.end();
     for role in 0..WRITERS {
         crowd.start(role, "alone").end();
     }
     let Crowd { killed, ended, operations, found, .. } = crowd;
-    println!(
+    report!(
         "{operations} operations, {found} values, {killed} killed, {ended} ended by themselves"
     );
     assert!(killed > 0 && found > 0, "nothing was tried");

@@ -1,6 +1,7 @@
 //! F12, F15: how long a read may miss what another process committed, from disk and from memory.
 
 use crate::child::{Child, PATIENCE, Task};
+use crate::report::report;
 use crate::run::{self, Random};
 use disk_backed_cache::{Builder, DiskBackedCache};
 use std::collections::BTreeMap;
@@ -95,7 +96,7 @@ fn longest_missed(
     let longest = missed.max().unwrap_or(0);
     let hits = cache.stats().memory_hits;
     assert_eq!(hits > 0, memory_entries > 0, "{hits} hits in memory");
-    println!(
+    report!(
         "DBC_SEED={seed}: {} commits, {hits} hits in memory, {staleness:?} allowed, {longest} ns",
         committed.len()
     );

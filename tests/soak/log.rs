@@ -1,5 +1,6 @@
 //! The log, while somebody reads at every moment.
 
+use crate::report::report;
 use crate::run;
 use disk_backed_cache::DiskBackedCache;
 use std::fs;
@@ -56,6 +57,6 @@ fn constant_readers_do_not_keep_the_log_from_being_used_again() {
         done.store(true, Ordering::Relaxed);
         longest.unwrap()
     });
-    println!("{} MiB written, the log had {} at most", volume() >> 20, longest >> 20);
+    report!("{} MiB written, the log had {} at most", volume() >> 20, longest >> 20);
     assert!(longest <= LONGEST, "the log grew to {longest} bytes");
 }

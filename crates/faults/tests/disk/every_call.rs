@@ -1,5 +1,6 @@
 //! Every call that SQLite makes to the disk fails once, or from then on.
 
+use crate::report::report;
 use crate::run::{Run, Tally};
 use crate::script::{self, Op};
 use crate::support::{Way, long, seed};
@@ -96,7 +97,7 @@ fn strike_each(
             total.struck += tally.struck;
             total.reported += tally.reported;
         }
-        println!(
+        report!(
             "{way:?} {call:?} {effect:?} {}: {} of {calls} calls, {} struck, {} reported",
             if lasts { "from then on" } else { "once" },
             chosen.len(),

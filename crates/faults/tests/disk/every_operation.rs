@@ -3,6 +3,7 @@
 //! fail has done all of it. And with a power cut at every moment of it.
 
 use crate::operations::{Contents, OPERATIONS, Operation, Ready, contents};
+use crate::report::report;
 use crate::support::{Cache, Way, is_apt, long, seed};
 use crate::watchdog::watched;
 use disk_backed_cache::Timestamp;
@@ -159,7 +160,7 @@ fn every_operation_does_its_work_or_nothing_whatever_call_fails() {
                 alive();
             }
             let [runs, struck, reported] = sums;
-            println!("{way:?}: {runs} runs, {struck} struck, {reported} reported");
+            report!("{way:?}: {runs} runs, {struck} struck, {reported} reported");
             assert!(struck > 0 && reported > 0, "nothing was tried");
             assert!(struck == runs || !way.is_exact(), "some were not struck");
         }
@@ -221,6 +222,6 @@ fn every_operation_is_done_or_not_begun_after_a_power_cut() {
             cuts += cut_often(&disk, operation, &mut random);
             alive();
         }
-        println!("{cuts} cuts in {} operations", OPERATIONS.len());
+        report!("{cuts} cuts in {} operations", OPERATIONS.len());
     });
 }

@@ -1,5 +1,6 @@
 //! What the other tests found, each as it was, and openings by themselves.
 
+use crate::report::report;
 use crate::script;
 use crate::support::{Cache, Way, at, is_apt};
 use disk_backed_cache::{Error, ManualClock};
@@ -42,7 +43,7 @@ fn a_power_cut_while_a_file_is_created_leaves_one_that_opens() {
             cache.close().unwrap();
         }
     }
-    println!("{} moments, {without_header} files without a header", recording.moments());
+    report!("{} moments, {without_header} files without a header", recording.moments());
     assert!(without_header > 0);
 }
 
@@ -132,7 +133,7 @@ fn an_opening_that_fails_while_it_evicts_can_be_repeated() {
                 break;
             }
         }
-        println!("{call:?}: {struck} struck");
+        report!("{call:?}: {struck} struck");
     }
 }
 
@@ -172,7 +173,7 @@ fn a_transaction_that_could_not_be_ended_is_ended_before_the_next_one() {
             let fault = |nth| Fault { call: Call::Memory, nth, lasts, effect: Effect::Error };
             let struck = (1..).map(|nth| write_and_read(&disk, way, fault(nth)));
             let requests = struck.take_while(|struck| *struck > 0).count();
-            println!("{way:?}, lasts={lasts}: {requests} requests");
+            report!("{way:?}, lasts={lasts}: {requests} requests");
             assert!(requests > 100);
         }
     }
@@ -217,7 +218,7 @@ fn a_page_that_cannot_be_read_is_no_damage() {
             let fault = |nth| Fault { call, nth, lasts, effect: Effect::Error };
             let struck = (1..).map(|nth| look_at_pages(&disk, &file, look, fault(nth)));
             let calls = struck.take_while(|struck| *struck > 0).count();
-            println!("{call:?}, lasts={lasts}: {calls} calls");
+            report!("{call:?}, lasts={lasts}: {calls} calls");
             assert!(calls > 10);
         }
     }

@@ -1,6 +1,7 @@
 //! A log that has grown long, because something read it all the time, is begun anew by force. Faults
 //! strike while that is done.
 
+use crate::report::report;
 use crate::support::{Cache, Way, long, seed};
 use crate::watchdog::watched;
 use disk_backed_cache::{ErrorKind, ManualClock};
@@ -130,7 +131,7 @@ fn a_failure_while_a_long_log_is_begun_anew_harms_nothing() {
                     struck += begin_anew(&disk, way, Fault { call, nth, lasts, effect }).1;
                     alive();
                 }
-                println!("{way:?} {call:?} {effect:?}: {runs} of {calls} calls, {struck} struck");
+                report!("{way:?} {call:?} {effect:?}: {runs} of {calls} calls, {struck} struck");
                 assert!(struck > 0 || !way.is_exact(), "what was to fail did not come");
             }
         }

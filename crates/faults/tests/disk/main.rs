@@ -13,6 +13,8 @@ mod migration;
 mod model;
 mod operations;
 mod power_cuts;
+#[path = "../../../../tests/report/mod.rs"]
+mod report;
 mod run;
 mod script;
 mod shared_keys;

@@ -1,6 +1,7 @@
 //! Reads that write in passing: they rewrite rows of an older version and remove those that are of no
 //! use. Where they cannot, their answer is the same.
 
+use crate::report::report;
 use crate::support::long;
 use crate::watchdog::watched;
 use disk_backed_cache::semver::Version;
@@ -99,7 +100,7 @@ fn what_a_read_cannot_mend_does_not_change_its_answer() {
                     alive();
                 }
             }
-            println!("{call:?}: {struck} struck");
+            report!("{call:?}: {struck} struck");
             assert!(struck > 0);
         }
     });

@@ -2,6 +2,7 @@
 //! power.
 
 use crate::format_1::take_back;
+use crate::report::report;
 use crate::support::{long, seed};
 use crate::watchdog::watched;
 use disk_backed_cache::{DiskBackedCache, Error, ErrorKind, OnCorruption};
@@ -132,7 +133,7 @@ fn a_failure_while_a_file_is_brought_to_the_present_format_harms_nothing() {
                 // Memory is asked for thousands of times.
                 let step = if call == Call::Memory && !long() { 29 } else { 1 };
                 let struck = (1..).step_by(step).take_while(is_struck).count();
-                println!("{call:?} {effect:?} lasts={lasts}: {struck} calls struck, one of {step}");
+                report!("{call:?} {effect:?} lasts={lasts}: {struck} calls struck, one of {step}");
                 assert!(struck > 0, "what was to fail did not come");
             }
         }
@@ -167,7 +168,7 @@ fn a_power_cut_while_a_file_is_brought_to_the_present_format_loses_nothing() {
             expect_all(&path, &name);
             alive();
         }
-        println!("{cuts} cuts at {} moments: formats {formats:?}", recording.moments() - first);
+        report!("{cuts} cuts at {} moments: formats {formats:?}", recording.moments() - first);
         assert!(formats.iter().all(|count| *count > 0), "{formats:?}");
     });
 }

@@ -1,5 +1,6 @@
 //! Power cuts: what was written and not synced is lost, kept in part, in another order, or torn.
 
+use crate::report::report;
 use crate::run::Run;
 use crate::script::{self, Op};
 use crate::support::{Way, long, seed};
@@ -119,7 +120,7 @@ fn cut_often(
                 alive();
             }
         }
-        println!("{way:?}: {} cuts in {runs} runs of {moments} moments in all", runs * cuts);
+        report!("{way:?}: {} cuts in {runs} runs of {moments} moments in all", runs * cuts);
     });
 }
 

@@ -1,6 +1,7 @@
 //! Threads that work on the same keys while calls fail: what each of them found is explained by what the
 //! others were told.
 
+use crate::report::report;
 use crate::support::{Cache, Way, long, seed};
 use crate::threads::random_fault;
 use crate::watchdog::watched;
@@ -175,7 +176,7 @@ fn what_threads_find_is_explained_while_calls_fail() {
                 alive();
             }
             let faults = rounds * faults;
-            println!("{way:?}: {faults} faults, {failures} of {operations} operations failed");
+            report!("{way:?}: {faults} faults, {failures} of {operations} operations failed");
             assert!(failures > 0);
         }
     });

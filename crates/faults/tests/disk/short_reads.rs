@@ -2,6 +2,7 @@
 //! was cut off: it may call the file damaged, and so may the cache, but nothing panics and no value is
 //! returned that was never stored under its key. A file that is only read meanwhile is unharmed.
 
+use crate::report::report;
 use crate::script::{self, Op};
 use crate::support::{Cache, Way, at, long, seed};
 use crate::watchdog::watched;
@@ -127,7 +128,7 @@ fn a_read_that_ends_in_the_middle_yields_no_wrong_value() {
             }
         }
         let Tally { runs, struck, reported, refused } = tally;
-        println!("{runs} runs, {struck} struck, {reported} reported, {refused} files refused");
+        report!("{runs} runs, {struck} struck, {reported} reported, {refused} files refused");
         assert!(struck > 0);
     });
 }
@@ -201,7 +202,7 @@ fn a_read_that_ends_in_the_middle_harms_no_file_that_is_only_read() {
                     break;
                 }
             }
-            println!("{way:?}, read_only {read_only}: {runs} runs");
+            report!("{way:?}, read_only {read_only}: {runs} runs");
             assert!(runs > 2);
         }
     });

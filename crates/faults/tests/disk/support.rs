@@ -1,6 +1,7 @@
 //! Small words that the tests share.
 
 use crate::model::{BUFFER_BYTES, DISK_ENTRIES, MEMORY_ENTRIES, TTL};
+use crate::report::report;
 use disk_backed_cache::{
     Builder, DiskBackedCache, Durability, Error, ErrorKind, ManualClock, Timestamp,
 };
@@ -83,6 +84,6 @@ pub fn long() -> bool {
 pub fn seed(test: &str) -> u64 {
     let seed = std::env::var("DBC_SEED")
         .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("DBC_SEED is a number"));
-    println!("{test}: DBC_SEED={seed}{}", if long() { " DBC_LONG=1" } else { "" });
+    report!("{test}: DBC_SEED={seed}{}", if long() { " DBC_LONG=1" } else { "" });
     seed
 }

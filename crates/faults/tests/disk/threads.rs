@@ -1,5 +1,6 @@
 //! Writers that share a commit which fails, readers beside them, and a background thread.
 
+use crate::report::report;
 use crate::support::{Cache, Way, long, seed};
 use crate::watchdog::watched;
 use disk_backed_cache::ManualClock;
@@ -168,7 +169,7 @@ fn what_fails_in_several_threads_has_changed_nothing() {
                 failures += round(&disk, way, faults, &mut random, &path);
                 alive();
             }
-            println!("{way:?}: {} faults, {failures} operations failed", rounds * faults);
+            report!("{way:?}: {} faults, {failures} operations failed", rounds * faults);
             assert!(failures > 0);
         }
     });
