@@ -11,6 +11,11 @@ pub fn name(key: u32) -> String {
     format!("k{key:05}")
 }
 
+/// The key of that name.
+pub fn numbered(name: &str) -> u32 {
+    name[1..].parse().unwrap()
+}
+
 /// A value that nothing but its key and its number determine, so that whoever reads it sees whether
 /// it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

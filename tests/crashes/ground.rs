@@ -4,7 +4,7 @@ use super::child::Dead;
 use super::collections::Collections;
 use super::entry::{Entry, name};
 use super::judge::{Case, Cost, Row, Rows};
-use super::plan::{Lives, Plan, number_at};
+use super::plan::{ALLOWED, Lives, Plan, number_at};
 use crate::report::report;
 use disk_backed_cache::{DiskBackedCache, ManualClock};
 use std::collections::BTreeMap;
@@ -35,9 +35,16 @@ pub struct Tally {
     pub acknowledged: usize,
     pub checked: usize,
     pub evicted: usize,
+    pub untold: usize,
     pub expired: usize,
     pub lost: usize,
-    pub oldest: Duration,
+    /// How long before the kill the first put that was lost was accepted, of each crash that lost any.
+    pub ages: Vec<Duration>,
+    /// Kills of children that had kept still for longer than puts wait, and those that lost a put.
+    pub quiet: usize,
+    pub late: usize,
+    /// Deaths between the first row of a `put_many` and its commit.
+    pub split: usize,
     /// Kills at the moment when the file itself, and not its log, was written.
     pub written: usize,
     /// Crashes of children whose entries had lifetimes, and of those that used several collections.
@@ -94,16 +101,21 @@ impl Ground {
             read(&self.path(), plan, tally)
         };
         let (killed, latest) = (dead.killed, dead.history.latest());
+        let mut oldest = None;
         for (collection, (before, after)) in (0..).zip(self.before.iter().zip(&after)) {
             tally.checked += after.len();
             let (plan, history) = (&plan.of(collection), &dead.history.of(collection));
             match (Case { plan, before, history, after, killed, latest }).judge() {
-                Ok(cost) => tally.add(cost),
+                Ok(cost) => {
+                    tally.add(cost);
+                    oldest = oldest.max((cost.lost > 0).then_some(cost.oldest));
+                }
                 Err(wrong) => {
                     panic!("violation in {collection} after {plan:?}:\n{}", wrong.join("\n"))
                 }
             }
         }
+        tally.ages.extend(oldest);
         self.before = after;
         self.next = dead.history.next_number().unwrap_or(self.next).max(self.next);
     }
@@ -124,10 +136,10 @@ impl Tally {
 
     fn add(&mut self, cost: Cost) {
         self.evicted += cost.evicted;
+        self.untold += cost.untold;
         self.expired += cost.expired;
         self.reloaded += cost.reloaded;
         self.lost += cost.lost;
-        self.oldest = self.oldest.max(cost.oldest);
     }
 
     /// Expects that each of these operations came to its end at some time.
@@ -148,18 +160,37 @@ impl Tally {
         }
     }
 
+    /// Expects that what waited was committed in time. A busy machine may hold up some commits, and not half of
+    /// them.
+    pub fn expect_in_time(&self) {
+        let Self { quiet, late, .. } = self;
+        assert!(2 * late < *quiet, "{late} of {quiet} children kept puts for {ALLOWED:?}");
+        let median = self.median_age();
+        let is_in_time = self.ages.len() < 10 || median <= ALLOWED;
+        assert!(is_in_time, "puts that were lost had waited for {median:?}");
+    }
+
+    fn median_age(&self) -> Duration {
+        let mut ages = self.ages.clone();
+        ages.sort_unstable();
+        ages.get(ages.len() / 2).copied().unwrap_or_default()
+    }
+
     pub fn print(&self, what: &str, seed: u64) {
-        let Self { crashes, acknowledged, checked, evicted, expired, lost, oldest, .. } = self;
-        let Self { written, mortal, shared, done, .. } = self;
-        let Self { reloading, reloaded, compressed, encrypted, .. } = self;
+        let Self { crashes, acknowledged, checked, evicted, expired, lost, ages, .. } = self;
+        let Self { written, mortal, shared, done, quiet, late, .. } = self;
+        let Self { reloading, reloaded, compressed, encrypted, split, untold, .. } = self;
         report!(
             "{crashes} {what}, seed {seed}: {acknowledged} operations acknowledged, {checked} entries \
-             checked, 0 committed writes lost, {evicted} evicted, {expired} expired, {lost} buffered puts lost (the oldest \
-             accepted {} ms before the kill); {written} kills while the file itself was written; \
+             checked, 0 committed writes lost, {evicted} evicted ({untold} untold), {expired} expired, {lost} buffered puts lost by {} \
+             crashes (the oldest accepted {:?} before the kill, and {:?} in the median); {late} of {quiet} that kept \
+             still were late; {split} inside a put_many; {written} kills while the file itself was written; \
              {mortal} with lifetimes, {shared} with several collections, {reloading} with reloads; \
              {compressed} entries compressed, {encrypted} encrypted, {reloaded} reloaded; \
              ended and under way: {done:?}",
-            oldest.as_millis()
+            ages.len(),
+            ages.iter().max().copied().unwrap_or_default(),
+            self.median_age(),
         );
     }
 }

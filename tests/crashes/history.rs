@@ -120,6 +120,8 @@ impl Operation {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     pub operations: Vec<Operation>,
+    /// What left by the limits: lines, collections and keys.
+    evicted: Vec<(usize, u32, u32)>,
     places: HashMap<u64, usize>,
     lines: usize,
 }
@@ -146,6 +148,11 @@ impl History {
                 self.operations[place].ended = Some(ended);
             }
             Some("reload") => self.hear_of_reload(words.next().expect("a number").parse().unwrap()),
+            Some("evicted") => {
+                let mut words = words.map(|word| word.parse().unwrap());
+                let mut next = || words.next().expect("a collection and a key");
+                self.evicted.push((self.lines, next(), next()));
+            }
             Some("still") => {}
             _ => panic!("the child said {line:?}"),
         }
@@ -189,8 +196,30 @@ impl History {
     pub fn of(&self, collection: u32) -> Self {
         let mut of = self.clone();
         of.operations.retain(|operation| operation.collection == collection);
+        of.evicted.retain(|(_, own, _)| *own == collection);
         of.places.clear();
         of
+    }
+
+    /// Whether the child said after that line that `key` was evicted.
+    pub fn was_evicted(&self, key: u32, line: usize) -> bool {
+        self.evicted.iter().any(|(said, _, evicted)| *evicted == key && *said > line)
+    }
+
+    /// How many rows can have been evicted before the child could say so: a put of a row evicts one at most, and one
+    /// that has ended has said so unless it shared a commit with what was under way.
+    pub fn most_untold(&self) -> usize {
+        let under_way = self.operations.iter().filter(|begun| begun.end() == usize::MAX);
+        let since = under_way.map(|operation| operation.begun).min().unwrap_or(usize::MAX);
+        let recent = self.operations.iter().filter(|operation| operation.end() > since);
+        let evicts = |operation: &Operation| match &operation.what {
+            What::Put(keys) => keys.len(),
+            What::Swap(_) | What::Load(_) => 1,
+            // It may find other limits than those that were there.
+            What::Open => usize::MAX,
+            _ => 0,
+        };
+        recent.map(evicts).fold(0, usize::saturating_add)
     }
 
     pub fn acknowledged(&self) -> usize {

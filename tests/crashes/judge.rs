@@ -50,6 +50,8 @@ pub struct Case<'c> {
 pub struct Cost {
     /// Keys whose entries were evicted.
     pub evicted: usize,
+    /// Those of them that the child would have told of, had it lived on.
+    pub untold: usize,
     /// Keys whose entries expired.
     pub expired: usize,
     /// Keys whose entries were reloaded.
@@ -81,6 +83,13 @@ impl Case<'_> {
             .any(|operation| operation.what == What::Open && operation.ended.is_some());
         if opened && self.after.len() as u64 > self.plan.entries {
             wrong.push(format!("{} rows, above the limit", self.after.len()));
+        }
+        let most_untold = self.history.most_untold();
+        if cost.untold > most_untold {
+            let untold = cost.untold;
+            wrong.push(format!(
+                "{untold} evictions were not told of, and at most {most_untold} can be"
+            ));
         }
         wrong.extend(self.halves());
         if wrong.is_empty() { Ok(cost) } else { Err(wrong) }
@@ -258,6 +267,9 @@ impl Case<'_> {
             ));
         }
         cost.evicted += 1;
+        let put = |last: &Option<&Operation>| last.map_or(0, |put| put.begun);
+        let told = last.iter().any(|last| self.history.was_evicted(key, put(last)));
+        cost.untold += usize::from(!told && self.plan.tells());
         Ok(())
     }
 

@@ -293,19 +293,43 @@ fn an_entry_ends_by_its_own_ttl() {
 #[test]
 fn the_coldest_may_be_evicted_and_no_other() {
     let said = ["begin 5 put 1", "end 5", "begin 6 put 2", "end 6", "begin 7 put 3", "end 7"];
-    let cost = judged(COMMITTED, &[], &said, &[(2, 6, 6), (3, 7, 7)]).unwrap();
-    assert_eq!((cost.evicted, cost.lost), (1, 0));
-    expect_wrong(judged(COMMITTED, &[], &said, &[(1, 5, 5), (3, 7, 7)]), "key 2");
+    let judged = |said: &[&str], after: Listed<'_>| {
+        let told = [said, &["evicted 0 1", "evicted 0 2"]].concat();
+        judged(COMMITTED, &[], &told, after)
+    };
+    let cost = judged(&said, &[(2, 6, 6), (3, 7, 7)]).unwrap();
+    assert_eq!((cost.evicted, cost.untold, cost.lost), (1, 0, 0));
+    expect_wrong(judged(&said, &[(1, 5, 5), (3, 7, 7)]), "key 2");
     // A hit makes the first one warmer than the second.
     let touched = [&said[..4], &["begin 7 get 1", "end 7 5", "begin 8 put 3", "end 8"]].concat();
-    judged(COMMITTED, &[], &touched, &[(1, 5, 5), (3, 8, 8)]).unwrap();
-    expect_wrong(judged(COMMITTED, &[], &touched, &[(2, 6, 6), (3, 8, 8)]), "key 1");
+    judged(&touched, &[(1, 5, 5), (3, 8, 8)]).unwrap();
+    expect_wrong(judged(&touched, &[(2, 6, 6), (3, 8, 8)]), "key 1");
     let missed = [&said[..4], &["begin 7 get 1", "end 7", "begin 8 put 3", "end 8"]].concat();
-    judged(COMMITTED, &[], &missed, &[(2, 6, 6), (3, 8, 8)]).unwrap();
+    judged(&missed, &[(2, 6, 6), (3, 8, 8)]).unwrap();
     // Of one call, the smallest key.
     let call = ["begin 5 put 1 2 3", "end 5"];
-    judged(COMMITTED, &[], &call, &[(2, 6, 5), (3, 7, 5)]).unwrap();
-    expect_wrong(judged(COMMITTED, &[], &call, &[(1, 5, 5), (3, 7, 5)]), "key 2");
+    judged(&call, &[(2, 6, 5), (3, 7, 5)]).unwrap();
+    expect_wrong(judged(&call, &[(1, 5, 5), (3, 7, 5)]), "key 2");
+}
+
+#[test]
+fn an_eviction_is_told_of_unless_something_was_under_way() {
+    let (said, last) = (["begin 5 put 1", "end 5", "begin 6 put 2", "end 6"], "begin 7 put 3");
+    let after = [(2, 6, 6), (3, 7, 7)];
+    let then = |plan, more: &[&str]| judged(plan, &[], &[&said[..], more].concat(), &after);
+    then(COMMITTED, &[last, "evicted 0 1", "end 7"]).unwrap();
+    expect_wrong(then(COMMITTED, &[last, "evicted 0 2", "end 7"]), "not told of");
+    expect_wrong(then(COMMITTED, &[last, "end 7"]), "not told of");
+    then(BUFFERED, &[last, "end 7"]).unwrap();
+    assert_eq!(then(COMMITTED, &[last]).unwrap().untold, 1);
+    // Whoever else is under way may have committed it.
+    then(COMMITTED, &["begin 8 delete 0", last, "end 7"]).unwrap();
+    expect_wrong(then(COMMITTED, &[last, "end 7", "begin 8 delete 0"]), "not told of");
+    // What was told of a row before this one does not count.
+    let again = ["evicted 0 1", "begin 1 put 1", "end 1"];
+    let wrong =
+        judged(COMMITTED, &[], &[&again[..], &said[2..], &[last, "end 7"]].concat(), &after);
+    expect_wrong(wrong, "not told of");
 }
 
 #[test]

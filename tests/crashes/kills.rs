@@ -4,7 +4,7 @@ use super::child::{Dead, Running};
 use super::ground::{Ground, Tally};
 use super::history::What;
 use super::judge::HELD_UP;
-use super::plan::{Lives, MAX_DELAY, Plan};
+use super::plan::{ALLOWED, Lives, MAX_DELAY, Plan};
 use super::random::{Random, is_long, seed};
 use crate::report::report;
 use std::fs;
@@ -15,6 +15,9 @@ const ROUNDS_OF_A_FILE: u64 = 12;
 
 /// Of how many kills one waits until no buffered put may be lost any more.
 const STILL: usize = 33;
+
+/// And of how many one waits for as long as they usually wait at most.
+const QUIET: usize = 8;
 
 /// All that a child does.
 const OPERATIONS: [&str; 29] = [
@@ -60,6 +63,8 @@ enum When {
     Closing,
     /// Everything that waited must have been committed.
     Still,
+    /// It should have been.
+    Quiet,
 }
 
 /// Kills the child of `test` 100 times, or 1,000 times in the long form.
@@ -80,13 +85,21 @@ pub fn kill_again_and_again(test: &str) {
         if random.one_in(2) {
             ground.rotate();
         }
-        let when = if kill % STILL == STILL - 1 { When::Still } else { instant(&mut random) };
+        let when = match kill {
+            _ if kill % STILL == STILL - 1 => When::Still,
+            _ if kill % QUIET == QUIET - 1 => When::Quiet,
+            _ => instant(&mut random),
+        };
         let plan = plan(&mut random, &ground, when);
         let dead = kill_once(test, &plan, &ground, when, &mut random, &mut tally);
+        let lost = tally.lost;
         ground.examine(&plan, &dead, random.one_in(2), &mut tally);
+        tally.quiet += usize::from(when == When::Quiet);
+        tally.late += usize::from(when == When::Quiet && tally.lost > lost);
     }
     tally.print("kills", seed);
     assert_eq!(tally.crashes, kills);
+    tally.expect_in_time();
     tally.expect_some_of_all();
     tally.expect_all(&OPERATIONS);
 }
@@ -103,7 +116,7 @@ fn instant(random: &mut Random) -> When {
 
 fn plan(random: &mut Random, ground: &Ground, when: When) -> Plan {
     let keys = u64::from(ground.keys);
-    let still = when == When::Still;
+    let still = matches!(when, When::Still | When::Quiet);
     let reloads = !still && random.one_in(3);
     Plan {
         seed: random.next(),
@@ -161,6 +174,10 @@ fn kill_once(
         When::Still => {
             running.hear_until(Running::is_still);
             pause = MAX_DELAY + HELD_UP + Duration::from_millis(50);
+        }
+        When::Quiet => {
+            running.hear_until(Running::is_still);
+            pause = ALLOWED;
         }
     }
     running.hear_for(pause);

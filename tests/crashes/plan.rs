@@ -18,6 +18,9 @@ const PLAN: &str = "CRASHES_TEST_PLAN";
 /// How long a buffered put waits at most.
 pub const MAX_DELAY: Duration = Duration::from_millis(20);
 
+/// How long it usually waits at most, also where the machine is busy.
+pub const ALLOWED: Duration = Duration::from_millis(200);
+
 /// How long a load waits for another process's, of which there is none: a dead one has no lease.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -170,6 +173,12 @@ impl Plan {
             lives: if collection == 2 { Lives::ENDLESS } else { self.lives },
             ..*self
         }
+    }
+
+    /// Whether each eviction is told of by the operation that it was done by. Those of threads of the library nobody can
+    /// wait for.
+    pub fn tells(&self) -> bool {
+        !self.buffered && !self.reloads
     }
 
     /// Whether what is put under `key` has the tag, always.

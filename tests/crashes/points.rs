@@ -2,7 +2,7 @@
 //!
 //! `RUSTFLAGS="--cfg crash_points" cargo test --test crashes`
 
-use super::child::Running;
+use super::child::{Dead, Running};
 use super::format_1::take_back;
 use super::ground::{Ground, Tally};
 use super::plan::{Lives, Plan};
@@ -16,6 +16,9 @@ const SIGABRT: i32 = 6;
 /// closing.
 const OPERATIONS: u64 = 6_000;
 
+/// Of so many files one is died on inside a `put_many`, which writes about every other row.
+const MOST_FILES: usize = 50;
+
 /// Dies at each point: on a new file at the first passage, then on the same file at later ones.
 pub fn die_at_every_point(test: &str, buffered: bool) {
     let (seed, files) = (seed(), if is_long() { 12 } else { 1 });
@@ -25,20 +28,28 @@ pub fn die_at_every_point(test: &str, buffered: bool) {
     for point in CRASH_POINTS {
         let mut reached = 0;
         for _ in 0..files {
-            reached += die_at(test, point, buffered, &mut random, &mut tally);
+            reached += die_at(test, point, buffered, false, &mut random, &mut tally);
+        }
+        // Where puts wait, nobody knows whose row it was.
+        for _ in 0..MOST_FILES {
+            if *point == "RowWritten" && !buffered && tally.split == 0 {
+                reached += die_at(test, point, buffered, true, &mut random, &mut tally);
+            }
         }
         report!("{point}: {reached}");
         // Only puts that wait have a thread that commits them.
         assert!(reached > 0 || (*point == "BufferDue" && !buffered), "nobody comes by {point}");
     }
     tally.print("deaths at named points", seed);
+    assert!(tally.split > 0 || buffered, "nobody died inside a put_many");
 }
 
-/// Says how often the child came by and died.
+/// Says how often the child came by and died. `alone` it has one thread that writes rows.
 fn die_at(
     test: &str,
     point: &str,
     buffered: bool,
+    alone: bool,
     random: &mut Random,
     tally: &mut Tally,
 ) -> usize {
@@ -52,13 +63,13 @@ fn die_at(
             leave_an_old_file(test, &mut ground, random, tally);
         }
         ground.rotate();
-        let reloads = random.one_in(3);
+        let reloads = !alone && random.one_in(3);
         let plan = Plan {
             seed: random.next(),
             first: ground.next,
             keys: ground.keys,
             entries: 15 + random.below(20),
-            threads: 1 + random.below(3),
+            threads: if alone { 1 } else { 1 + random.below(3) },
             buffered,
             background: true,
             era: if point.starts_with("Checkpoint") { 2 * OPERATIONS } else { 1_500 },
@@ -78,9 +89,18 @@ fn die_at(
         let dead = Running::start(test, &plan, &ground.path(), Some(&chosen)).last();
         assert!(matches!(dead.signal, None | Some(SIGABRT)), "the child died of {:?}", dead.signal);
         reached += usize::from(dead.signal.is_some());
+        let is_split = point == "RowWritten" && is_inside_put_many(&plan, &dead);
+        tally.split += usize::from(is_split);
         ground.examine(&plan, &dead, random.one_in(2), tally);
     }
     reached
+}
+
+/// Whether it surely was a `put_many` that wrote the last row: nobody else can have.
+fn is_inside_put_many(plan: &Plan, dead: &Dead) -> bool {
+    let under_way = dead.history.operations.last().filter(|last| last.ended.is_none());
+    let sure = plan.threads == 1 && !plan.reloads && !plan.buffered && dead.signal.is_some();
+    sure && under_way.is_some_and(|last| last.verb == "put_many")
 }
 
 /// Only who opens a file of format 1 comes by its migration.

@@ -1,10 +1,11 @@
 //! The child: it works on the file and says of each operation that it begins and that it has ended.
 
 use super::collections::Collections;
+use super::entry::{Entry, numbered};
 use super::plan::{Plan, time};
 use super::random::Random;
 use super::worker::Worker;
-use disk_backed_cache::{Clock, Timestamp};
+use disk_backed_cache::{Clock, Removal, RemovalCause, Tier, Timestamp};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -24,6 +25,10 @@ pub fn work(path: &Path, plan: &Plan) {
         let mut collections = Collections::default();
         for collection in 0..plan.collections {
             let builder = plan.of(collection).builder(&desk.clock);
+            let builder = match plan.of(collection).tells() {
+                true => builder.eviction_listener(desk.listener(collection)),
+                false => builder,
+            };
             let open = || collections.open(path, plan.collections, builder);
             desk.note(collection, "open", 1, |_| (open(), None));
         }
@@ -112,6 +117,16 @@ impl Desk<'_> {
             None => format!("#end {number}\n"),
         });
         result
+    }
+
+    /// Tells the parent what leaves the disk tier by its limits.
+    fn listener(&self, collection: u32) -> impl Fn(Removal<Entry>) + Send + Sync + use<> {
+        let pen = self.pen.clone();
+        move |removal| {
+            if (removal.tier, removal.cause) == (Tier::Disk, RemovalCause::Capacity) {
+                pen.write(&format!("#evicted {collection} {}\n", numbered(&removal.key)));
+            }
+        }
     }
 
     /// What the loader of the operation of that number is to begin with: it tells the parent if it runs in the
