@@ -69,6 +69,8 @@ pub struct Bounds {
     log: u64,
     rows: u64,
     stored: u64,
+    /// The first file that was too large, and what was allowed at that moment.
+    too_large: Option<(u64, u64)>,
 }
 
 impl Bounds {
@@ -82,6 +84,10 @@ impl Bounds {
         self.log = gauges.log.max(self.log);
         self.rows = gauges.rows.max(self.rows);
         self.stored = gauges.stored.max(self.stored);
+        let allowed = self.largest_file();
+        if gauges.file > allowed {
+            self.too_large.get_or_insert((gauges.file, allowed));
+        }
     }
 
     /// SQLite gives pages of removed rows to new ones and none back: the file is as large as it had to be
@@ -98,7 +104,7 @@ impl Bounds {
     pub fn expect(&self) {
         assert!(self.samples > 0 && self.resident > 0, "nothing was measured: {self}");
         assert!(self.resident <= self.most_resident(), "memory grows: {self}");
-        assert!(self.file <= self.largest_file(), "the file grows: {self}");
+        assert_eq!(self.too_large, None, "the file grows: {self}");
         assert!(self.log <= log::LONGEST, "the log grows: {self}");
         assert!(self.open <= MOST_OPEN, "files are left open: {self}");
     }

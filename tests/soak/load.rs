@@ -1,6 +1,7 @@
 //! Eight threads on two collections of a file, which are closed and opened again meanwhile.
 
 use crate::packet::Packet;
+use crate::report::report;
 use crate::run::Random;
 use disk_backed_cache::{
     Builder, DiskBackedCache, Durability, ManualClock, PutOptions, Stats, Timestamp,
@@ -164,7 +165,7 @@ impl Load {
             ("memory expirations", sum(|stats| stats.memory_expirations)),
             ("disk expirations", sum(|stats| stats.disk_expirations)),
         ];
-        println!("{counts:?}");
+        report!("{counts:?}");
         assert!(counts.iter().all(|(_, count)| *count > 0), "something was not tried: {counts:?}");
         assert_eq!(sum(|stats| stats.decode_failures), 0);
     }
