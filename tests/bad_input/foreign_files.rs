@@ -3,7 +3,7 @@
 use crate::support::{
     builder, contents, expect_error, expect_refusal, folder_with_a_cache, leaves_as_it_was,
 };
-use disk_backed_cache::{Cacheable, ErrorKind};
+use disk_backed_cache::{Builder, Cacheable, ErrorKind, OnCorruption};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -108,6 +108,44 @@ fn a_file_of_a_newer_format_is_refused() {
         set_header(&path, USER_VERSION, 2);
         assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 3);
     }
+}
+
+/// The file itself still says the format that this version knows.
+// rule: F4
+#[test]
+fn a_newer_format_that_stands_only_in_the_log_is_refused() {
+    let (folder, path) = folder_with_a_cache();
+    let newer = Connection::open(&path).unwrap();
+    newer.pragma_update(None, "user_version", 3).unwrap();
+    let copy = folder.path().join("copy.db");
+    let log = folder.path().join("copy.db-wal");
+    let index = folder.path().join("copy.db-shm");
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(folder.path().join("cache.db-wal"), &log).unwrap();
+    newer.close().unwrap();
+    let read = || [&copy, &log].map(|path| fs::read(path).unwrap());
+    let before = read();
+    assert_eq!(before[0][USER_VERSION..USER_VERSION + 4], 2_i32.to_be_bytes());
+    assert!(!before[1].is_empty());
+    let ways: [fn(Builder<String>) -> Builder<String>; 4] = [
+        |builder| builder,
+        Builder::read_only,
+        Builder::exclusive,
+        |builder| builder.on_corruption(OnCorruption::SetAside),
+    ];
+    for way in ways {
+        let error = way(builder()).open(&copy).unwrap_err();
+        let says = &["format 3", "up to 2", "update the program", "copy.db"];
+        expect_error(&error, ErrorKind::NewerFormat, says);
+        assert!(read() == before);
+        // All that may be new is the index of the log, which every look makes anew.
+        let _ = fs::remove_file(&index);
+        let names: Vec<_> = contents(folder.path()).into_keys().collect();
+        assert_eq!(names, [path.clone(), copy.clone(), log.clone()]);
+    }
+    let newer = Connection::open(&copy).unwrap();
+    let format: i32 = newer.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(format, 3, "the log was no longer that of the file");
 }
 
 // rule: F5

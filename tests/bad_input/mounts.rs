@@ -8,7 +8,7 @@ use crate::support::{
     builder, child_folder, expect_error, expect_refusal, expect_success, folder_with_a_cache,
     this_test_in,
 };
-use disk_backed_cache::{DiskBackedCache, ErrorKind, Tier};
+use disk_backed_cache::{DiskBackedCache, Error, ErrorKind, Tier};
 use std::fs;
 use std::path::Path;
 
@@ -145,6 +145,13 @@ fn a_disk_that_fills_up_stops_writes_and_not_reads() {
     });
 }
 
+/// Expects that a key which lies in memory comes from there, whatever became of the disk.
+fn serves_hot(cache: &DiskBackedCache<String>) {
+    let hits = cache.stats().memory_hits;
+    assert_eq!(cache.get("hot").unwrap().as_deref().map(String::as_str), Some("in memory"));
+    assert_eq!(cache.stats().memory_hits, hits + 1, "not a hit in memory");
+}
+
 // rule: F14, O6
 #[test]
 fn a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again() {
@@ -155,10 +162,15 @@ fn a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again() {
         let other = folder.join("of another program");
         fs::write(&other, vec![0; 1_000_000]).unwrap();
         let path = folder.join("cache.db");
-        let cache = builder::<String>().memory_entries(3).open(&path).unwrap();
         let key = |number: u32| number.to_string();
         let value = |number: u32| format!("{number} {}", "x".repeat(10_000));
-        let put = |cache: &DiskBackedCache<String>, number| cache.put(&key(number), value(number));
+        let put = |cache: &DiskBackedCache<String>, number| {
+            let stored = cache.put(&key(number), value(number));
+            serves_hot(cache);
+            stored
+        };
+        let cache = builder::<String>().memory_entries(3).open(&path).unwrap();
+        cache.put("hot", "in memory".to_owned()).unwrap();
         let stored = (0..1_000).find(|number| put(&cache, *number).is_err()).unwrap();
 
         // The latest are hits in memory, the others come from disk. What writes needs room in the log,
@@ -168,11 +180,22 @@ fn a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again() {
                 let found = cache.get(&key(number)).unwrap();
                 assert!(found.is_some_and(|found| *found == value(number)), "{number}");
             }
+            // From disk, as what was read has displaced it.
+            cache.get("hot").unwrap();
+            serves_hot(cache);
         };
         assert_eq!(cache.tier_of(&key(stored - 1)).unwrap(), Some(Tier::Memory));
         serves_all(&cache);
-        for error in [cache.clear().unwrap_err(), cache.delete("0").unwrap_err()] {
-            expect_error(&error, ErrorKind::DiskFull, &["free some space"]);
+        let writes: [&dyn Fn() -> Result<(), Error>; 4] = [
+            &|| cache.put("hot", "x".repeat(10_000)),
+            &|| cache.clear(),
+            &|| cache.delete("0").map(drop),
+            &|| cache.put_many([(key(stored), value(stored)), (key(0), value(stored))]),
+        ];
+        for write in writes {
+            serves_hot(&cache);
+            expect_error(&write().unwrap_err(), ErrorKind::DiskFull, &["free some space"]);
+            serves_hot(&cache);
         }
         serves_all(&cache);
         // The recency of what was read has no room either. The file is let go of all the same.
@@ -184,11 +207,12 @@ fn a_cache_that_has_filled_its_disk_serves_what_it_has_and_works_again() {
         fs::remove_file(other).unwrap();
         put(&cache, stored).unwrap();
         assert!(cache.delete("0").unwrap());
-        assert_eq!(cache.len().unwrap(), u64::from(stored));
+        assert_eq!(cache.len().unwrap(), u64::from(stored) + 1);
         cache.clear().unwrap();
+        cache.put("hot", "in memory".to_owned()).unwrap();
         put(&cache, 0).unwrap();
         assert!(cache.verify().unwrap().is_ok());
         cache.close().unwrap();
-        assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 1);
+        assert_eq!(builder::<String>().open(&path).unwrap().len().unwrap(), 2);
     });
 }
