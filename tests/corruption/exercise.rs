@@ -1,9 +1,9 @@
 //! Everything that a program may ask of a damaged file.
 
-use crate::bases::{COLLECTIONS, Files, KEYS, beside, builder};
+use crate::bases::{Base, COLLECTIONS, Files, KEYS, beside, builder};
 use crate::records::{Record, key};
 use crate::tally::Tally;
-use disk_backed_cache::{DiskBackedCache, Error, OnCorruption, PutOptions};
+use disk_backed_cache::{DiskBackedCache, Error, OnCorruption, PutOptions, Stats};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -121,8 +121,11 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     note(tally, "purge_outdated", cache.purge_outdated());
     note(tally, "run_maintenance", cache.run_maintenance());
     note(tally, "verify", cache.verify());
-    if note(tally, "repair", cache.repair()).is_some() {
-        expect_repaired(collection, cache, &keys, damaged, tally);
+    let before = cache.stats();
+    if let Some(repaired) = note(tally, "repair", cache.repair())
+        && let Some(found) = expect_repaired(collection, cache, &keys, damaged, tally)
+    {
+        expect_kept(repaired.kept, found, &before, &cache.stats());
     }
     let stats = cache.stats();
     tally.discarded += stats.decode_failures + stats.schema_mismatches;
@@ -131,15 +134,27 @@ fn use_one(collection: &str, cache: &Cache, damaged: bool, tally: &mut Tally) {
     note(tally, "clear", cache.clear());
 }
 
-/// Every value is right or is missed. Counts if it is to.
-fn read_all(collection: &str, cache: &Cache, keys: &[String], counts: bool, tally: &mut Tally) {
+/// Every value is right or is missed; answers how many are right, if there is no error. Counts if it
+/// is to.
+fn read_all(
+    collection: &str,
+    cache: &Cache,
+    keys: &[String],
+    counts: bool,
+    tally: &mut Tally,
+) -> Option<u64> {
+    let mut found = Some(0);
     for key in keys {
         match note(tally, "get", cache.get(key)) {
-            Some(Some(value)) => tally.value(value.check(collection, key), counts),
+            Some(Some(value)) => {
+                tally.value(value.check(collection, key), counts);
+                found = found.map(|found| found + 1);
+            }
             Some(None) => tally.missed += u64::from(counts),
-            None => {}
+            None => found = None,
         }
     }
+    found
 }
 
 /// All else that stores something, or removes what it answers with.
@@ -181,15 +196,16 @@ fn scan_all(collection: &str, cache: &Cache, tally: &mut Tally) {
     }
 }
 
-/// Rows, totals and memory fit together. Pages that nobody uses, and other collections, may not.
+/// Rows, totals and memory fit together. Pages that nobody uses, and other collections, may not. Answers
+/// how many values are found, if there is no error.
 fn expect_repaired(
     collection: &str,
     cache: &Cache,
     keys: &[String],
     damaged: bool,
     tally: &mut Tally,
-) {
-    let Some(report) = note(tally, "verify", cache.verify()) else { return };
+) -> Option<u64> {
+    let report = note(tally, "verify", cache.verify())?;
     let problems = report.problems().iter();
     let own: Vec<_> = problems.filter(|problem| !problem.starts_with("file: ")).collect();
     assert!(own.is_empty() && report.damaged().is_empty(), "after the repair: {report:?}");
@@ -197,5 +213,75 @@ fn expect_repaired(
         let count = if report.is_ok() { &mut tally.repaired } else { &mut tally.rest_damaged };
         *count += 1;
     }
-    read_all(collection, cache, keys, false, tally);
+    read_all(collection, cache, keys, false, tally)
+}
+
+/// What a repair has kept is found, or counted as what it was instead.
+fn expect_kept(kept: u64, found: u64, before: &Stats, after: &Stats) {
+    let gone = |stats: &Stats| {
+        let Stats { disk_evictions, disk_expirations, decode_failures, .. } = stats;
+        disk_evictions + disk_expirations + decode_failures + stats.schema_mismatches
+    };
+    let counted = gone(after) - gone(before);
+    assert_eq!(kept, found + counted, "rows kept, and found or counted: {before:?}, {after:?}");
+}
+
+/// All rows of a sound file: their collections, keys and encoded values.
+fn rows(path: &Path) -> Vec<(String, String, Vec<u8>)> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut found = Vec::new();
+    for collection in COLLECTIONS {
+        let find = "SELECT id FROM collections WHERE name = ?1";
+        let id: i64 = connection.query_row(find, [collection], |row| row.get(0)).unwrap();
+        let rows = format!("SELECT key, value FROM entries_{id}");
+        let mut rows = connection.prepare(&rows).unwrap();
+        let row = |row: &rusqlite::Row<'_>| Ok((collection.to_owned(), row.get(0)?, row.get(1)?));
+        found.extend(rows.query_map([], row).unwrap().map(Result::unwrap));
+    }
+    found
+}
+
+/// Flips a bit of a value, and of older copies of it in pages that have room for others.
+fn damage_value(database: &mut [u8], value: &[u8], number: usize) {
+    // As much of it as lies in one piece. It has the collection and the key, so it is no other's.
+    let first = &value[..value.len().min(40)];
+    let places = database.windows(first.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, bytes)| *bytes == first).map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "value {number} does not lie in the file");
+    for place in places {
+        database[place + number % first.len()] ^= 1 << (number % 8);
+    }
+}
+
+/// Where nothing but a value is damaged, nothing but a miss would be too little.
+// rule: V13, O32
+#[test]
+fn every_damaged_value_is_counted_and_all_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    for base in Base::all().into_iter().filter(|base| base.files.log.is_empty()) {
+        base.files.write(&path);
+        let rows = rows(&path);
+        for (number, (collection, damaged, value)) in rows.iter().enumerate() {
+            let mut files = base.files.clone();
+            damage_value(&mut files.database, value, number);
+            files.write(&path);
+            let cache = open(&path, collection, OnCorruption::Refuse).unwrap();
+            let is_met = number % 2 == 0;
+            if is_met {
+                assert!(cache.get(damaged).unwrap().is_none(), "{collection}/{damaged}");
+                assert_eq!(cache.stats().decode_failures, 1, "{collection}/{damaged}");
+            }
+            let kept = rows.iter().filter(|(of, key, _)| of == collection && key != damaged);
+            let repaired = cache.repair().unwrap();
+            assert_eq!(repaired.kept, kept.clone().count() as u64, "{collection}/{damaged}");
+            assert_eq!(repaired.removed, u64::from(!is_met), "{collection}/{damaged}");
+            for (_, key, _) in kept {
+                let found = cache.get(key).unwrap();
+                assert!(found.is_some_and(|found| found.check(collection, key)), "{key} is kept");
+            }
+            assert!(cache.get(damaged).unwrap().is_none());
+            cache.close().unwrap();
+        }
+    }
 }
