@@ -328,7 +328,7 @@ fn what_could_not_be_written_back_is_due_still() {
 
 #[test]
 fn too_many_touches_are_written_back_in_the_next_round() {
-    let engine = touching(Duration::from_secs(60));
+    let engine = touching(Duration::from_secs(6_000));
     (0..PENDING).for_each(|key| touch(&engine, &key.to_string()));
     assert_eq!(round(&engine, 1).batches, [0; 0]);
     *engine.store.log.lock() = Some(Log::default());

@@ -129,24 +129,40 @@ impl Cache {
         })
     }
 
-    /// The objects of a scan, of those keys that models use.
     fn scan(&self, keys: &[&'static str]) {
+        self.try_scan(keys).unwrap();
+    }
+
+    /// The objects of a scan, of those keys that models use.
+    fn try_scan(&self, keys: &[&'static str]) -> Result<(), Error> {
         self.history.record(|| {
             let mut found = BTreeMap::new();
             let mut scan = Scanning::new("", self.now()).of_values();
-            while let Some((key, value)) = block_on(self.engine.next_value(&mut scan)).unwrap() {
-                assert_eq!(found.insert(key, *value), None, "it is seen once");
+            loop {
+                match block_on(self.engine.next_value(&mut scan)) {
+                    Ok(Some((key, value))) => {
+                        assert_eq!(found.insert(key, *value), None, "it is seen once");
+                    }
+                    Ok(None) => break,
+                    Err(error) => return (Err(error), Vec::new()),
+                }
             }
             let act = |key: &&'static str| (*key, Act::Get(found.get(*key).copied()));
-            ((), keys.iter().map(act).collect())
-        });
+            (Ok(()), keys.iter().map(act).collect())
+        })
     }
 
     fn delete_prefix(&self, prefix: &str, keys: &[&'static str]) {
+        self.try_delete_prefix(prefix, keys).unwrap();
+    }
+
+    fn try_delete_prefix(&self, prefix: &str, keys: &[&'static str]) -> Result<(), Error> {
         self.history.record(|| {
-            block_on(self.engine.delete_prefix(prefix, self.now())).unwrap();
-            ((), keys.iter().map(|key| (*key, Act::Remove)).collect())
-        });
+            let ended = block_on(self.engine.delete_prefix(prefix, self.now())).map(drop);
+            let acts = ended.iter().flat_map(|()| keys.iter().map(|key| (*key, Act::Remove)));
+            let acts = acts.collect();
+            (ended, acts)
+        })
     }
 
     /// A get that has `source` where nothing is found.

@@ -2,6 +2,7 @@
 
 use super::{Cache, buffered, run};
 use crate::engine::{Place, Storing};
+use crate::error::{Error, LoadError};
 use crate::models::explore;
 use crate::options::{GraceSettings, Settings};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -36,8 +37,12 @@ impl Place for AtOnce {
 }
 
 impl Cache {
-    /// As the face does it.
     fn refresh(&self, key: &'static str, source: &Arc<Source>) -> u64 {
+        self.try_refresh(key, source).unwrap()
+    }
+
+    /// As the face does it.
+    fn try_refresh(&self, key: &'static str, source: &Arc<Source>) -> Result<u64, Error> {
         let (now, source) = (self.now(), Arc::clone(source));
         let look = || async move {
             source.looks.fetch_add(1, Ordering::SeqCst);
@@ -46,13 +51,17 @@ impl Cache {
         let engine = &self.engine;
         let Some(value) = engine.hit(key, &When::known(now)) else {
             let refreshed = engine.load_or_refresh(&AtOnce, key, now, Storing::at(now), look);
-            return *block_on(refreshed).unwrap();
+            return match block_on(refreshed) {
+                Ok(value) => Ok(*value),
+                Err(LoadError::Cache(error)) => Err(error),
+                Err(LoadError::Load(error)) => panic!("{error}"),
+            };
         };
         let storing = Storing::at(now);
         if let Some(reload) = engine.due(key, now, &storing) {
             block_on(engine.begin_reload(&AtOnce, reload, storing, look));
         }
-        *value
+        Ok(*value)
     }
 }
 
@@ -74,13 +83,17 @@ fn late(settings: Settings, in_memory: bool) -> Arc<Cache> {
 type Work = fn(&Cache, &Arc<Source>);
 
 fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [Work; 3]) {
+    run_all(cache, source, works);
+    cache.verify();
+}
+
+fn run_all(cache: &Arc<Cache>, source: &Arc<Source>, works: [Work; 3]) {
     let spawn = |work: Work| {
         let (cache, source) = (Arc::clone(cache), Arc::clone(source));
         thread::spawn(move || work(&cache, &source))
     };
     works.map(spawn).into_iter().for_each(|thread| thread.join().unwrap());
     run(cache, []);
-    cache.verify();
 }
 
 /// However many find it late, one reloads.
@@ -117,6 +130,41 @@ fn lose_to_delete(settings: Settings, in_memory: bool) {
     };
     threads(&cache, &source, [refresh, change, refresh]);
     assert_eq!(cache.refresh("a", &source), 1);
+}
+
+/// Who finds what was reloaded before the cache closes finds it in the file; each look at the source counts
+/// once.
+fn end_with_close(settings: Settings, in_memory: bool) {
+    let (cache, source) = (late(settings, in_memory), Arc::<Source>::default());
+    source.value.store(1, Ordering::SeqCst);
+    let refresh: Work = |cache, source| {
+        match cache.try_refresh("a", source) {
+            Ok(found) => assert!([0, 1].contains(&found)),
+            Err(error) => assert!(error.is_closed(), "{error}"),
+        }
+        if let Err(error) = cache.get("a") {
+            assert!(error.is_closed(), "{error}");
+        }
+    };
+    run_all(&cache, &source, [refresh, |cache, _| cache.close().unwrap(), refresh]);
+    let was_seen = cache.found.lock().unwrap().iter().any(|(_, found, _)| *found == Some(1));
+    let row = cache.engine.store.value("a");
+    assert!(row == Some(1) || (!was_seen && row == Some(0)), "{row:?}");
+    let stats = cache.engine.stats();
+    let looks = source.looks.load(Ordering::SeqCst);
+    assert_eq!((stats.refreshes, stats.refresh_failures, stats.loads), (looks, 0, 0));
+    assert!(cache.try_refresh("a", &source).unwrap_err().is_closed());
+    assert_eq!(cache.engine.memory.gauges(), (0, 0));
+}
+
+#[test]
+fn of_what_memory_holds_against_close() {
+    explore(|| end_with_close(Settings::default(), true));
+}
+
+#[test]
+fn of_rows_against_close_while_puts_wait() {
+    explore(|| end_with_close(buffered(1_000), false));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Cache, Thread, buffered, run};
 use crate::engine::{Birth, Storing};
+use crate::error::Error;
 use crate::models::{Act, explore};
 use crate::options::{Given, PutOptions, Settings};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -18,20 +19,32 @@ fn tagged() -> Given {
 
 impl Cache {
     fn put_tagged(&self, key: &'static str, value: u64) {
+        self.try_put_tagged(key, value).unwrap();
+    }
+
+    pub(super) fn try_put_tagged(&self, key: &'static str, value: u64) -> Result<(), Error> {
         self.history.record(|| {
             let birth = Birth { time: self.now(), given: tagged() };
-            block_on(self.engine.put(key, Arc::new(value), birth)).unwrap();
+            let ended = block_on(self.engine.put(key, Arc::new(value), birth));
             let evicted = self.engine.store.take_evicted().into_iter();
             let removed = evicted.map(|key| (key, Act::Remove));
-            ((), removed.chain([(key, Act::PutTagged(value))]).collect())
-        });
+            let put = ended.iter().map(|()| (key, Act::PutTagged(value)));
+            let acts = removed.chain(put).collect();
+            (ended, acts)
+        })
     }
 
     fn delete_tag(&self) {
+        self.try_delete_tag().unwrap();
+    }
+
+    pub(super) fn try_delete_tag(&self) -> Result<(), Error> {
         self.history.record(|| {
-            block_on(self.engine.delete_tag(TAG, self.now())).unwrap();
-            ((), KEYS.map(|key| (key, Act::RemoveTagged)).to_vec())
-        });
+            let ended = block_on(self.engine.delete_tag(TAG, self.now())).map(drop);
+            let acts = ended.iter().flat_map(|()| KEYS.map(|key| (key, Act::RemoveTagged)));
+            let acts = acts.collect();
+            (ended, acts)
+        })
     }
 
     /// A get that has `source` where nothing is found.
