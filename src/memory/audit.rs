@@ -286,6 +286,7 @@ mod tests {
             sequence: 1,
             commit: super::super::Commit::Waits,
             overwritten: None,
+            touches: Vec::new(),
         });
         expect(&audit(&memory, None, false), &[]);
         memory.abandon_unwritten();

@@ -148,3 +148,27 @@ fn a_clear_that_ends_late_hands_back_what_a_later_put_replaced() {
     assert_eq!(left, [(1, 1)]);
     assert_eq!(memory.hit("a", || Some(at(4))).as_deref(), Some(&3));
 }
+
+/// The one that ended first took the objects of rows that the other one had removed, and its listener heard of them
+/// without.
+// rule: H1
+#[test]
+fn what_leaves_while_two_empty_the_tier_is_handed_to_both() {
+    let left = |write: write::Write<'_, u64>, revision| {
+        let left = write.end_clear(revision);
+        left.iter().map(|left| (left.revision, *left.value)).collect::<Vec<_>>()
+    };
+    for replaced in [false, true] {
+        let memory = memory(10);
+        begin(&memory).end(vec![put(1, None, 1)]);
+        let (first, failed, second) =
+            (memory.begin_clear(), memory.begin_clear(), memory.begin_clear());
+        if replaced {
+            drop(begin(&memory).end(vec![put(4, None, 2)]));
+        }
+        drop(failed);
+        assert_eq!(left(second, 3), [(1, 1)]);
+        assert_eq!(left(first, 2), [(1, 1)]);
+        assert_eq!(left(memory.begin_clear(), 5), if replaced { vec![(4, 4)] } else { Vec::new() });
+    }
+}

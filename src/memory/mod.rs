@@ -100,7 +100,7 @@ struct State<V> {
     unwritten: HashTable<Unwritten<V>>,
     /// How many writes under way will empty the whole tier.
     frozen: u32,
-    /// What left meanwhile for objects of later rows.
+    /// What left meanwhile: for objects of later rows, or by one of those writes while others are under way.
     before_clear: Vec<Left<V>>,
     /// The revision of the last `clear`; older changes come too late.
     cleared: i64,

@@ -29,6 +29,12 @@ pub(crate) struct Left<V> {
     pub value: Arc<V>,
 }
 
+impl<V> Clone for Left<V> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), revision: self.revision, value: Arc::clone(&self.value) }
+    }
+}
+
 /// An object in memory with what a hit needs to judge it, on one line of the processor's cache.
 #[derive(Debug)]
 #[repr(align(64))]

@@ -25,6 +25,9 @@ pub(crate) struct Unwritten<V> {
     pub commit: Commit,
     /// For whoever wants to be told: what this one took the place of before it was written.
     pub overwritten: Option<Vec<Overwritten<V>>>,
+    /// The puts that this one took the place of, and when each was touched last, if it was. Their rows may be written
+    /// before this one's.
+    pub touches: Vec<(u64, Timestamp)>,
 }
 
 /// An object that was never written.
@@ -57,7 +60,9 @@ pub(crate) struct Waited {
 /// What need not lie here any more. Its objects are to be dropped without any lock.
 #[derive(Debug)]
 pub(super) struct Settled<V> {
-    pub put: Option<Unwritten<V>>,
+    /// When it was touched last.
+    pub touched: Option<Timestamp>,
+    _put: Option<Unwritten<V>>,
     _told: Vec<Overwritten<V>>,
 }
 
@@ -67,11 +72,11 @@ impl<V> Unwritten<V> {
     }
 }
 
-/// Without the objects that it took the place of, which may be many.
+/// Without what it took the place of, which may be many.
 impl<V> Clone for Unwritten<V> {
     fn clone(&self) -> Self {
         let (key, value) = (self.key.clone(), Arc::clone(&self.value));
-        Self { key, value, overwritten: None, ..*self }
+        Self { key, value, overwritten: None, touches: Vec::new(), ..*self }
     }
 }
 
@@ -100,6 +105,12 @@ impl<V> Memory<V> {
             let (value, expired) =
                 (Arc::clone(&old.value), !old.alive(&self.lifetimes, new.created));
             overwritten.push(Overwritten { sequence: old.sequence, value, expired });
+        }
+        if let Some(old) = &mut replaced {
+            new.touches = std::mem::take(&mut old.touches);
+            if old.accessed > old.created {
+                new.touches.push((old.sequence, old.accessed));
+            }
         }
         state.unwritten.insert_unique(key.hash, new, |other| self.hashed(&other.key).hash);
         replaced
@@ -220,12 +231,17 @@ impl<V> State<V> {
     pub(super) fn settle(&mut self, key: Hashed<'_>, sequence: u64) -> Option<Settled<V>> {
         let unwritten = self.unwritten_mut(key)?;
         if unwritten.sequence == sequence {
-            return Some(Settled { put: self.take_unwritten(key), _told: Vec::new() });
+            let put = self.take_unwritten(key);
+            let touched = put.as_ref().map(|put| put.accessed);
+            return Some(Settled { touched, _put: put, _told: Vec::new() });
         }
+        let own = unwritten.touches.iter().find(|(of, _)| *of == sequence);
+        let touched = own.map(|(_, touched)| *touched);
+        unwritten.touches.retain(|(of, _)| *of > sequence);
         let told = unwritten.overwritten.as_mut().map(|overwritten| {
             overwritten.extract_if(.., |old| old.sequence <= sequence).collect()
         });
-        Some(Settled { put: None, _told: told.unwrap_or_default() })
+        Some(Settled { touched, _put: None, _told: told.unwrap_or_default() })
     }
 
     fn unwritten_mut(&mut self, key: Hashed<'_>) -> Option<&mut Unwritten<V>> {
@@ -262,22 +278,28 @@ mod tests {
         Change { key, revision, previous: None, new: new.then_some(slot), inherits: None, waited }
     }
 
+    /// The put `sequence` of "a".
+    fn waits(sequence: u64, created: Timestamp) -> Unwritten<()> {
+        Unwritten {
+            key: Key::from("a"),
+            value: Arc::new(()),
+            form: Form { codec: CodecId::JSON, size: 1, encoded_size: 1, key_version: None },
+            created,
+            accessed: created,
+            ttl: None,
+            sequence,
+            commit: Commit::Waits,
+            overwritten: None,
+            touches: Vec::new(),
+        }
+    }
+
     /// A tier with an object of "a" that waits for the commit of its row, and was touched at 9 since that
     /// began; beside the slot of a row 1 that was touched at 5.
     fn memory() -> Memory<()> {
         let memory = Memory::new(&Settings::default().validate().unwrap());
         memory.begin_write([Key::from("a")].iter()).end(vec![written(1, true, 0, at(5))]);
-        memory.accept(Unwritten {
-            key: Key::from("a"),
-            value: Arc::new(()),
-            form: Form { codec: CodecId::JSON, size: 1, encoded_size: 1, key_version: None },
-            created: at(5),
-            accessed: at(5),
-            ttl: None,
-            sequence: 1,
-            commit: Commit::Waits,
-            overwritten: None,
-        });
+        memory.accept(waits(1, at(5)));
         memory.note_commit("a", 1, Commit::Begun).unwrap();
         memory.hit("a", || Some(at(9))).unwrap();
         memory
@@ -309,6 +331,21 @@ mod tests {
         commit(&memory).end(vec![written(2, true, 0, at(5))]);
         assert!(memory.unwritten("a").is_some());
         assert_eq!(memory.recency("a", 2), Some(at(5)), "it was touched, and not the row");
+    }
+
+    /// The touch was lost: when the later put was committed, the entry that it replaced was taken for expired.
+    // rule: D5, X10
+    #[test]
+    fn what_was_replaced_during_its_commit_hands_its_touch_on() {
+        for new in [true, false] {
+            let memory = memory();
+            memory.accept(waits(2, at(15)));
+            memory.accept(waits(3, at(16)));
+            commit(&memory).end(vec![written(2, new, 1, at(5))]);
+            assert_eq!(memory.recency("a", 2), Some(at(9)));
+            let last = memory.unwritten("a").unwrap();
+            assert_eq!((last.sequence, last.accessed), (3, at(16)));
+        }
     }
 
     /// A commit that wrote more than the limit evicted some of what it wrote. A get that came before memory

@@ -208,8 +208,7 @@ impl<'m, V> Write<'m, V> {
             if let Some(Waited { sequence, stored }) = change.waited
                 && let Some(done) = state.settle(key, sequence)
             {
-                let accessed = done.put.as_ref().map(|put| put.accessed);
-                waited = accessed.filter(|accessed| *accessed > stored);
+                waited = done.touched.filter(|touched| *touched > stored);
                 settled.push(done);
             }
             let (known, previous) = (state.before(key, change.previous), change.previous);
@@ -289,15 +288,15 @@ impl<'m, V> Write<'m, V> {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
             let cleared = state.slots.extract_if(|slot| slot.revision() < revision);
+            let mut own = Vec::new();
             for slot in cleared.collect::<Vec<_>>() {
                 self.memory.sums.went(1, slot.size());
                 state.note_earlier_copy(self.memory.hashed(slot.key()), &slot);
-                removed.push(slot.leave());
+                own.push(slot.leave());
             }
-            removed.append(&mut state.before_clear);
             self.memory.drop_cleared_pending(&mut state, revision);
             state.rows.clear();
-            state.unfreeze();
+            state.end_emptying(own, &mut removed);
         }
         self.everything = false;
         removed
@@ -310,9 +309,8 @@ impl<'m, V> Write<'m, V> {
         for shard in &*self.memory.shards.all {
             let mut state = shard.lock();
             state.cleared = state.cleared.max(revision);
-            removed.extend(self.memory.empty(&mut state));
-            removed.append(&mut state.before_clear);
-            state.unfreeze();
+            let own = self.memory.empty(&mut state);
+            state.end_emptying(own, &mut removed);
         }
         self.everything = false;
         removed
@@ -387,9 +385,7 @@ impl<V> Drop for Write<'_, V> {
         let mut copies = Vec::new();
         if self.everything {
             for shard in &*self.memory.shards.all {
-                let mut state = shard.lock();
-                copies.append(&mut state.before_clear);
-                state.unfreeze();
+                shard.lock().end_emptying(Vec::new(), &mut copies);
             }
         }
         let _dropped_last = self.unmark(false);
@@ -455,7 +451,15 @@ impl<V> State<V> {
 
     /// Ends a write on everything, in the same step as it changes what lies here: a read that ends
     /// between the two would keep what it read before.
-    fn unfreeze(&mut self) {
+    /// `own` left by it, and goes to `removed` with what left meanwhile. Its rows may have been removed by another one
+    /// that is under way, which takes these objects as well.
+    fn end_emptying(&mut self, own: Vec<Left<V>>, removed: &mut Vec<Left<V>>) {
+        self.before_clear.extend(own);
+        if self.frozen == 1 {
+            removed.append(&mut self.before_clear);
+        } else {
+            removed.extend(self.before_clear.iter().cloned());
+        }
         self.frozen -= 1;
         for epoch in &mut self.epochs {
             *epoch = epoch.wrapping_add(1);

@@ -146,6 +146,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 sequence,
                 commit: Commit::Waits,
                 overwritten: self.listener.is_some().then(Vec::new),
+                touches: Vec::new(),
             };
             replaced.extend(match &loaded {
                 None => self.memory.accept(new),
