@@ -166,6 +166,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let mut current = Vec::new();
         let rows = || calls.iter().flat_map(|call| &call.rows);
         let newest: HashMap<_, _> = rows().map(|row| (&row.key, row.sequence)).collect();
+        // When the row that is there was replaced.
+        let mut replaced = HashMap::new();
+        for row in rows() {
+            replaced.entry(&row.key).or_insert(row.birth.time);
+        }
         for row in rows() {
             let noted = self.memory.note_commit(&row.key, row.sequence, Commit::Begun);
             let Some(unwritten) = noted else { continue };
@@ -182,20 +187,25 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Ok(());
         }
         let rows = || current.iter().zip(&held.unwritten[first..]);
-        let steps = rows().map(|(row, unwritten)| self.step_of(row, unwritten)).collect();
+        let step = |(row, unwritten): (&&Queued, _)| {
+            let why = Why::OrExpired(RemovalCause::Replaced, replaced[&row.key]);
+            self.step_of(row, unwritten, why)
+        };
+        let steps = rows().map(step).collect();
         let written = self.write(steps, self.terms).await.inspect_err(|_| {
             for row in &current {
                 drop(self.memory.note_commit(&row.key, row.sequence, Commit::Waits));
             }
         })?;
         for ((row, _), effect) in rows().zip(&written.effects) {
-            effect.iter().for_each(|effect| self.count_expired(effect, row.birth.time));
+            effect.iter().for_each(|effect| self.count_expired(effect, replaced[&row.key]));
         }
         held.removed.push(written.removed);
         Ok(())
     }
 
-    fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>) -> Step<T> {
+    /// The row that is there leaves because of `why`.
+    fn step_of(&self, row: &Queued, unwritten: &Unwritten<T>, why: Why) -> Step<T> {
         let mut new = self.row(row.key.clone(), row.packed.clone(), &row.birth);
         let mut value = None;
         // Otherwise what hides it already is newer.
@@ -204,7 +214,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let fits = self.options.fits_memory(unwritten.form.encoded_size);
             value = fits.then(|| Arc::clone(&unwritten.value));
         }
-        let why = Why::OrExpired(RemovalCause::Replaced, row.birth.time);
         let listens = self.listener.is_some();
         let overwritten = listens.then(|| self.memory.overwritten(&row.key, row.sequence));
         let overwritten = overwritten.unwrap_or_default();

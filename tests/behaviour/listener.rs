@@ -256,6 +256,29 @@ fn what_expires_while_it_is_buffered_is_told_as_expired() {
     });
 }
 
+/// A row that was alive when a put that waits took its place was told as expired, for it had expired when a later one
+/// took the place of that.
+// rule: H3, H7, X10
+#[test]
+fn what_buffered_puts_replace_is_judged_by_the_first_of_them() {
+    on_both(|bench| {
+        let log = Log::new();
+        let cache = bench.cache::<u32>(|b| log.hears(b).durability(PATIENT).disk_ttl(secs(10)));
+        cache.at(at(1)).put("a", 1).unwrap();
+        cache.flush().unwrap();
+        cache.at(at(11)).put("a", 2).unwrap();
+        cache.at(at(22)).put("a", 3).unwrap();
+        cache.flush().unwrap();
+        assert_eq!(log.take(), [gone("a", 1, Replaced), gone("a", 2, Expired)]);
+        assert_eq!(cache.stats().disk_expirations, 0);
+        cache.at(at(33)).put("a", 4).unwrap();
+        cache.at(at(34)).put("a", 5).unwrap();
+        cache.flush().unwrap();
+        assert_eq!(log.take(), [gone("a", 3, Expired), gone("a", 4, Replaced)]);
+        assert_eq!(cache.stats().disk_expirations, 1);
+    });
+}
+
 /// What cannot be opened again does not show which of two listeners would be told.
 // rule: H6
 #[test]
