@@ -49,11 +49,9 @@ fn run(connection: &Connection, check: &str) -> rusqlite::Result<Vec<String>> {
 
 /// Why a page that a finding names could not be read, where it is that.
 fn unread(finding: &str) -> Option<rusqlite::Error> {
-    let codes = finding.lines().filter_map(|line| {
-        let code = line.split_once(UNREAD).and_then(|(_, code)| code.parse().ok());
-        code.or_else(|| line.contains(UNREAD_IN_A_LIST).then_some(SQLITE_IOERR))
-    });
-    let code = codes.into_iter().find(|code| code & 0xff != SQLITE_CORRUPT)?;
+    let codes = finding.lines().filter_map(|line| line.split_once(UNREAD)?.1.parse().ok());
+    let code = codes.into_iter().find(|code| code & 0xff != SQLITE_CORRUPT);
+    let code = code.or_else(|| finding.contains(UNREAD_IN_A_LIST).then_some(SQLITE_IOERR))?;
     Some(rusqlite::Error::SqliteFailure(Error::new(code), Some(finding.to_owned())))
 }
 
