@@ -64,8 +64,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         let caller = Caller { key, now, began: Instant::now() };
         let uses = self.uses_of_refresh();
+        let limits = self.options.timeouts;
         let board = self.board(place, key, now, &storing, uses);
-        let lead = match self.wait(place, &caller, board).await {
+        let lead = match self.wait(place, &caller, limits, board).await {
             Waited::Done(begun) => match begun? {
                 Begun::Answer(answer) => return answer,
                 Begun::Lead(lead) => lead,
@@ -76,9 +77,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         };
         let _awaited = lead.awaited();
-        // Another process may load.
+        // What is stale takes such a look, too; whoever left before it would have nobody load. (Where loads are leased
+        // it may wait for another process's load.)
+        let soft = limits.soft.filter(|_| self.options.load_lease.is_some());
         let look = self.look_or_reload(place, (lead, uses), now, storing, load);
-        let looked = match self.wait(place, &caller, look).await {
+        let looked = match self.wait(place, &caller, Timeouts { soft, ..limits }, look).await {
             Waited::Done(looked) => looked?,
             Waited::TooLong(instead) => {
                 self.counters.misses.add(1);
@@ -96,7 +99,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let loader = async move || loader.await.map(Into::<Arc<T>>::into);
             engine.make(&Here, kept, (lead, missing), storing, loader).await
         });
-        match self.wait(place, &caller, job).await {
+        match self.wait(place, &caller, limits, job).await {
             Waited::Done(answer) => answer,
             Waited::TooLong(instead) => Ok(instead?),
         }
@@ -107,10 +110,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self: &Arc<Self>,
         place: &impl Place,
         caller: &Caller<'_>,
+        Timeouts { soft, hard }: Timeouts,
         work: impl Future<Output = R>,
     ) -> Waited<R, T> {
         let mut work = pin!(work);
-        let Timeouts { soft, hard } = self.options.timeouts;
         if let Some(soft) = soft {
             if let Some(done) = done_by(work.as_mut(), caller.began, soft).await {
                 return Waited::Done(done);
