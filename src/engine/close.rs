@@ -121,6 +121,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     async fn let_go(&self, closing: Closing<'_>) -> Result<(), Error> {
         self.lifecycle.idle.opened().await;
+        // Loads under way store nothing any more: nobody is to wait for them.
+        self.flights.overtake_all();
         point(Point::CloseBegins);
         // Dropped last: a value's `Drop` may panic, and the store is to be let go of all the same.
         let committed = self.commit_before().await;

@@ -2,8 +2,10 @@
 
 use crate::{Place, on_both, poll};
 use disk_backed_cache::{DiskBackedCache, Durability, Timestamp};
+use futures_lite::future::or;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 const THEN: Timestamp = Timestamp::from_nanos(i64::MAX - 7);
 
@@ -109,5 +111,33 @@ fn a_close_that_is_awaited_has_released_the_file() {
         drop(cache);
         let cache = DiskBackedCache::<u32>::builder().open_async(place.path()).await.unwrap();
         assert_eq!(cache.len().await.unwrap(), done);
+    });
+}
+
+/// Who came after the close waited for a load that had begun before it, and the lease of that lay beside the file.
+// rule: O24, O25, L9
+#[test]
+fn nobody_waits_for_what_is_still_loaded_after_the_close() {
+    on_both(|| async {
+        let place = Place::new();
+        let builder = DiskBackedCache::<u32>::builder().load_lease(Duration::from_secs(3_600));
+        let cache = builder.open_async(place.path()).await.unwrap();
+        let (begun, when_begun) = oneshot::channel();
+        let (answer, source) = oneshot::channel();
+        let load = async || {
+            begun.send(()).unwrap();
+            source.await.unwrap()
+        };
+        let mut leads = pin!(cache.get_or_insert_with("a", load));
+        or(async { drop(leads.as_mut().await) }, async { when_begun.await.unwrap() }).await;
+        assert!(!place.is_released(), "it has a lease");
+        cache.close().await.unwrap();
+        assert!(place.is_released());
+        let later = cache.get_or_insert_with("a", async || 9_u32).await;
+        assert!(later.unwrap_err().is_closed());
+        let later = cache.blocking().get_or_insert_with("a", || 9_u32);
+        assert!(later.unwrap_err().is_closed());
+        answer.send(7_u32).unwrap();
+        assert_eq!(*leads.await.unwrap(), 7);
     });
 }
