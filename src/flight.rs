@@ -45,6 +45,8 @@ struct Flight<T> {
     overtaken: Overtaken,
     /// See [`Lead::hold`].
     held: Mutex<Held>,
+    /// See [`Lead::hold_up`].
+    held_up: AtomicBool,
     /// Of what is going to be stored.
     tags: Tags,
 }
@@ -95,6 +97,10 @@ pub(crate) struct Lead<T> {
 /// anything but its key.
 #[derive(Debug)]
 pub(crate) struct Loading<T>(Arc<Flight<T>>);
+
+/// See [`Lead::hold_up`].
+#[derive(Debug)]
+pub(crate) struct HeldUp<'l>(&'l AtomicBool);
 
 sync::thread_local! {
     /// The loads for which something is done on this thread.
@@ -231,7 +237,8 @@ impl<T> Flights<T> {
 impl<T> Flight<T> {
     fn new(tags: Tags, reloads: bool) -> Self {
         let (landed, outcome, overtaken, held) = Default::default();
-        Self { itself: Asker::Load(new_number()), landed, reloads, outcome, overtaken, held, tags }
+        let (itself, held_up) = (Asker::Load(new_number()), AtomicBool::new(false));
+        Self { itself, landed, reloads, outcome, overtaken, held, held_up, tags }
     }
 
     /// Nothing of it is stored any more. What it held, to be dropped without any lock.
@@ -292,6 +299,12 @@ impl<T> Lead<T> {
         self.flight.held.lock().is_some()
     }
 
+    /// While it lives, another process keeps this load from going on.
+    pub fn hold_up(&self) -> HeldUp<'_> {
+        self.flight.held_up.store(true, Ordering::Relaxed);
+        HeldUp(&self.flight.held_up)
+    }
+
     /// While it lives, the loads that are done here wait for this one, whoever goes on with it: what it has others do
     /// asks from elsewhere.
     pub fn awaited(&self) -> impl Sized + use<T> {
@@ -325,10 +338,29 @@ impl<T> Lead<T> {
     }
 }
 
+#[cfg(feature = "future")]
+impl<T> Clone for Loading<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<T> Loading<T> {
     /// See [`Lead::run`].
     pub fn run<R>(&self, work: impl Future<Output = R>) -> impl Future<Output = R> {
         self.0.run(work)
+    }
+
+    /// See [`Lead::hold_up`].
+    #[cfg(feature = "future")]
+    pub fn is_held_up(&self) -> bool {
+        self.0.held_up.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for HeldUp<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -50,10 +50,11 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         patience: Duration,
     ) -> Option<Lease> {
         let (key, began, mut pause) = (lead.key(), Instant::now(), SHORTEST);
+        let mut held_up = None;
         while !lead.overtaken().is_set() {
             let (engine, name) = (Arc::clone(self), key.clone());
             match place.run(async move { engine.store.lease(&name).await }).await {
-                Ok(None) => {}
+                Ok(None) => drop(held_up.replace(lead.hold_up())),
                 Ok(lease) => return lease,
                 Err(error) => {
                     if !error.is_closed() {

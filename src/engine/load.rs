@@ -56,6 +56,13 @@ pub(super) enum Looked<T> {
     Missing(Missing),
 }
 
+/// What a load came to. It is counted as an answer when it is one.
+pub(super) struct Made<T> {
+    pub value: Arc<T>,
+    /// The loader failed, and this had expired.
+    pub is_stale: bool,
+}
+
 /// What is to be done where a load was asked for.
 pub(super) enum Begun<T, E> {
     Answer(Result<Arc<T>, LoadError<E>>),
@@ -91,9 +98,16 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 Ok(value)
             }
             Looked::Missing(missing) => {
-                self.make(place, kept, (lead, missing), storing, loader).await
+                let made = self.make(place, kept, (lead, missing), storing, loader).await;
+                made.map(|made| self.answer(made))
             }
         }
+    }
+
+    /// The object for whoever waited for it.
+    pub(super) fn answer(&self, made: Made<T>) -> Arc<T> {
+        self.counters.stale_answers.add(u64::from(made.is_stale));
+        made.value
     }
 
     /// Boards the flight of `key`. While it is being reloaded, what is there is the answer; and while it is
@@ -106,6 +120,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         storing: &Storing,
         uses: Use,
     ) -> Result<Begun<T, E>, Error> {
+        // A load that is under way may be so for long.
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
         let tags = &storing.given.tags;
         let must_look = || self.memory.is_in_doubt(key);
         let boarding = loop {
@@ -158,7 +176,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         (lead, missing): (Lead<T>, Missing),
         storing: Storing,
         loader: impl AsyncFnOnce() -> Result<V, E>,
-    ) -> Result<Arc<T>, LoadError<E>> {
+    ) -> Result<Made<T>, LoadError<E>> {
         self.count_miss(lead.key(), &missing);
         let timer = self.timer(Timed::Load);
         let made = async {
@@ -177,15 +195,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let ((), kept_too) = place.run(land).await;
                 drop(kept);
                 drop(kept_too);
-                Ok(value)
+                Ok(Made { value, is_stale: false })
             }
             Err(error) => {
                 self.counters.load_failures.add(1);
                 event!(lead.key().as_str(), Disk, "load failed");
                 if let Some(value) = self.fall_back(place, &lead, missing).await {
-                    self.counters.stale_answers.add(1);
                     lead.land(Outcome::Stale(Arc::clone(&value)));
-                    return Ok(value);
+                    return Ok(Made { value, is_stale: true });
                 }
                 let error = Arc::new(error);
                 lead.land(Outcome::Failed(Arc::clone(&error) as Arc<dyn Any + Send + Sync>));
@@ -216,7 +233,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let span = self.span("get", Some(key));
         let missing = match traced!(span, self.find(key, now))? {
             Ok(value) if uses == Use::Live => return Ok(Looked::Found(value, None)),
-            Ok(value) => return Ok(Looked::Found(value, self.born(key).await?)),
+            // It is the answer all the same.
+            Ok(value) => {
+                return Ok(Looked::Found(value, self.born(key).await.unwrap_or_default()));
+            }
             Err(missing) => missing,
         };
         if let Some(stale) = missing.stale.as_ref().filter(|stale| uses.allows(stale))

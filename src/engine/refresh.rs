@@ -184,7 +184,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             There::Value(value) => Ok(value),
             There::Nothing((kept, lead, missing, storing, load)) => {
                 let load = async move || load().await;
-                self.make(place, kept, (lead, missing), storing, load).await
+                let made = self.make(place, kept, (lead, missing), storing, load).await;
+                made.map(|made| self.answer(made))
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::entry::CodecId;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::memory::{Answer, Asked, Change, Purpose, Touch};
-use crate::options::{Durability, Settings};
+use crate::options::{Durability, GraceSettings, Settings};
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
 use crate::store::{
@@ -412,4 +412,21 @@ fn many_gets_that_fail_count_nothing() {
     block_on(engine.put("a", Arc::new(1), at(0))).unwrap();
     assert!(block_on(engine.get_many(&["a", "b"], at(50))).is_err());
     assert_eq!(engine.stats().gets, 0);
+}
+
+/// An object that had been found, and counted, was an error if its age could not be read then.
+// rule: Y1, C5
+#[test]
+fn what_was_found_is_the_answer_though_its_age_cannot_be_read() {
+    let engine = engine(Settings {
+        grace: GraceSettings { refresh_ahead: Some(0.5), ..GraceSettings::default() },
+        disk_ttl: Some(Duration::from_nanos(10)),
+        memory_entries: 0,
+        ..Settings::default()
+    });
+    engine.store.reads.lock().push_back(Box::new(|| Some(row(0))));
+    let load = || async { Ok::<u64, Infallible>(8) };
+    let found = engine.load_or_refresh(&Slowly, "a", at(9), Storing::default(), load);
+    assert_eq!(*block_on(found).unwrap(), 7);
+    assert_eq!((engine.stats().gets, engine.stats().disk_hits), (1, 1));
 }

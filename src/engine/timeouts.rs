@@ -7,12 +7,13 @@
 use super::Engine;
 use super::events::event;
 use super::judge::Bad;
-use super::load::{Begun, Storing};
+use super::load::{Begun, Made, Storing};
 use super::measure::traced;
 use super::place::{Here, Place};
 use super::refresh::There;
 use crate::cacheable::Cacheable;
 use crate::error::{Error, ErrorKind, LoadError};
+use crate::flight::Loading;
 use crate::key::{self, Key};
 use crate::options::Timeouts;
 use crate::pool::Pool;
@@ -64,9 +65,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         key::check(key)?;
         let caller = Caller { key, now, began: Instant::now() };
         let uses = self.uses_of_refresh();
-        let limits = self.options.timeouts;
         let board = self.board(place, key, now, &storing, uses);
-        let lead = match self.wait(place, &caller, limits, board).await {
+        let lead = match self.wait(place, &caller, None, board).await {
             Waited::Done(begun) => match begun? {
                 Begun::Answer(answer) => return answer,
                 Begun::Lead(lead) => lead,
@@ -77,11 +77,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         };
         let _awaited = lead.awaited();
-        // What is stale takes such a look, too; whoever left before it would have nobody load. (Where loads are leased
-        // it may wait for another process's load.)
-        let soft = limits.soft.filter(|_| self.options.load_lease.is_some());
+        let loading = lead.loading();
         let look = self.look_or_reload(place, (lead, uses), now, storing, load);
-        let looked = match self.wait(place, &caller, Timeouts { soft, ..limits }, look).await {
+        let looked = match self.wait(place, &caller, Some(&loading), look).await {
             Waited::Done(looked) => looked?,
             Waited::TooLong(instead) => {
                 self.counters.misses.add(1);
@@ -99,34 +97,37 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let loader = async move || loader.await.map(Into::<Arc<T>>::into);
             engine.make(&Here, kept, (lead, missing), storing, loader).await
         });
-        match self.wait(place, &caller, limits, job).await {
-            Waited::Done(answer) => answer,
+        match self.wait(place, &caller, None, job).await {
+            Waited::Done(made) => made.map(|made| self.answer(made)),
             Waited::TooLong(instead) => Ok(instead?),
         }
     }
 
-    /// Waits for `work`, unless that takes too long.
+    /// Waits for `work`, unless that takes too long. Where it is to begin `loading`, nobody leaves it for what is stale
+    /// but while another process loads: nobody would load, and what is stale takes a look as well.
     async fn wait<R>(
         self: &Arc<Self>,
         place: &impl Place,
         caller: &Caller<'_>,
-        Timeouts { soft, hard }: Timeouts,
+        loading: Option<&Loading<T>>,
         work: impl Future<Output = R>,
     ) -> Waited<R, T> {
         let mut work = pin!(work);
+        let Timeouts { soft, hard } = self.options.timeouts;
         if let Some(soft) = soft {
-            if let Some(done) = done_by(work.as_mut(), caller.began, soft).await {
+            let may_leave = || loading.is_none_or(Loading::is_held_up);
+            if let Some(done) = done_by(work.as_mut(), caller.began, soft, may_leave).await {
                 return Waited::Done(done);
             }
-            if let Some(value) = self.instead(place, caller).await {
+            if let Some(value) = self.instead(place, caller, loading).await {
                 return Waited::TooLong(Ok(value));
             }
         }
         let Some(hard) = hard else { return Waited::Done(work.await) };
-        if let Some(done) = done_by(work, caller.began, hard).await {
+        if let Some(done) = done_by(work, caller.began, hard, || true).await {
             return Waited::Done(done);
         }
-        let instead = self.instead(place, caller).await;
+        let instead = self.instead(place, caller, loading).await;
         Waited::TooLong(instead.ok_or_else(|| {
             self.counters.load_timeouts.add(1);
             timed_out(caller.key, hard)
@@ -134,23 +135,32 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     }
 
     /// The answer to a caller that has waited long enough. What there is cannot be had from the one who loads,
-    /// who may be another one.
-    async fn instead(self: &Arc<Self>, place: &impl Place, caller: &Caller<'_>) -> Option<Arc<T>> {
+    /// who may be another one. It is a part of `loading`, which waits meanwhile.
+    async fn instead(
+        self: &Arc<Self>,
+        place: &impl Place,
+        caller: &Caller<'_>,
+        loading: Option<&Loading<T>>,
+    ) -> Option<Arc<T>> {
         let (engine, key, now) = (Arc::clone(self), Key::from(caller.key), caller.now);
         let look = async move {
             let span = engine.span("look_instead", Some(&key));
             traced!(span, engine.look_instead(&key, now)).ok().flatten()
         };
-        let value = place.run(look).await?;
+        let looked = match loading.cloned() {
+            Some(loading) => place.run(async move { loading.run(look).await }).await,
+            None => place.run(look).await,
+        };
+        let found = looked?;
         self.counters.load_timeouts.add(1);
         event!(caller.key, Disk, "answered before its load");
-        Some(value)
+        Some(self.answer(found))
     }
 
     /// The object that somebody put meanwhile, or the one that would do if the loader failed. Touches nothing.
-    async fn look_instead(&self, key: &str, now: Timestamp) -> Result<Option<Arc<T>>, Error> {
+    async fn look_instead(&self, key: &str, now: Timestamp) -> Result<Option<Made<T>>, Error> {
         if let Some(value) = self.peek(key, now).await? {
-            return Ok(Some(value));
+            return Ok(Some(Made { value, is_stale: false }));
         }
         let _operation = self.lifecycle.enter()?;
         let seen = self.memory.begin_look(key);
@@ -160,25 +170,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let is_stale = matches!(judged, Err(Bad::Stale { overdue })
             if overdue <= self.options.grace.fail_safe && self.memory.unwritten(key).is_none());
         let stale = is_stale.then(|| self.read_stale(key, &row)).flatten();
-        self.counters.stale_answers.add(u64::from(stale.is_some()));
-        Ok(stale)
+        Ok(stale.map(|value| Made { value, is_stale: true }))
     }
 }
 
 /// A timer for longer is never.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// What `work` comes to, unless that takes longer than `limit`.
+/// What `work` comes to, unless that takes longer than `limit`, and it `may_leave`.
 async fn done_by<R>(
     mut work: Pin<&mut impl Future<Output = R>>,
     began: Instant,
     limit: Duration,
+    may_leave: impl Fn() -> bool,
 ) -> Option<R> {
     // Most work that is done at once needs no timer.
     let mut delay = None;
     poll_fn(|context| {
         if let Poll::Ready(done) = work.as_mut().poll(context) {
             return Poll::Ready(Some(done));
+        }
+        if !may_leave() {
+            return Poll::Pending;
         }
         let left = || Delay::new(limit.min(LONGEST).saturating_sub(began.elapsed()));
         Pin::new(delay.get_or_insert_with(left)).poll(context).map(|()| None)

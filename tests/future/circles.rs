@@ -1,15 +1,17 @@
 //! L6 where the loads of a circle are done by threads of the cache.
 
+use crate::leases::take_lease;
 use crate::{Place, in_memory, on_both, poll};
 use disk_backed_cache::semver::Version;
 use disk_backed_cache::{
-    AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind, Removal,
+    AsyncDiskBackedCache, Builder, Cacheable, DiskBackedCache, ErrorKind, ManualClock, Removal,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
+use std::future::pending;
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
 use std::sync::mpsc::{self, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -54,6 +56,12 @@ fn a_loader_that_is_a_job_is_refused_what_waits_for_it() {
 /// What the next `Selfish` that is decoded does.
 static MEANWHILE: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 
+/// The tests that set that take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[derive(Debug, Serialize)]
 struct Selfish(u32);
 
@@ -85,6 +93,7 @@ type Asks = fn(&AsyncDiskBackedCache<Selfish>) -> Asked<'_>;
 // rule: L6, A5, O30
 #[test]
 fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
+    let _turn = turn();
     let ways: [Asks; 4] = [
         |cache| {
             Box::pin(async { cache.get_or_insert_with("b", async || Selfish(5)).await.unwrap().0 })
@@ -121,6 +130,7 @@ fn what_decodes_for_a_loader_is_refused_the_loaders_key() {
 // rule: L6, A5, O30
 #[test]
 fn what_a_loader_has_given_up_is_not_its_doing() {
+    let _turn = turn();
     on_both(|| async {
         let cache = in_memory::<Selfish>();
         cache.put("b", Selfish(1)).await.unwrap();
@@ -159,6 +169,34 @@ fn what_a_loader_has_given_up_is_not_its_doing() {
         };
         assert_eq!(cache.get_or_insert_with("a", load).await.unwrap().0, 2);
         assert_eq!(told.lock().unwrap().recv().unwrap(), Ok(2));
+    });
+}
+
+/// What decoded the stale answer of a caller that waited for another process loaded the key: it waited for that caller,
+/// who waited for it.
+// rule: L6, A11
+#[test]
+fn what_decodes_in_the_place_of_a_load_is_refused_its_key() {
+    let _turn = turn();
+    on_both(|| async {
+        let (place, clock) = (Place::new(), Arc::<ManualClock>::default());
+        let builder = DiskBackedCache::<Selfish>::builder().background_maintenance(false);
+        let builder = builder.memory_entries(0).clock(clock.clone());
+        let builder = builder.disk_ttl(Duration::from_secs(1)).fail_safe(LONG).load_lease(LONG);
+        let builder = builder.soft_load_timeout(Duration::from_nanos(1));
+        let cache = builder.open_async(place.path()).await.unwrap();
+        let _lease = take_lease(&cache, &place.path(), Selfish(0)).await;
+        cache.put("a", Selfish(1)).await.unwrap();
+        clock.advance(Duration::from_secs(2));
+        let inner = cache.blocking().clone();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
+            let again = inner.get_or_insert_with("a", || Selfish(9));
+            tell.send(again.map(drop).map_err(|error| error.kind())).unwrap();
+        }));
+        let answer = cache.get_or_refresh_with("a", pending::<Selfish>).await;
+        assert_eq!(answer.unwrap().0, 1);
+        assert_eq!(told.await.unwrap(), Err(ErrorKind::Reentrant));
     });
 }
 

@@ -77,8 +77,13 @@ fn slow<V: Send>() -> (impl Future<Output = V> + Send, oneshot::Receiver<()>, on
 #[test]
 fn what_is_stale_is_the_answer_while_a_loader_is_slow() {
     on_both(|| async {
-        for soft in [Duration::from_nanos(1), SHORT] {
-            let cache = stale(|b| b.soft_load_timeout(soft).hard_load_timeout(LONG)).await;
+        let at_once = Duration::from_nanos(1);
+        for (soft, leased) in [(at_once, false), (at_once, true), (SHORT, false)] {
+            let cache = stale(|b| {
+                let b = b.soft_load_timeout(soft).hard_load_timeout(LONG);
+                if leased { b.load_lease(LONG) } else { b }
+            });
+            let cache = cache.await;
             let (load, when_begun, answer) = slow();
             assert_eq!(*cache.get_or_refresh_with("a", || load).await.unwrap(), 1);
             when_begun.await.unwrap();
@@ -300,6 +305,25 @@ fn a_loader_that_fails_after_its_caller_left_has_the_next_one_load() {
     });
 }
 
+/// It counted once more when the loader failed in the end.
+// rule: A14, E4
+#[test]
+fn a_stale_answer_counts_once_though_its_loader_fails_later() {
+    on_both(|| async {
+        let cache = stale(|b| b.soft_load_timeout(SHORT)).await;
+        let (load, _begun, answer) = slow::<Result<u32, String>>();
+        let answered = cache.try_get_or_refresh_with("a", || load).await;
+        assert_eq!(*answered.unwrap(), 1);
+        answer.send(Err("gone".to_owned())).unwrap();
+        eventually(async || cache.stats().load_failures == 1).await;
+        // By then it has landed.
+        let failed = cache.try_get_or_refresh_with("a", || async { Err::<u32, _>("gone") }).await;
+        assert_eq!(*failed.unwrap(), 1);
+        let stats = cache.stats();
+        assert_eq!((stats.stale_answers, stats.misses, stats.load_failures), (2, 2, 2));
+    });
+}
+
 // rule: A10, L6
 #[test]
 fn a_loader_that_loads_its_own_key_is_refused_in_the_background_too() {
@@ -353,7 +377,8 @@ fn a_load_that_was_left_keeps_no_cache_open() {
     on_both_once_begun(|| async {
         for closes in [true, false] {
             let place = Place::new();
-            let open = || DiskBackedCache::<u32>::builder().hard_load_timeout(SHORT);
+            let builder = DiskBackedCache::<u32>::builder;
+            let open = || builder().hard_load_timeout(SHORT).load_lease(LONG);
             let cache = open().open_async(place.path()).await.unwrap();
             let (load, when_begun, answer) = slow();
             assert!(cache.get_or_refresh_with("a", || load).await.unwrap_err().is_timed_out());
