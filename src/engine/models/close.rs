@@ -1,6 +1,7 @@
 //! Closing, against everything that may be under way.
 
 use super::{Cache, Thread, buffered, run, with_a_row};
+use crate::entry::Revision;
 use crate::error::Error;
 use crate::models::{Act, explore};
 use crate::options::Settings;
@@ -118,17 +119,22 @@ fn scan(cache: &Cache) {
     ended_or_closed(cache.try_scan(&["a", "b"]));
 }
 
-/// Removes everything that it is asked for. What went before it was told `Closed` has gone.
+/// Removes everything that it is asked for. What went before it was told `Closed` has gone, though another row may be
+/// there by then; one that was replaced may be taken for gone, because nobody can tell.
 fn retain_nothing(cache: &Cache) {
     ended_or_closed(cache.history.record(|| {
         let mut asked = Vec::new();
-        let retained = block_on(cache.engine.retain(cache.now(), |key, _| {
-            asked.extend(["a", "b"].into_iter().find(|known| *known == key));
+        let retained = block_on(cache.engine.retain(cache.now(), |key, info| {
+            let known = ["a", "b"].into_iter().find(|known| *known == key);
+            asked.extend(known.map(|key| (key, info.revision)));
             false
         }));
-        let has_gone = |key: &&str| retained.is_ok() || cache.engine.store.value(key).is_none();
+        let has_gone = |(key, judged): &(&'static str, Option<Revision>)| {
+            let there = || cache.engine.store.revision(key);
+            retained.is_ok() || there().is_none_or(|there| Some(there) != *judged)
+        };
         let removed = asked.into_iter().filter(has_gone);
-        let acts = removed.map(|key| (key, Act::Remove)).collect();
+        let acts = removed.map(|(key, _)| (key, Act::Remove)).collect();
         (retained, acts)
     }));
 }

@@ -1,7 +1,7 @@
 //! A store that is a table in memory: readers see the last commit, one writes at a time, and whoever is
 //! interrupted between two steps is so where SQLite could be.
 
-use crate::entry::Tags;
+use crate::entry::{Revision, Tags};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::row::{Meta, Row};
@@ -47,6 +47,11 @@ impl Table {
     pub fn value(&self, key: &str) -> Option<u64> {
         let committed = self.committed.lock();
         committed.rows.get(key).map(|row| serde_json::from_slice(&row.value).unwrap())
+    }
+
+    pub fn revision(&self, key: &str) -> Option<Revision> {
+        let committed = self.committed.lock();
+        committed.rows.get(key).map(|row| Revision::from_number(row.meta.revision))
     }
 
     /// Has the row of `key` be one that an older version wrote.
