@@ -54,7 +54,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         while !lead.overtaken().is_set() {
             let (engine, name) = (Arc::clone(self), key.clone());
             match place.run(async move { engine.store.lease(&name).await }).await {
-                Ok(None) => drop(held_up.replace(lead.hold_up())),
+                Ok(None) => {
+                    held_up.get_or_insert_with(|| lead.hold_up());
+                }
                 Ok(lease) => return lease,
                 Err(error) => {
                     if !error.is_closed() {

@@ -48,25 +48,28 @@ fn a_task_waits_for_a_lease_no_longer_than_was_said() {
 #[test]
 fn what_is_stale_is_the_answer_while_another_process_loads_and_only_then_nobody_loads() {
     on_both(|| async {
-        let (place, clock) = (Place::new(), Arc::<ManualClock>::default());
-        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
-        let builder = DiskBackedCache::<u32>::builder().background_maintenance(false);
-        let builder = builder.clock(clock.clone()).disk_ttl(second).fail_safe(hour);
-        let builder = builder.load_lease(hour).soft_load_timeout(Duration::from_nanos(1));
-        let cache = builder.open_async(place.path()).await.unwrap();
-        let lease = take_lease(&cache, &place.path(), 0).await;
-        cache.put("a", 1).await.unwrap();
-        clock.advance(2 * second);
-        let never = || async { Err::<u32, _>("another process loads") };
-        assert_eq!(*cache.try_get_or_refresh_with("a", never).await.unwrap(), 1);
-        assert_eq!(cache.stats().load_failures, 0);
-        assert_eq!((cache.stats().load_timeouts, cache.stats().stale_answers), (1, 1));
-        drop(lease);
-        let (answer, source) = oneshot::channel();
-        let load = move || async move { source.await.unwrap() };
-        assert_eq!(*cache.get_or_refresh_with("a", load).await.unwrap(), 1);
-        answer.send(2_u32).unwrap();
-        eventually(async || cache.contains_key("a").await.unwrap()).await;
-        assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&2));
+        // At the first attempt to take the lease, and after several.
+        for soft in [Duration::from_nanos(1), Duration::from_millis(20)] {
+            let (place, clock) = (Place::new(), Arc::<ManualClock>::default());
+            let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
+            let builder = DiskBackedCache::<u32>::builder().background_maintenance(false);
+            let builder = builder.clock(clock.clone()).disk_ttl(second).fail_safe(hour);
+            let builder = builder.load_lease(hour).soft_load_timeout(soft);
+            let cache = builder.open_async(place.path()).await.unwrap();
+            let lease = take_lease(&cache, &place.path(), 0).await;
+            cache.put("a", 1).await.unwrap();
+            clock.advance(2 * second);
+            let never = || async { Err::<u32, _>("another process loads") };
+            assert_eq!(*cache.try_get_or_refresh_with("a", never).await.unwrap(), 1);
+            assert_eq!(cache.stats().load_failures, 0);
+            assert_eq!((cache.stats().load_timeouts, cache.stats().stale_answers), (1, 1));
+            drop(lease);
+            let (answer, source) = oneshot::channel();
+            let load = move || async move { source.await.unwrap() };
+            assert_eq!(*cache.get_or_refresh_with("a", load).await.unwrap(), 1);
+            answer.send(2_u32).unwrap();
+            eventually(async || cache.contains_key("a").await.unwrap()).await;
+            assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&2));
+        }
     });
 }
