@@ -121,13 +121,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     async fn let_go(&self, closing: Closing<'_>) -> Result<(), Error> {
         self.lifecycle.idle.opened().await;
-        // Loads under way store nothing any more: nobody is to wait for them.
-        self.flights.overtake_all();
         point(Point::CloseBegins);
         // Dropped last: a value's `Drop` may panic, and the store is to be let go of all the same.
         let committed = self.commit_before().await;
         let written = self.write_back_last().await;
         point(Point::CloseWrote);
+        // Loads under way store nothing any more, and what they stored is committed: nobody is to wait for them.
+        self.flights.overtake_all();
         let closed = self.store.close().await;
         // What a value's `Drop` asks of the cache from here on is answered, not awaited.
         drop(closing);
