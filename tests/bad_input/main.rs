@@ -13,6 +13,8 @@ mod hostile_rows;
 mod mounts;
 mod paths;
 mod permissions;
+#[path = "../report/mod.rs"]
+mod report;
 mod set_aside;
 mod settings;
 mod support;

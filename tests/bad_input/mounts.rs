@@ -4,6 +4,7 @@
 //! users have namespaces). Where that is not permitted the tests say so and do nothing, except in
 //! CI, where it must be.
 
+use crate::report::report;
 use crate::support::{
     builder, child_folder, expect_error, expect_refusal, expect_success, folder_with_a_cache,
     this_test_in,
@@ -36,7 +37,7 @@ fn mounted(test: &str, folder: &Path, mount: &str, work: impl FnOnce(&Path)) {
     };
     if let Some(reason) = refusal {
         assert!(std::env::var_os("CI").is_none(), "mounting must be possible in CI: {reason}");
-        println!("skipped, because mounting is not permitted: {reason}");
+        report!("skipped, because mounting is not permitted: {reason}");
         return;
     }
     expect_success(&output.unwrap(), test);

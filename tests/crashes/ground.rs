@@ -164,6 +164,7 @@ impl Tally {
     /// them.
     pub fn expect_in_time(&self) {
         let Self { quiet, late, .. } = self;
+        assert!(!self.ages.is_empty(), "no put was lost while it waited");
         assert!(2 * late < *quiet, "{late} of {quiet} children kept puts for {ALLOWED:?}");
         let median = self.median_age();
         let is_in_time = self.ages.len() < 10 || median <= ALLOWED;

@@ -19,7 +19,7 @@ const PLAN: &str = "CRASHES_TEST_PLAN";
 pub const MAX_DELAY: Duration = Duration::from_millis(20);
 
 /// How long it usually waits at most, also where the machine is busy.
-pub const ALLOWED: Duration = Duration::from_millis(200);
+pub const ALLOWED: Duration = Duration::from_millis(60);
 
 /// How long a load waits for another process's, of which there is none: a dead one has no lease.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -5,6 +5,8 @@ mod buffer;
 mod close;
 mod groups;
 mod load;
+#[cfg(planted_bugs)]
+mod planted;
 mod promotion;
 mod refresh;
 mod store;

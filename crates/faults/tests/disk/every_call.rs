@@ -82,6 +82,7 @@ fn strike_each(
     disk.plan(Fault { call, nth: u64::MAX, lasts: false, effect });
     let run = play(disk, way, script, None, alive);
     let calls = disk.count(call);
+    assert!(calls > 0 || !way.is_exact(), "{call:?}: nothing to strike");
     run.end();
     for lasts in [false, true] {
         let mut total = Tally::default();

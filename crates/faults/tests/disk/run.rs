@@ -91,12 +91,15 @@ impl<'d> Run<'d> {
             }
             Op::Reopen => self.reopen(),
             _ => {
-                let before = self.cache().stats();
+                let (before, struck) = (self.cache().stats(), self.struck());
                 if let Err(error) = self.attempt(op) {
                     // Maintenance, and the commit of what waits, are more than one write.
                     let whole = self.way != Way::Buffered && !matches!(op, Op::Maintain);
                     let after = self.cache().stats();
                     self.assert(!whole || after == before, "it was counted");
+                    // Elsewhere a thread may have met the fault before.
+                    let met = !self.way.is_exact() || self.struck() > struck;
+                    self.assert(met, "an earlier operation met the fault");
                     self.failed(op, &error);
                 }
             }
