@@ -106,9 +106,18 @@ mod tests {
         let held = take(7).unwrap();
         assert!(take(7).is_none());
         assert!(take(8).is_some(), "that is another one");
+        #[cfg(unix)]
+        is_empty_and_its_owners_alone(&folder.path().join("cache.db-lease-0000000000000007"));
         drop(held);
         assert!(take(7).is_some());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is left");
+    }
+
+    #[cfg(unix)]
+    fn is_empty_and_its_owners_alone(path: &Path) {
+        use std::os::unix::fs::PermissionsExt;
+        let found = fs::metadata(path).unwrap();
+        assert_eq!((found.len(), found.permissions().mode() & 0o777), (0, 0o600));
     }
 
     /// Its process died, or could not remove it.

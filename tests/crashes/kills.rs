@@ -102,6 +102,7 @@ pub fn kill_again_and_again(test: &str) {
     tally.expect_in_time();
     tally.expect_some_of_all();
     tally.expect_all(&OPERATIONS);
+    tally.expect_killed_at_work();
 }
 
 fn instant(random: &mut Random) -> When {

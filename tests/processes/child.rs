@@ -2,6 +2,7 @@
 //! Parent and child talk in lines. A child that hears no more from its parent ends.
 
 use std::io::{BufRead, BufReader, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::{self, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -13,6 +14,9 @@ const TASK: &str = "PROCESSES_TEST_TASK";
 
 /// What a child's line begins with; the test harness prints others.
 const MARK: &str = "child: ";
+
+/// What it says of a panic.
+const FAILED: &str = "failed";
 
 /// Far more than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -75,13 +79,27 @@ impl Child {
     }
 }
 
+/// Says a line to the parent.
+fn say(line: &str) {
+    // One call, so that a child that is killed has said a line or nothing.
+    let mut output = std::io::stdout().lock();
+    output.write_all(format!("{MARK}{line}\n").as_bytes()).unwrap();
+    output.flush().unwrap();
+}
+
 impl Task {
     /// Says a line to the parent.
     pub fn say(&self, line: &str) {
-        // One call, so that a child that is killed has said a line or nothing.
-        let mut output = std::io::stdout().lock();
-        output.write_all(format!("{MARK}{line}\n").as_bytes()).unwrap();
-        output.flush().unwrap();
+        say(line);
+    }
+
+    /// Says at once if anything fails: before the child ends by it, it may be killed.
+    pub fn say_failures(&self) {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |failure| {
+            say(FAILED);
+            usual(failure);
+        }));
     }
 
     /// The next order; `None` at the end.
@@ -125,7 +143,7 @@ impl Running {
 
     /// Everything it has said so far and was not heard yet.
     pub fn heard(&self) -> impl Iterator<Item = String> {
-        self.said.try_iter()
+        self.said.try_iter().inspect(|line| self.expect_success(line))
     }
 
     /// Whether it still runs. Fails if it has failed.
@@ -159,7 +177,11 @@ impl Running {
 
     fn last_words(&mut self) -> Vec<String> {
         self.listener.take().unwrap().join().unwrap();
-        self.said.try_iter().collect()
+        self.heard().collect()
+    }
+
+    fn expect_success(&self, line: &str) {
+        assert!(line != FAILED, "process {:?} has failed", self.words);
     }
 }
 

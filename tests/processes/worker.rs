@@ -78,6 +78,7 @@ pub fn builder<const MAJOR: u64>(role: u64) -> Builder<Packet<MAJOR>> {
 /// Does what the words of the task say: the role, the number of the process, the seed, and `crowd` or
 /// `alone`.
 pub fn work(task: &Task) {
+    task.say_failures();
     let words: Vec<&str> = task.words.split(' ').collect();
     let [role, process, seed, company] = words[..] else { panic!("{words:?}") };
     let [role, process, seed] = [role, process, seed].map(|number| number.parse().unwrap());

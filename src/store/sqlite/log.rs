@@ -259,4 +259,21 @@ mod tests {
         commit(&mut log, &connection);
         assert_eq!((log.bytes(), log.longest, log.vain), (0, LONG, 0));
     }
+
+    /// With more threads than the machine could run, readers were held up for longer than a writer waited for
+    /// them, again and again, until a log was 144 MiB long.
+    #[test]
+    fn a_reader_that_was_waited_for_in_vain_is_waited_for_longer() {
+        let (_folder, connection, mut log) = with_a_log();
+        let reader = open::open_reader(connection.path().unwrap().as_ref()).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM long").unwrap();
+        connection.execute("INSERT INTO long VALUES (1)", []).unwrap();
+        for factor in [1, 2, 4, 4] {
+            log.longest = LONG;
+            let began = Instant::now();
+            commit(&mut log, &connection);
+            assert!(began.elapsed() >= PATIENCE * factor, "{:?}", began.elapsed());
+            assert!(log.bytes() > LONG, "somebody reads it");
+        }
+    }
 }

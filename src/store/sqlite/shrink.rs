@@ -79,15 +79,21 @@ mod tests {
         use crate::sync::atomic::{AtomicBool, Ordering};
         use std::os::unix::fs::MetadataExt;
         use std::sync::Arc;
+        const KNOWN: [&str; 4] = ["cache.db", "cache.db-journal", "cache.db-wal", "cache.db-shm"];
         let folder = tempfile::tempdir().unwrap();
         let mut connection = Connection::open(folder.path().join("cache.db")).unwrap();
         filled(&connection);
         let found = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&found);
+        let beside = folder.path().to_owned();
         let look = move || {
             let open = std::fs::read_dir("/proc/self/fd").unwrap();
             let mut files = open.filter_map(|file| std::fs::metadata(file.ok()?.path()).ok());
-            if files.any(|file| file.is_file() && file.nlink() == 0 && file.len() > 1 << 20) {
+            if let Some(copy) = files.find(|file| file.nlink() == 0 && file.len() > 1 << 20) {
+                assert_eq!(copy.mode(), 0o100_600, "a file, and its owner's alone");
+                let names = std::fs::read_dir(&beside).unwrap();
+                let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+                assert!(names.into_iter().all(|name| KNOWN.contains(&&*name)));
                 seen.store(true, Ordering::Relaxed);
             }
             false

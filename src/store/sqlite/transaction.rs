@@ -110,3 +110,49 @@ pub(super) fn roll_back(connection: &Connection) {
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Access;
+    use crate::store::sqlite::open;
+    use crate::store::sqlite::session::Session;
+    use std::thread;
+
+    /// Whoever began the log anew had the write lock and waited for a snapshot of another process, whose threads
+    /// waited for that lock: all of them for longer than their `busy_timeout`.
+    #[test]
+    fn who_waits_for_the_write_lock_keeps_no_snapshot_that_its_owner_waits_for() {
+        const NEVER: Duration = Duration::from_secs(60);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let connection = open::open_file(&path, Access::Shared).unwrap();
+        open::use_wal(&connection).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        let (readers, mut reader) =
+            (Readers::default(), Session::new(open::open_reader(&path).unwrap()));
+        let count = |c: &Connection| -> rusqlite::Result<i64> {
+            c.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+        };
+        assert_eq!(reader.read(0, NEVER, count).unwrap(), 1);
+        assert!(reader.keeps_snapshot());
+        readers.give_back(reader);
+        connection.execute("INSERT INTO t VALUES (2)", []).unwrap();
+        thread::scope(|scope| {
+            let owner = scope.spawn(|| {
+                let other = open::open_file(&path, Access::Shared).unwrap();
+                other.busy_timeout(2 * NEVER).unwrap();
+                let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+                other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy).unwrap()
+            });
+            connection.busy_timeout(Duration::ZERO).unwrap();
+            while begin_immediate(&connection).is_ok() {
+                roll_back(&connection);
+                thread::yield_now();
+            }
+            begin_to_write(&connection, NEVER, &readers).unwrap();
+            commit(&connection).unwrap();
+            assert_eq!(owner.join().unwrap(), 0, "the log was begun anew");
+        });
+    }
+}

@@ -14,6 +14,7 @@ use std::path::Path;
 
 type Cache = DiskBackedCache<String>;
 
+/// It shortens no file and removes none.
 const FAULTS: [(Call, Effect); 12] = [
     (Call::Open, Effect::Error),
     (Call::Read, Effect::Error),

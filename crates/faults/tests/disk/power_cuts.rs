@@ -19,6 +19,8 @@ struct Recorded {
     /// After each operation: how much had been recorded, and what the disk tier may have held then:
     /// what was acknowledged, and what was committed, or failed to be, without that.
     acknowledged: Vec<(usize, Vec<Contents>)>,
+    /// Those of them after which the file had just been closed, and its log been taken over into it.
+    closed: Vec<usize>,
     clock: Arc<ManualClock>,
     log: Vec<String>,
 }
@@ -30,24 +32,28 @@ fn record(
     fault: Option<Fault>,
     alive: &dyn Fn(),
 ) -> Recorded {
-    let mut acknowledged = vec![(0, vec![Contents::new()])];
-    let mut note = |run: &Run<'_>| {
+    let (mut acknowledged, mut closed) = (vec![(0, vec![Contents::new()])], Vec::new());
+    let mut note = |run: &Run<'_>, is_closed: bool| {
+        // What a fault prevented is done by a later close.
+        if is_closed && run.struck() == 0 {
+            closed.push(acknowledged.len());
+        }
         let held = run.models().flat_map(|model| [model.stored(), model.committed().stored()]);
         acknowledged.push((disk.moment(), held.collect()));
     };
     disk.record();
     let mut run = Run::new(disk, way, fault);
-    note(&run);
+    note(&run, false);
     for op in script {
         run.step(op);
-        note(&run);
+        note(&run, matches!(op, Op::Reopen));
         alive();
     }
     let clock = Arc::clone(run.clock());
     let mut log: Vec<_> = script.iter().map(shown).collect();
     log.push(format!("{fault:?}"));
     run.end();
-    Recorded { recording: disk.recorded(), acknowledged, clock, log }
+    Recorded { recording: disk.recorded(), acknowledged, closed, clock, log }
 }
 
 /// A write or a sync that fails, in every second run.
@@ -70,11 +76,12 @@ fn shown(thing: &impl Debug) -> String {
 }
 
 /// What may be found after a cut at `moment`: what was acknowledged last, what the next operation was
-/// to make of it, and, where commits are not synced, what was acknowledged before.
+/// to make of it, and, where commits are not synced, what was acknowledged since the file was closed last.
 fn lawful(recorded: &Recorded, moment: usize, way: Way) -> Vec<&Contents> {
-    let Recorded { acknowledged, .. } = recorded;
+    let Recorded { acknowledged, closed, .. } = recorded;
     let known = acknowledged.partition_point(|(at, _)| *at <= moment);
-    let first = if way == Way::Synced { known - 1 } else { 0 };
+    let closed = closed.iter().rev().find(|at| **at < known).copied().unwrap_or(0);
+    let first = if way == Way::Synced { known - 1 } else { closed };
     let last = acknowledged.len().min(known + 1);
     acknowledged[first..last].iter().flat_map(|(_, contents)| contents).collect()
 }

@@ -137,7 +137,8 @@ impl<'d> Run<'d> {
         }
     }
 
-    fn struck(&self) -> u64 {
+    /// How many calls have failed so far.
+    pub fn struck(&self) -> u64 {
         self.tally.struck + self.disk.struck()
     }
 
