@@ -261,7 +261,13 @@ fn touching(touch: &Touch) -> Op {
 }
 
 fn removal<T>(row: &Scanned, judged: Timestamp, cause: RemovalCause) -> Step<T> {
-    let op = Op::Remove { key: row.key.clone(), revision: row.meta.revision, judged };
+    let (key, revision) = (row.key.clone(), row.meta.revision);
+    // What is no key finds nothing: such rows would stay, and hide those behind them from every round.
+    let op = if key.is_empty() {
+        Op::RemoveAt { id: row.id, key, revision }
+    } else {
+        Op::Remove { key, revision, judged }
+    };
     Step::remove(op, Why::Is(cause))
 }
 

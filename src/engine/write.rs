@@ -225,7 +225,10 @@ type Reason<T> = (Why, Vec<Overwritten<T>>);
 fn written_or_removed(op: &Op) -> &Key {
     match op {
         Op::Put(row) | Op::Fill { row, .. } | Op::Replace { row, .. } => &row.key,
-        Op::Delete { key } | Op::Remove { key, .. } | Op::Touch { key, .. } => key,
+        Op::Delete { key }
+        | Op::Remove { key, .. }
+        | Op::RemoveAt { key, .. }
+        | Op::Touch { key, .. } => key,
     }
 }
 

@@ -228,6 +228,9 @@ pub enum Op {
     /// Removes the row `revision`, if it is still there and nobody touched it after `judged`, as far
     /// as its stored recency and `claims` know.
     Remove { key: Key, revision: i64, judged: Timestamp },
+    /// Removes the row `revision` at a place in the table, if it is still there: what it has for a key is none, and
+    /// `key` an empty one.
+    RemoveAt { id: i64, key: Key, revision: i64 },
     /// Raises the recency of the row `revision`, if it is still there.
     Touch { key: Key, revision: i64, accessed: Timestamp },
 }
@@ -259,7 +262,7 @@ impl Op {
         match self {
             Self::Put(row) | Self::Fill { row, .. } | Self::Replace { row, .. } => Some(&row.key),
             Self::Delete { key } => Some(key),
-            Self::Remove { .. } | Self::Touch { .. } => None,
+            Self::Remove { .. } | Self::RemoveAt { .. } | Self::Touch { .. } => None,
         }
     }
 }

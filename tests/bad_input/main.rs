@@ -18,3 +18,4 @@ mod report;
 mod set_aside;
 mod settings;
 mod support;
+mod unfindable;

@@ -286,6 +286,8 @@ impl Rows {
                     }
                 }
             }
+            // All its rows have keys.
+            Op::RemoveAt { .. } => Outcome::Unchanged,
             Op::Touch { key, revision, accessed } => {
                 self.touch(key, *revision, *accessed);
                 Outcome::Touched

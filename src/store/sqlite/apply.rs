@@ -159,6 +159,13 @@ impl Run<'_> {
                 }
                 _ => Ok(Outcome::Unchanged),
             },
+            Op::RemoveAt { id, revision, .. } => match self.find_at(*id)? {
+                // Another process may have put a row there that has a key.
+                Some(found) if found.key.is_empty() && found.meta.revision == *revision => {
+                    self.remove(found.id, found.meta)
+                }
+                _ => Ok(Outcome::Unchanged),
+            },
             Op::Touch { key, revision, accessed } => {
                 self.touch(key, *revision, *accessed)?;
                 Ok(Outcome::Touched)
@@ -169,6 +176,11 @@ impl Run<'_> {
     fn find(&self, key: &str) -> rusqlite::Result<Option<(i64, Meta)>> {
         let mut find = self.connection.prepare_cached(&self.sql.find)?;
         find.query_row([key], |row| Ok((row.get(row::META)?, row::meta(row)?))).optional()
+    }
+
+    fn find_at(&self, id: i64) -> rusqlite::Result<Option<Scanned>> {
+        let mut find = self.connection.prepare_cached(&self.sql.find_at)?;
+        find.query_row([id], row::scanned).optional()
     }
 
     /// Tries to insert first: that asks the index of keys once, and most puts are of new keys.

@@ -57,6 +57,7 @@ pub(super) struct Sql {
     pub read: String,
     pub read_meta: String,
     pub find: String,
+    pub find_at: String,
     pub insert: String,
     pub update: String,
     /// The same for an upgraded row: its creation stays, so that its tags do.
@@ -97,6 +98,7 @@ impl Sql {
             read: format!("SELECT {meta}, seal, value FROM {table} WHERE key = ?1"),
             read_meta: format!("SELECT {meta}, {head} FROM {table} WHERE key = ?1"),
             find: format!("SELECT {meta}, id FROM {table} WHERE key = ?1"),
+            find_at: format!("SELECT {meta}, id, key FROM {table} WHERE id = ?1"),
             insert: format!(
                 "INSERT INTO {table} (key, revision, size, created, accessed, schema_version, codec, seal, value,
                  ttl, fixed)
