@@ -122,6 +122,8 @@ pub(super) fn open_for_the_log(path: &Path) -> rusqlite::Result<Connection> {
 /// A connection for reading a file.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // It goes through the whole catalogue, whatever for.
+    let _granted = effort::to_open(path);
     let open = || -> rusqlite::Result<Connection> {
         let mut connection = Connection::open_with_flags(path, flags)?;
         effort::watch(&mut connection)?;
