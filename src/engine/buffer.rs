@@ -14,14 +14,14 @@ use super::write::Step;
 use crate::cacheable::Cacheable;
 use crate::codec::Packed;
 use crate::crash::{Point, point};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::listener::RemovalCause;
 use crate::memory::{Commit, Unwritten};
 use crate::store::{Op, Store};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, block_on};
+use crate::sync::{Mutex, Task, block_on};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(super) struct Buffer {
     max_delay: Duration,
     max_bytes: u64,
     queue: Mutex<Queue>,
-    /// Closed while somebody commits.
-    turn: Mutex<Option<Arc<Gate>>>,
+    /// Who commits, if anybody does.
+    turn: Mutex<Option<Committing>>,
     /// Whether the last commit in the background failed. The next write tries again and reports.
     failing: AtomicBool,
 }
@@ -141,7 +141,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
 
     async fn commit_and_hold<'b>(&self, buffer: &'b Buffer) -> Result<Held<'b, T>, Error> {
         let last = buffer.queue.lock().sequence;
-        let turn = Turn::take(&buffer.turn).await;
+        let turn = Turn::take(&buffer.turn).await?;
         let mut held =
             Held { _turn: turn, unwritten: Vec::new(), replaced: Vec::new(), removed: Vec::new() };
         loop {
@@ -270,35 +270,53 @@ pub(super) struct Held<'b, T: Send + Sync + 'static> {
     removed: Vec<Removed<T>>,
 }
 
+/// Somebody who has the right to commit.
+#[derive(Debug)]
+struct Committing {
+    task: Task,
+    /// Opens when it is given up.
+    ended: Arc<Gate>,
+}
+
 /// The right to commit.
 struct Turn<'b> {
-    turn: &'b Mutex<Option<Arc<Gate>>>,
+    turn: &'b Mutex<Option<Committing>>,
 }
 
 impl<'b> Turn<'b> {
-    async fn take(turn: &'b Mutex<Option<Arc<Gate>>>) -> Self {
+    /// # Errors
+    /// To whoever a commit has called: a recorder of metrics is told within it, and would wait for itself.
+    async fn take(turn: &'b Mutex<Option<Committing>>) -> Result<Self, Error> {
+        let task = Task::present();
         loop {
-            let taken = {
+            let ended = {
                 let mut taken = turn.lock();
                 match &*taken {
-                    Some(gate) => Arc::clone(gate),
+                    Some(committing) if committing.task == task => return Err(within_a_commit()),
+                    Some(committing) => Arc::clone(&committing.ended),
                     None => {
-                        *taken = Some(Arc::default());
-                        return Self { turn };
+                        *taken = Some(Committing { task, ended: Arc::default() });
+                        return Ok(Self { turn });
                     }
                 }
             };
-            taken.opened().await;
+            ended.opened().await;
         }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Some(gate) = self.turn.lock().take() {
-            gate.open();
+        if let Some(committing) = self.turn.lock().take() {
+            committing.ended.open();
         }
     }
+}
+
+fn within_a_commit() -> Error {
+    let message = "the recorder of metrics commits what waits, and is told of a commit that has not ended; have another \
+                   thread do it, and return";
+    Error::new(ErrorKind::Reentrant, message)
 }
 
 #[cfg(test)]

@@ -178,14 +178,13 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         loader: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<Made<T>, LoadError<E>> {
         self.count_miss(lead.key(), &missing);
-        let timer = self.timer(Timed::Load);
         let made = async {
+            // Its recorder is user code, and would wait for this load if it asked for the key from outside.
+            let _timer = self.timer(Timed::Load);
             let value: Arc<T> = loader().await?.into();
             Ok::<_, E>((value, storing.at.unwrap_or_else(|| self.now())))
         };
-        let loaded = lead.run(made).await;
-        timer.stop();
-        match loaded {
+        match lead.run(made).await {
             Ok((value, time)) => {
                 self.counters.loads.add(1);
                 let birth = Birth { time, given: storing.given };

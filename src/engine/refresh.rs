@@ -282,10 +282,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let (key, until) = (lead.key().clone(), now.plus_nanos(pause));
         let mut attempt = Attempt { reloads: &self.reloads, key, now, until, failed: true };
         // If it fails, those who wait for it load by themselves.
-        let timer = self.timer(Timed::Load);
-        let made = async { Ok::<_, E>((loader.await?, storing.at.unwrap_or_else(|| self.now()))) };
+        let made = async {
+            // As for a load.
+            let _timer = self.timer(Timed::Load);
+            Ok::<_, E>((loader.await?, storing.at.unwrap_or_else(|| self.now())))
+        };
         let Ok((value, time)) = lead.run(made).await else { return };
-        timer.stop();
         attempt.failed = false;
         ended.0 = &self.counters.refreshes;
         let birth = Birth { time, given: storing.given };

@@ -283,3 +283,19 @@ fn also_with_puts_that_wait_and_where_nothing_can_be_written() {
         drop(busy);
     });
 }
+
+/// What waits is no row, and is made one first. Where that fails it is not answered with, and not lost.
+// rule: E3, D11
+#[test]
+fn what_waits_is_no_answer_while_it_cannot_be_committed() {
+    on_file(|bench, path| {
+        let durability = Durability::Buffered { max_delay: secs(3_600), max_bytes: 1_000 };
+        let settings = |builder| settings(builder).durability(durability).busy_timeout(secs(0));
+        let cache: Cache = bench.cache(settings);
+        cache.put("a", text(5)).unwrap();
+        let busy = locked(path);
+        assert_eq!(in_vain(&cache, "a", 11), None);
+        drop(busy);
+        assert_eq!(in_vain(&cache, "a", 11), Some(text(5)));
+    });
+}

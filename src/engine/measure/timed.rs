@@ -2,8 +2,11 @@
 
 use super::Timed;
 use crate::stats::{METADATA, Published, Stats};
+use crate::sync::drop_unwanted;
 use metrics::{Key, Label, Unit, with_recorder};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 const DURATIONS: &str = "disk_backed_cache_operation_duration_seconds";
@@ -56,8 +59,17 @@ impl Timer<'_> {
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
         let took = self.began.elapsed().as_secs_f64();
-        with_recorder(|recorder| {
-            recorder.register_histogram(self.duration, &METADATA).record(took)
-        });
+        let give = || {
+            with_recorder(|recorder| {
+                recorder.register_histogram(self.duration, &METADATA).record(took);
+            });
+        };
+        if !thread::panicking() {
+            return give();
+        }
+        // What is timed panics. A second panic on the way out would end the process.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(give)) {
+            drop_unwanted(panic);
+        }
     }
 }
