@@ -74,9 +74,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let written = self.write(rows.iter().map(removal).collect(), self.terms).await?;
         drop(held);
         let unchanged = rows.iter().zip(&written.effects).filter(|(_, effect)| effect.is_none());
-        progress.changed = unchanged.map(|(row, _)| (row.id, row.meta.revision)).collect();
-        // What has changed may have the tag still.
-        progress.after = if progress.changed.is_empty() { last } else { Some(after) };
+        let known = progress.changed.len();
+        progress.changed.extend(unchanged.map(|(row, _)| (row.id, row.meta.revision)));
+        if progress.changed.len() > known {
+            // What has changed may have the tag still.
+            progress.after = Some(after);
+        } else {
+            *progress = Progress { after: last, changed: Vec::new() };
+        }
         Ok(self.count_live(&keys, &written, now) as u64)
     }
 }

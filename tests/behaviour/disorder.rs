@@ -1,7 +1,7 @@
-//! Files in which pages were exchanged.
+//! Files in which pages or rows are not where they belong. What goes through them comes to an end.
 
 use crate::support::{Doc, on_file, raw};
-use disk_backed_cache::ErrorKind;
+use disk_backed_cache::{ErrorKind, PutOptions};
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc;
@@ -62,5 +62,24 @@ fn rows_that_are_out_of_order_are_damage_and_not_met_again_and_again() {
         thread::spawn(move || done.send(clone.purge_outdated()));
         let purged = purged.recv_timeout(Duration::from_secs(30)).expect("it comes to an end");
         assert_eq!(purged.unwrap_err().kind(), ErrorKind::Corrupt);
+    });
+}
+
+/// Tagged rows are deleted a thousand at a time. Of two on either side of a page's end whose keys did not find them each was tried again whenever the other one
+/// had been, for ever.
+// rule: J6, F5
+#[test]
+fn rows_of_two_pages_that_their_keys_do_not_find_are_passed_over() {
+    on_file(|bench, path| {
+        let cache = bench.cache::<u32>(|b| b);
+        let rows = (0..1_100).map(|row| (row.to_string(), row));
+        cache.with(PutOptions::new().tag("red")).put_many(rows).unwrap();
+        let damage =
+            "UPDATE entries_1 SET key = CAST(key || x'ff' AS TEXT) WHERE key IN ('5', '1050')";
+        raw(path).execute_batch(damage).unwrap();
+        let (say, deleted) = mpsc::channel();
+        thread::spawn(move || say.send(cache.delete_tag("red")));
+        let deleted = deleted.recv_timeout(Duration::from_secs(30)).expect("it comes to an end");
+        assert_eq!(deleted.unwrap(), 1_098);
     });
 }
