@@ -261,11 +261,30 @@ fn what_is_no_ttl_in_a_file_has_ended() {
             let change = "UPDATE entries_1 SET ttl = ?1, fixed = ?2";
             raw(path).execute(change, (ttl, fixed)).unwrap();
             let cache = bench.cache::<u32>(|b| b);
-            assert_eq!(cache.at(at(0)).ttl("a").unwrap(), Some(Duration::ZERO));
+            let left = (ttl == 0).then_some(Duration::ZERO);
+            assert_eq!(cache.at(at(0)).ttl("a").unwrap(), left);
             assert_eq!(cache.at(at(1)).get("a").unwrap(), None);
             cache.close().unwrap();
             bench.release();
         }
+    });
+}
+
+/// Maintenance found such a row before all others, took it for alive, and looked at no other one.
+// rule: P5, X12
+#[test]
+fn what_has_a_negative_ttl_has_ended_though_it_is_of_a_time_to_come() {
+    on_file(|bench, path| {
+        let cache = bench.cache::<u32>(|b| b);
+        cache.put_with("a", 1, sliding(50)).unwrap();
+        cache.close().unwrap();
+        bench.release();
+        let change = "UPDATE entries_1 SET created = 1 << 61, accessed = 1 << 61, ttl = -(1 << 62)";
+        raw(path).execute(change, ()).unwrap();
+        let cache = bench.cache::<u32>(|b| b);
+        assert_eq!(cache.ttl("a").unwrap(), None);
+        cache.run_maintenance().unwrap();
+        assert!(cache.is_empty().unwrap());
     });
 }
 

@@ -94,7 +94,11 @@ fn own_ttl(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<OwnTtl>> {
     if row.get_ref(6)? == ValueRef::Null {
         return Ok(None);
     }
-    let nanos = integer(row, 6)?.unwrap_or(0).max(0);
+    let nanos = integer(row, 6)?.unwrap_or(0);
+    if nanos < 0 {
+        // Also if it was put or touched in a time to come.
+        return Ok(Some(OwnTtl::Fixed(i64::MIN)));
+    }
     let slides = integer(row, 7)? == Some(0);
     Ok(Some(if slides { OwnTtl::Sliding(nanos) } else { OwnTtl::Fixed(nanos) }))
 }
