@@ -108,7 +108,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         self.commit_before().await.map(drop)
     }
 
-    /// The same, and keeps others from committing until the answer is dropped. For what removes or
+    /// The same as an operation of its own, which `close` waits for.
+    pub(super) async fn commit_by_itself(&self) -> Result<(), Error> {
+        let _operation = self.lifecycle.enter()?;
+        self.writable()?;
+        self.commit_buffered().await
+    }
+
+    /// The same within an operation, and keeps others from committing until the answer is dropped. For what removes or
     /// replaces rows of keys that it is given: a commit under way has changed the disk tier, and still
     /// hides it.
     pub(super) async fn commit_before(&self) -> Result<Option<Held<'_, T>>, Error> {

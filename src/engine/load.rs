@@ -278,7 +278,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         // Who waits for its lease, in another process, is to find it.
         if lead.holds()
-            && let Err(error) = lead.run(self.commit_buffered()).await
+            && let Err(error) = lead.run(self.commit_by_itself()).await
         {
             warn_unstored(lead.key(), &error);
         }

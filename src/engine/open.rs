@@ -171,6 +171,8 @@ impl<T: Cacheable> Guard<T, SqliteStore> {
         let guard = Arc::new(Self::new(engine));
         let (handle, life) = (Arc::downgrade(&guard), Arc::downgrade(&guard.engine));
         open.insert(collection, Known { handle, life });
+        drop(open);
+        guard.engine.measures.begin();
         Ok(guard)
     }
 }

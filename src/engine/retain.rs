@@ -68,7 +68,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<u64, Error> {
         let mut group = Group::new("");
         let mut removed = 0;
-        self.commit_for_retain().await?;
+        self.commit_by_itself().await?;
         while let Some(mut entries) = self.entries_for_retain(&mut group, now).await? {
             while !entries.is_empty() {
                 // User code: nothing is locked, and `close` does not wait for it.
@@ -79,12 +79,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             }
         }
         Ok(removed)
-    }
-
-    async fn commit_for_retain(&self) -> Result<(), Error> {
-        let _operation = self.lifecycle.enter()?;
-        self.writable()?;
-        self.commit_buffered().await
     }
 
     async fn entries_for_retain(

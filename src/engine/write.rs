@@ -94,13 +94,14 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             (op, ((value, sequence), (why, overwritten)))
         };
         let (ops, mut others): (Vec<_>, Vec<_>) = steps.into_iter().map(apart).unzip();
+        // A recorder is user code: if this fails, it is told when nothing is marked or claimed any more.
+        let timer = self.timer(Timed::Commit);
         let keys = ops.iter().filter_map(Op::written_key);
         let is_load = overtaken.is_some();
         let write =
             if is_load { self.memory.begin_fill(keys) } else { self.memory.begin_write(keys) };
         let batch = Arc::new(Batch { ops, terms });
         let judge = Judge { claimer: write.claimer(), overtaken, has_waited };
-        let timer = self.timer(Timed::Commit);
         let applied = self.store.apply(Arc::clone(&batch), Arc::new(judge)).await?;
         point(Point::MemoryBehind);
         let Applied { outcomes, evicted, corrected, usage, excess } = applied;
@@ -140,7 +141,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         changes.extend(evicted.into_iter().map(gone));
         changes.extend(absent);
         let finished = write.end(changes);
-        // A recorder is user code, and may panic: when memory has followed.
+        // It may panic, too: when memory has followed.
         timer.stop();
         self.counters.memory_evictions.add(finished.evicted.len() as u64);
         self.note_usage(usage);

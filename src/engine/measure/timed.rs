@@ -2,6 +2,7 @@
 
 use super::Timed;
 use crate::stats::{METADATA, Published, Stats};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::drop_unwanted;
 use metrics::{Key, Label, Unit, with_recorder};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,11 +17,14 @@ const DURATIONS: &str = "disk_backed_cache_operation_duration_seconds";
 pub(in crate::engine) struct Measures {
     published: Published,
     durations: [Key; Timed::ALL.len()],
+    /// A recorder is user code, and the collections of a file are locked while one is opened.
+    is_open: AtomicBool,
 }
 
 /// The time that something takes, which the recorder is given when this is dropped.
 pub(in crate::engine) struct Timer<'m> {
-    duration: &'m Key,
+    measures: &'m Measures,
+    what: Timed,
     began: Instant,
 }
 
@@ -35,11 +39,23 @@ impl Measures {
             let labels = published.labels().iter().cloned().chain([operation]);
             Key::from_parts(DURATIONS, labels.collect::<Vec<_>>())
         });
-        Self { published, durations }
+        Self { published, durations, is_open: AtomicBool::new(false) }
     }
 
     pub fn timer(&self, what: Timed) -> Timer<'_> {
-        Timer { duration: &self.durations[what as usize], began: Instant::now() }
+        Timer { measures: self, what, began: Instant::now() }
+    }
+
+    /// From now on the recorder is told.
+    pub fn begin(&self) {
+        self.is_open.store(true, Ordering::Relaxed);
+    }
+
+    fn give(&self, what: Timed, seconds: f64) {
+        let duration = &self.durations[what as usize];
+        with_recorder(|recorder| {
+            recorder.register_histogram(duration, &METADATA).record(seconds);
+        });
     }
 
     pub fn publish(&self, stats: impl FnOnce() -> Stats) {
@@ -58,12 +74,11 @@ impl Timer<'_> {
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
+        if !self.measures.is_open.load(Ordering::Relaxed) {
+            return;
+        }
         let took = self.began.elapsed().as_secs_f64();
-        let give = || {
-            with_recorder(|recorder| {
-                recorder.register_histogram(self.duration, &METADATA).record(took);
-            });
-        };
+        let give = || self.measures.give(self.what, took);
         if !thread::panicking() {
             return give();
         }

@@ -38,6 +38,9 @@ const NANOS_FOR_A_BYTE: u64 = 1_000;
 /// file system may compress what it stores.)
 const MOST_OF_STORED: u64 = 16;
 
+/// So much is believed of a file whose blocks may not be counted yet.
+const MOST_UNCOUNTED: u64 = 256 << 20;
+
 /// What a thread's statements may yet do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Left {
@@ -152,9 +155,10 @@ fn stored(metadata: &Metadata) -> u64 {
 #[cfg(unix)]
 fn at_most(length: u64, blocks: u64) -> u64 {
     match blocks {
-        // Not every file system tells. ZFS says one of a new file for as long as it has not written that out, some
-        // seconds; and from one, which is a single small page, nothing leads in circles.
-        0 | 1 => length,
+        // Not every file system tells.
+        0 => length,
+        // So says ZFS of a new file for as long as it has not written that out, some seconds.
+        1 => length.min(MOST_UNCOUNTED),
         _ => length.min(blocks.saturating_mul(512 * MOST_OF_STORED)),
     }
 }
@@ -244,6 +248,7 @@ mod tests {
         const MEGABYTE: u64 = 1 << 20;
         let blocks = [0, 1, 2, 128, 129].map(|blocks| at_most(MEGABYTE, blocks));
         assert_eq!(blocks, [MEGABYTE, MEGABYTE, 16 << 10, MEGABYTE, MEGABYTE]);
+        assert_eq!(at_most(1 << 42, 1), MOST_UNCOUNTED);
     }
 
     /// A file of sixty kilobytes that claimed to have four terabytes, all but those a hole, was granted the steps of
