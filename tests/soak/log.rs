@@ -1,7 +1,7 @@
 //! The log, while somebody reads at every moment.
 
 use crate::report::report;
-use crate::run;
+use crate::{run, turn};
 use disk_backed_cache::DiskBackedCache;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,7 @@ fn volume() -> u64 {
 // rule: F12
 #[test]
 fn constant_readers_do_not_keep_the_log_from_being_used_again() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let cache = DiskBackedCache::<String>::builder()
