@@ -13,7 +13,7 @@ use crate::entry::Tags;
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::key::Key;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{self, Mutex, Stack, new_number};
 use std::any::Any;
 use std::collections::HashMap;
@@ -54,9 +54,14 @@ struct Flight<T> {
 /// What a load keeps from others while it may be stored.
 type Held = Option<Box<dyn fmt::Debug + Send>>;
 
-/// Whether somebody wrote the key since the load began. Then nothing of the load is stored.
+/// Whether somebody wrote the key since the load began. Then nothing of the load is stored that was not on its
+/// way already.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Overtaken(Arc<AtomicBool>);
+pub(crate) struct Overtaken(Arc<AtomicU8>);
+
+/// The bits of [`Overtaken`].
+const OVERTAKEN: u8 = 1;
+const STORING: u8 = 2;
 
 /// How a load ended.
 #[derive(Debug)]
@@ -84,6 +89,13 @@ pub(crate) enum Boarding<T, E> {
     Failed(Arc<E>),
 }
 
+/// A load that was under way when somebody asked for its key.
+struct Joined<T> {
+    flight: Arc<Flight<T>>,
+    /// Whether that had been overtaken by then, and was being stored: its end is to be waited for, and not the answer.
+    is_late: bool,
+}
+
 /// The right and duty to load a key. Dropped without an outcome it goes to one of those who wait. Whoever
 /// stores what was loaded keeps it meanwhile, so that a write of the key knows of that.
 #[derive(Debug)]
@@ -109,11 +121,19 @@ sync::thread_local! {
 
 impl Overtaken {
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst) & OVERTAKEN != 0
     }
 
-    fn set(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    /// To be called by whoever is about to store what was loaded: says whether it still counts. If it does, the
+    /// load keeps its place until it has ended, whatever overtakes it, and no other load of the key begins: that
+    /// would not find what this one stores, and be the answer of who has seen it.
+    pub fn begin_storing(&self) -> bool {
+        self.0.fetch_or(STORING, Ordering::SeqCst) & OVERTAKEN == 0
+    }
+
+    /// Says whether it is being stored.
+    fn set(&self) -> bool {
+        self.0.fetch_or(OVERTAKEN, Ordering::SeqCst) & STORING != 0
     }
 }
 
@@ -132,11 +152,11 @@ impl<T> Flights<T> {
         tags: &Tags,
     ) -> Result<Boarding<T, E>, Error> {
         loop {
-            let flight = match self.join(key, tags) {
+            let joined = match self.join(key, tags) {
                 Ok(lead) => return Ok(Boarding::Lead(lead)),
-                Err(flight) => flight,
+                Err(joined) => joined,
             };
-            if let Some(boarding) = flight.wait(key).await? {
+            if let Some(boarding) = joined.wait(key).await? {
                 return Ok(boarding);
             }
         }
@@ -150,14 +170,21 @@ impl<T> Flights<T> {
         must_look: impl Fn() -> bool,
     ) -> Result<Option<Boarding<T, E>>, Error> {
         loop {
-            let flight = match self.join(key, tags) {
+            let joined = match self.join(key, tags) {
                 Ok(lead) => return Ok(Some(Boarding::Lead(lead))),
-                Err(flight) if !flight.is_led_here() && (flight.reloads || must_look()) => {
+                Err(joined) => joined,
+            };
+            let Joined { flight, is_late } = &joined;
+            if !flight.is_led_here() {
+                if flight.reloads || must_look() {
                     return Ok(None);
                 }
-                Err(flight) => flight,
-            };
-            if let Some(boarding) = flight.wait(key).await? {
+                // What there was to look for may have ended since, and been seen before.
+                if !is_late && flight.overtaken.is_set() {
+                    continue;
+                }
+            }
+            if let Some(boarding) = joined.wait(key).await? {
                 return Ok(Some(boarding));
             }
         }
@@ -176,10 +203,10 @@ impl<T> Flights<T> {
     }
 
     /// Begins the load of `key`, or says which one is under way.
-    fn join(self: &Arc<Self>, key: &str, tags: &Tags) -> Result<Lead<T>, Arc<Flight<T>>> {
+    fn join(self: &Arc<Self>, key: &str, tags: &Tags) -> Result<Lead<T>, Joined<T>> {
         let mut under_way = self.under_way.lock();
         if let Some(flight) = under_way.get(key) {
-            return Err(Arc::clone(flight));
+            return Err(Joined { flight: Arc::clone(flight), is_late: flight.overtaken.is_set() });
         }
         let (key, flight) = (Key::from(key), Arc::new(Flight::new(tags.clone(), false)));
         under_way.insert(key.clone(), Arc::clone(&flight));
@@ -188,7 +215,7 @@ impl<T> Flights<T> {
     }
 
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
-    /// nothing of it is stored. A write calls this before it commits, so that no load that began before
+    /// nothing of it is stored that was not on its way already. A write calls this before it commits, so that no load that began before
     /// it is stored after it, and again before it can be seen where no mark of it lies, so that whoever has
     /// seen it meets no load that had not.
     pub fn overtake<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
@@ -199,7 +226,10 @@ impl<T> Flights<T> {
         let mut held = Vec::new();
         let mut under_way = self.under_way.lock();
         for key in keys {
-            held.extend(under_way.remove(key).and_then(|flight| flight.overtake()));
+            let Some(flight) = under_way.get(key) else { continue };
+            if !flight.overtake(&mut held) {
+                under_way.remove(key);
+            }
         }
         self.count.store(under_way.len(), Ordering::SeqCst);
     }
@@ -220,17 +250,13 @@ impl<T> Flights<T> {
         }
         let mut held = Vec::new();
         let mut under_way = self.under_way.lock();
-        let those = under_way.extract_if(|key, flight| among(key, flight));
-        held.extend(those.filter_map(|(_, flight)| flight.overtake()));
+        under_way.retain(|key, flight| !among(key, flight) || flight.overtake(&mut held));
         self.count.store(under_way.len(), Ordering::SeqCst);
     }
 
     /// The same for all keys.
     pub fn overtake_all(&self) {
-        let mut held = Vec::new();
-        let mut under_way = self.under_way.lock();
-        held.extend(under_way.drain().filter_map(|(_, flight)| flight.overtake()));
-        self.count.store(0, Ordering::SeqCst);
+        self.overtake_those(|_, _| true);
     }
 }
 
@@ -241,28 +267,11 @@ impl<T> Flight<T> {
         Self { itself, landed, reloads, outcome, overtaken, held, held_up, tags }
     }
 
-    /// Nothing of it is stored any more. What it held, to be dropped without any lock.
-    fn overtake(&self) -> Held {
-        self.overtaken.set();
-        self.held.lock().take()
-    }
-
-    /// Waits for its end. `None` if it has come to nothing for whoever expects such errors.
-    async fn wait<E: Any + Send + Sync>(
-        self: &Arc<Self>,
-        key: &str,
-    ) -> Result<Option<Boarding<T, E>>, Error> {
-        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, self.itself)));
-        let waiting = begin().ok_or_else(|| reentrant(key))?;
-        self.landed.opened().await;
-        drop(waiting);
-        Ok(match self.outcome.get() {
-            Some(Outcome::Found(value)) => Some(Boarding::Found(Arc::clone(value))),
-            Some(Outcome::Loaded(value)) => Some(Boarding::Loaded(Arc::clone(value))),
-            Some(Outcome::Stale(value)) => Some(Boarding::Stale(Arc::clone(value))),
-            Some(Outcome::Failed(error)) => Arc::clone(error).downcast().ok().map(Boarding::Failed),
-            None => None,
-        })
+    /// Says whether it keeps its place, because it is being stored. What it held is to be dropped without any lock.
+    fn overtake(&self, held: &mut Vec<Box<dyn fmt::Debug + Send>>) -> bool {
+        let stays = self.overtaken.set();
+        held.extend(self.held.lock().take());
+        stays
     }
 
     /// See [`Lead::run`].
@@ -273,6 +282,24 @@ impl<T> Flight<T> {
     /// Whether something is done for it on this thread, and asks.
     fn is_led_here(&self) -> bool {
         LOADING.with(|all| all.look(|loads| is_done_by(self.itself, loads)))
+    }
+}
+
+impl<T> Joined<T> {
+    /// Waits for the load's end. `None` if it has come to nothing for whoever expects such errors, or comes late.
+    async fn wait<E: Any + Send + Sync>(&self, key: &str) -> Result<Option<Boarding<T, E>>, Error> {
+        let Self { flight, is_late } = self;
+        let begin = || LOADING.with(|all| all.look(|loads| Waiting::begin(loads, flight.itself)));
+        let waiting = begin().ok_or_else(|| reentrant(key))?;
+        flight.landed.opened().await;
+        drop(waiting);
+        Ok(match flight.outcome.get().filter(|_| !is_late) {
+            Some(Outcome::Found(value)) => Some(Boarding::Found(Arc::clone(value))),
+            Some(Outcome::Loaded(value)) => Some(Boarding::Loaded(Arc::clone(value))),
+            Some(Outcome::Stale(value)) => Some(Boarding::Stale(Arc::clone(value))),
+            Some(Outcome::Failed(error)) => Arc::clone(error).downcast().ok().map(Boarding::Failed),
+            None => None,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Cache, buffered, run};
 use crate::error::ErrorKind;
 use crate::models::{Source, explore};
 use crate::options::Settings;
-use crate::sync::block_on;
+use crate::sync::{block_on, thread};
 use std::sync::Arc;
 
 fn threads(cache: &Arc<Cache>, source: &Arc<Source>, works: [fn(&Cache, &Source); 3]) {
@@ -133,6 +133,72 @@ fn be_older_than_nothing_seen(settings: Settings) {
     threads(&cache, &source, [load, put, look]);
 }
 
+/// The same where the load has looked just before the put was committed.
+fn be_older_than_what_was_just_committed() {
+    let (cache, source) = (Cache::new(Settings::default()), Arc::new(Source::default()));
+    let stop = cache.engine.store.stop();
+    let (reached, left) = (Arc::clone(&stop), Arc::clone(&stop));
+    let threads = [
+        spawn(&cache, |cache| cache.put("a", 1).unwrap()),
+        spawn(&cache, move |cache| {
+            reached.wait_for_it();
+            cache.load("a", || {
+                left.go_on();
+                source.look()
+            });
+        }),
+        spawn(&cache, move |cache| {
+            stop.wait_until_it_went_on();
+            if cache.get("a").unwrap() == Some(1) {
+                assert_eq!(cache.load("a", || 0), 1);
+            }
+        }),
+    ];
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// Nor is who has found what was loaded answered by a load that had not. (Loads of one key are under way at the same time
+/// if the first one was overtaken when it was about to be stored, and what overtook it then found nothing to change: a
+/// `delete_tag` of a row that was written again without the tag.)
+fn be_older_than_what_another_stored() {
+    let cache = Cache::new(Settings::default());
+    let stop = cache.engine.store.stop();
+    let (reached, goes_on) = (Arc::clone(&stop), Arc::clone(&stop));
+    let threads = [
+        spawn(&cache, |cache| {
+            cache.load("a", || 1);
+        }),
+        spawn(&cache, move |cache| {
+            reached.wait_for_it();
+            cache.engine.flights.overtake(["a"]);
+            let left = Arc::clone(&goes_on);
+            let waits = spawn(cache, move |_| left.go_on());
+            cache.load("a", || {
+                goes_on.go_on();
+                2
+            });
+            waits.join().unwrap();
+        }),
+        spawn(&cache, move |cache| {
+            let found = cache.get("a").unwrap();
+            cache.engine.evict_memory();
+            if let Some(found) = found {
+                assert_eq!(cache.load("a", || 3), found);
+            }
+        }),
+    ];
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    cache.verify();
+}
+
+fn spawn(
+    cache: &Arc<Cache>,
+    work: impl FnOnce(&Arc<Cache>) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    let cache = Arc::clone(cache);
+    thread::spawn(move || work(&cache))
+}
+
 /// Whoever comes after the source was changed and the key deleted sees the change, and nothing older
 /// stays behind.
 fn lose_to_delete(settings: Settings) {
@@ -233,6 +299,16 @@ fn against_put_and_who_has_seen_it() {
 #[test]
 fn against_put_that_waits_and_who_has_seen_it() {
     explore(|| be_older_than_nothing_seen(buffered(1_000)));
+}
+
+#[test]
+fn against_put_that_was_just_committed_and_who_has_seen_it() {
+    explore(be_older_than_what_was_just_committed);
+}
+
+#[test]
+fn against_another_that_is_stored_and_who_has_seen_it() {
+    explore(be_older_than_what_another_stored);
 }
 
 #[test]

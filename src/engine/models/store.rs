@@ -3,6 +3,7 @@
 
 use crate::entry::{Revision, Tags};
 use crate::error::{Error, ErrorKind};
+use crate::gate::Gate;
 use crate::key::Key;
 use crate::row::{Meta, Row};
 use crate::store::sealed::Sealed;
@@ -10,7 +11,7 @@ use crate::store::{
     Applied, Audit, Batch, Claims, Cleared, Count, Evicted, Inspect, Lease, Mended, Most, NewRow,
     Op, Others, Outcome, Range, Scanned, Store, Task, Terms, Usage,
 };
-use crate::sync::{Mutex, thread};
+use crate::sync::{Mutex, block_on, thread};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,30 @@ pub(super) struct Table {
     /// Keys of rows that were evicted and not asked for yet.
     evicted: Mutex<Vec<Key>>,
     tasks: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Where the next batch stops.
+    stop: Mutex<Option<Arc<Stop>>>,
+}
+
+/// Between a batch's changes and its commit, where chance seldom stops: nobody sees them yet, and loads were asked
+/// whether they still count.
+#[derive(Default)]
+pub(super) struct Stop {
+    reached: Gate,
+    left: Gate,
+}
+
+impl Stop {
+    pub fn wait_for_it(&self) {
+        block_on(self.reached.opened());
+    }
+
+    pub fn wait_until_it_went_on(&self) {
+        block_on(self.left.opened());
+    }
+
+    pub fn go_on(&self) {
+        self.left.open();
+    }
 }
 
 #[derive(Clone, Default)]
@@ -42,6 +67,11 @@ impl Table {
     /// Lets so many batches fail.
     pub fn fail(&self, batches: usize) {
         *self.failures.lock() = batches;
+    }
+
+    /// Has the next batch stop before its commit.
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(self.stop.lock().insert(Arc::default()))
     }
 
     pub fn value(&self, key: &str) -> Option<u64> {
@@ -131,6 +161,11 @@ impl Store for Table {
         let mut rows = self.committed.lock().clone();
         let outcomes = batch.ops.iter().map(|op| rows.step(op, &*claims)).collect();
         let evicted = rows.evict(&batch.terms, &*claims);
+        let stop = self.stop.lock().take();
+        if let Some(stop) = stop {
+            stop.reached.open();
+            block_on(stop.left.opened());
+        }
         self.may_fail()?;
         self.evicted.lock().extend(evicted.iter().map(|evicted| evicted.key.clone()));
         let (corrected, usage) = (std::mem::take(&mut rows.corrected), rows.usage());
