@@ -169,18 +169,19 @@ impl<T> Flights<T> {
         tags: &Tags,
         must_look: impl Fn() -> bool,
     ) -> Result<Option<Boarding<T, E>>, Error> {
+        let mut asked = false;
         loop {
             let joined = match self.join(key, tags) {
                 Ok(lead) => return Ok(Some(Boarding::Lead(lead))),
                 Err(joined) => joined,
             };
-            let Joined { flight, is_late } = &joined;
-            if !flight.is_led_here() {
-                if flight.reloads || must_look() {
+            if !joined.flight.is_led_here() {
+                if joined.flight.reloads || !asked && must_look() {
                     return Ok(None);
                 }
-                // What there was to look for may have ended since, and been seen before.
-                if !is_late && flight.overtaken.is_set() {
+                // What there was to look for may have ended since this flight was found, and been seen before: then
+                // its place is not this flight's any more.
+                if !std::mem::replace(&mut asked, true) {
                     continue;
                 }
             }
