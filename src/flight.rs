@@ -144,8 +144,8 @@ impl<T> Default for Flights<T> {
 }
 
 impl<T> Flights<T> {
-    /// Waits for the load of `key` that is under way, or begins one, of an object with `tags`. Whoever expects another type of
-    /// errors than the one that comes does as if that load had been given up.
+    /// Waits for the load of `key` that is under way, or begins one, of an object with `tags`. Whoever expects
+    /// another type of errors than the one that comes does as if that load had been given up.
     pub async fn board<E: Any + Send + Sync>(
         self: &Arc<Self>,
         key: &str,
@@ -216,9 +216,9 @@ impl<T> Flights<T> {
     }
 
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
-    /// nothing of it is stored that was not on its way already. A write calls this before it commits, so that no load that began before
-    /// it is stored after it, and again before it can be seen where no mark of it lies, so that whoever has
-    /// seen it meets no load that had not.
+    /// nothing of it is stored that was not on its way already. A write calls this before it commits, so that
+    /// no load that began before it is stored after it, and again before it can be seen where no mark of it
+    /// lies, so that whoever has seen it meets no load that had not.
     pub fn overtake<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
