@@ -67,7 +67,7 @@ const STORING: u8 = 2;
 #[derive(Debug)]
 pub(crate) enum Outcome<T> {
     /// There was no need to load.
-    Found(Arc<T>),
+    Found,
     Loaded(Arc<T>),
     /// It failed, and this had expired.
     Stale(Arc<T>),
@@ -79,8 +79,8 @@ pub(crate) enum Outcome<T> {
 #[derive(Debug)]
 pub(crate) enum Boarding<T, E> {
     Lead(Lead<T>),
-    /// Another one found this.
-    Found(Arc<T>),
+    /// Another one found it, perhaps before it went.
+    Found,
     /// Another one loaded this.
     Loaded(Arc<T>),
     /// Another one's loader failed, and this had expired.
@@ -124,9 +124,9 @@ impl Overtaken {
         self.0.load(Ordering::SeqCst) & OVERTAKEN != 0
     }
 
-    /// To be called by whoever is about to store what was loaded: says whether it still counts. If it does, the
-    /// load keeps its place until it has ended, whatever overtakes it, and no other load of the key begins: that
-    /// would not find what this one stores, and be the answer of who has seen it.
+    /// To be asked as late as can be before it is stored: says whether it still counts. If it does, the load keeps
+    /// its place until it has ended, whatever overtakes it, and no other load of the key begins: that would not find
+    /// what this one stores, and be the answer of who has seen it.
     pub fn begin_storing(&self) -> bool {
         self.0.fetch_or(STORING, Ordering::SeqCst) & OVERTAKEN == 0
     }
@@ -162,7 +162,8 @@ impl<T> Flights<T> {
         }
     }
 
-    /// The same, but does not wait for a reload, nor for any load if by then `must_look`: `None` if so.
+    /// The same, but does not wait for a reload, nor for the load that it meets if by then `must_look`: `None` if so.
+    /// (Those that it meets after that one have begun since.)
     pub async fn board_unless<E: Any + Send + Sync>(
         self: &Arc<Self>,
         key: &str,
@@ -180,7 +181,7 @@ impl<T> Flights<T> {
                     return Ok(None);
                 }
                 // What there was to look for may have ended since this flight was found, and been seen before: then
-                // its place is not this flight's any more.
+                // this flight has left its place, or is known to be overtaken.
                 if !std::mem::replace(&mut asked, true) {
                     continue;
                 }
@@ -218,7 +219,7 @@ impl<T> Flights<T> {
     /// Those who wait for the loads of `keys` get what they wait for; whoever comes later does not, and
     /// nothing of it is stored that was not on its way already. A write calls this before it commits, so that
     /// no load that began before it is stored after it, and again before it can be seen where no mark of it
-    /// lies, so that whoever has seen it meets no load that had not.
+    /// lies, so that whoever has seen it is answered by no load that had not.
     pub fn overtake<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -295,7 +296,7 @@ impl<T> Joined<T> {
         flight.landed.opened().await;
         drop(waiting);
         Ok(match flight.outcome.get().filter(|_| !is_late) {
-            Some(Outcome::Found(value)) => Some(Boarding::Found(Arc::clone(value))),
+            Some(Outcome::Found) => Some(Boarding::Found),
             Some(Outcome::Loaded(value)) => Some(Boarding::Loaded(Arc::clone(value))),
             Some(Outcome::Stale(value)) => Some(Boarding::Stale(Arc::clone(value))),
             Some(Outcome::Failed(error)) => Arc::clone(error).downcast().ok().map(Boarding::Failed),

@@ -216,6 +216,34 @@ fn a_write_during_a_load_wins() {
     }
 }
 
+/// Whoever had seen that the entry was evicted was answered with it by a load that had found it before.
+// rule: L8, O30
+#[test]
+fn who_waited_for_a_row_that_went_loads() {
+    let cache = Cache::builder().disk_entries(1).open_in_memory().unwrap();
+    cache.put("a", 1).unwrap();
+    cache.evict_memory();
+    let (source, later) = (Source::default(), Later::default());
+    let ask = || {
+        cache.engine.load(&later, "a", Timestamp::default(), Storing::default(), || source.load())
+    };
+    let (mut leads, mut waits) = (pin!(ask()), pin!(ask()));
+    assert!(poll(leads.as_mut()).is_pending());
+    later.go_on();
+    cache.put("b", 2).unwrap();
+    assert_eq!(cache.get("a").unwrap(), None);
+    assert!(poll(waits.as_mut()).is_pending());
+    assert_eq!(*ready(poll(leads)).unwrap(), 1, "it has found it before");
+    source.answer.set(Some(Ok(9)));
+    let answer = loop {
+        match poll(waits.as_mut()) {
+            Poll::Ready(answer) => break answer.unwrap(),
+            Poll::Pending => later.go_on(),
+        }
+    };
+    assert_eq!((*answer, source.calls.get()), (9, 1));
+}
+
 // rule: L8
 #[test]
 fn who_waited_for_a_row_is_a_disk_hit() {

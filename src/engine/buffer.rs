@@ -83,6 +83,12 @@ impl Buffer {
         }
     }
 
+    /// Whether who asks was called by a commit, as a recorder of metrics is.
+    pub fn commits_here(&self) -> bool {
+        let task = Task::present();
+        self.turn.lock().as_ref().is_some_and(|committing| committing.task == task)
+    }
+
     /// Calls from the front that are to be committed together, none of them beyond `last`.
     fn front(&self, last: u64) -> Vec<Arc<Call>> {
         let queue = self.queue.lock();
@@ -320,9 +326,9 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn within_a_commit() -> Error {
-    let message = "the recorder of metrics commits what waits, and is told of a commit that has not ended; have another \
-                   thread do it, and return";
+pub(super) fn within_a_commit() -> Error {
+    let message = "the recorder of metrics is told of a commit that has not ended, and what it asks for may wait for that; \
+                   have another thread do it, and return";
     Error::new(ErrorKind::Reentrant, message)
 }
 

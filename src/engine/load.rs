@@ -2,6 +2,7 @@
 //! (What is made in the background is told in `refresh`.)
 
 use super::Engine;
+use super::buffer::{Buffer, within_a_commit};
 use super::events::event;
 use super::get::{Missing, Stale};
 use super::measure::{Timed, traced};
@@ -94,7 +95,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         match looked? {
             // Nothing stale was asked for.
             Looked::Found(value, _) | Looked::Stale(value, _) => {
-                lead.land(Outcome::Found(Arc::clone(&value)));
+                lead.land(Outcome::Found);
                 Ok(value)
             }
             Looked::Missing(missing) => {
@@ -125,10 +126,12 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(Error::closed());
         }
         let tags = &storing.given.tags;
-        let must_look = || self.memory.is_in_doubt(key);
-        let boarding = loop {
-            if let Some(boarding) = self.flights.board_unless(key, tags, must_look).await? {
-                break boarding;
+        let is_within_commit = self.buffer.as_ref().is_some_and(Buffer::commits_here);
+        let must_look = || is_within_commit || self.memory.is_in_doubt(key);
+        loop {
+            let boarding = self.flights.board_unless(key, tags, must_look).await?;
+            if let Some(begun) = boarding.and_then(|boarding| self.begun(boarding)) {
+                return Ok(begun);
             }
             match self.look_for(place, &Key::from(key), now, uses, None).await.0? {
                 Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),
@@ -138,18 +141,28 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 }
                 Looked::Missing(_) => {}
             }
+            if is_within_commit {
+                // The load that is under way may wait for the end of that.
+                return Err(within_a_commit().with_key(key));
+            }
             match self.flights.board(key, tags).await? {
-                // It was found before it went, which the caller may have seen.
-                Boarding::Found(_) | Boarding::Stale(_) => {}
-                boarding => break boarding,
+                // It was there before it went, which the caller may have seen.
+                Boarding::Stale(_) => {}
+                boarding => {
+                    if let Some(begun) = self.begun(boarding) {
+                        return Ok(begun);
+                    }
+                }
             }
-        };
-        let answer = match boarding {
-            Boarding::Lead(lead) => return Ok(Begun::Lead(lead)),
-            Boarding::Found(value) => {
-                self.counters.disk_hits.add(1);
-                Ok(value)
-            }
+        }
+    }
+
+    /// What is to be done after boarding. `None` if the caller is to look for the entry himself: another one found it,
+    /// and he may have seen since that it went.
+    fn begun<E>(&self, boarding: Boarding<T, E>) -> Option<Begun<T, E>> {
+        Some(Begun::Answer(match boarding {
+            Boarding::Lead(lead) => return Some(Begun::Lead(lead)),
+            Boarding::Found => return None,
             Boarding::Loaded(value) => {
                 self.counters.misses.add(1);
                 self.counters.shared_loads.add(1);
@@ -163,8 +176,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 self.counters.misses.add(1);
                 Err(LoadError::Load(error))
             }
-        };
-        Ok(Begun::Answer(answer))
+        }))
     }
 
     /// Loads what was not found, and stores it. What was kept when it was looked for is told before what

@@ -116,10 +116,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         let _operation = self.lifecycle.enter()?;
         let packed = [self.encode(key, value, birth.time)?];
         let pairs = [(key, Arc::clone(value))];
-        // When no code of the type runs any more.
-        if unless.overtaken.as_ref().is_some_and(|overtaken| !overtaken.begin_storing()) {
-            return Ok(());
-        }
         let puts = Puts { pairs: &pairs, packed: &packed, birth, unless: Some(&unless) };
         drop(self.store_all(&puts).await?);
         self.relieve().await;

@@ -223,7 +223,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 let born = born.filter(|born| self.is_late(born, now));
                 let reload = born
                     .and_then(|born| self.relayed(&lead, now, born, Expected::Row(born.revision)));
-                lead.land(Outcome::Found(Arc::clone(&value)));
+                lead.land(Outcome::Found);
                 (value, reload)
             }
             Looked::Stale(value, born) => {
@@ -325,9 +325,6 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<bool, Error> {
         let _operation = self.lifecycle.enter()?;
         let packed = self.encode(lead.key(), value, birth.time)?;
-        if !lead.overtaken().begin_storing() {
-            return Ok(false);
-        }
         let held = self.commit_before().await?;
         let fits = self.options.fits_memory(packed.form.encoded_size);
         let row = self.row(lead.key().clone(), packed, birth);

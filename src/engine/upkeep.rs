@@ -281,8 +281,8 @@ impl Claims for NothingKnown {
 
     fn wrote(&self, _: &str, _: i64) {}
 
-    fn is_overtaken(&self, _: &str) -> bool {
-        false
+    fn claim_fill(&self, _: &str) -> bool {
+        true
     }
 }
 

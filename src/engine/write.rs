@@ -302,7 +302,8 @@ impl<T: Send + Sync> Claims for Judge<T> {
         }
     }
 
-    fn is_overtaken(&self, key: &str) -> bool {
-        self.overtaken.as_ref().is_some_and(Overtaken::is_set) || self.claimer.is_hidden(key)
+    fn claim_fill(&self, key: &str) -> bool {
+        let counts = self.overtaken.as_ref().is_none_or(Overtaken::begin_storing);
+        counts && !self.claimer.is_hidden(key)
     }
 }

@@ -117,11 +117,16 @@ impl<V> Memory<V> {
     }
 
     /// The same with an object that was loaded, unless a write of its key has begun or ended since it was
-    /// `seen` that there is none. `None` if so.
-    pub fn accept_loaded(&self, new: Unwritten<V>, seen: &Seen) -> Option<Option<Unwritten<V>>> {
+    /// `seen` that there is none, or it `counts` no more. `None` if so.
+    pub fn accept_loaded(
+        &self,
+        new: Unwritten<V>,
+        seen: &Seen,
+        counts: impl FnOnce() -> bool,
+    ) -> Option<Option<Unwritten<V>>> {
         let key = self.hashed(&new.key);
         let mut state = self.shard(key).lock();
-        if state.is_written(key) || state.epochs[key.epoch()] != seen.epoch() {
+        if state.is_written(key) || state.epochs[key.epoch()] != seen.epoch() || !counts() {
             return None;
         }
         Some(self.put_unwritten(&mut state, new))

@@ -293,8 +293,9 @@ pub trait Claims: Send + Sync {
     /// Tells of a row that the batch has written, before anybody asks to remove it.
     fn wrote(&self, key: &str, revision: i64);
 
-    /// Whether the key was written since somebody looked at it, in a way that no row tells.
-    fn is_overtaken(&self, key: &str) -> bool;
+    /// Asks to write the row of a key that somebody has looked at before. `false` if the key was written since, in a
+    /// way that no row tells.
+    fn claim_fill(&self, key: &str) -> bool;
 }
 
 /// What became of one step.

@@ -140,6 +140,45 @@ fn a_recorder_is_part_of_the_load_that_it_is_told_of() {
     });
 }
 
+/// It was told of a commit and waited for a load whose object waited for the end of that, to be committed by itself.
+/// So it did where that load had been overtaken by then, which is nobody's to wait for.
+// rule: H10, L5
+#[test]
+fn a_recorder_waits_for_no_load_that_waits_for_its_commit() {
+    let builder = DiskBackedCache::<String>::builder().background_maintenance(false);
+    let waits = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
+    let cache = builder.durability(waits).open_in_memory().unwrap();
+    let told = cache.clone();
+    let recorder = Busy::new("commit", move || {
+        let (tell, began) = mpsc::channel();
+        let loads = told.clone();
+        let load = move || {
+            tell.send(()).unwrap();
+            "x".repeat(1_000)
+        };
+        std::thread::spawn(move || loads.get_or_insert_with("a", load).unwrap());
+        began.recv().unwrap();
+        let ask = || told.get_or_insert_with("a", || "y".to_owned());
+        assert_eq!(ask().unwrap_err().kind(), ErrorKind::Reentrant);
+        let deletes = told.clone();
+        std::thread::spawn(move || deletes.delete("a").unwrap());
+        let answer = loop {
+            match ask() {
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Reentrant),
+                Ok(answer) => break answer,
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(*answer, "y");
+    });
+    let works = cache.clone();
+    in_time(recorder, move || {
+        works.put("b", "z".to_owned()).unwrap();
+        works.flush().unwrap();
+    });
+    cache.close().unwrap();
+}
+
 /// What waits is committed, and the next commit lets go of it.
 // rule: H10, D11
 #[test]

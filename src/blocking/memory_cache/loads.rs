@@ -44,7 +44,7 @@ impl<V> MemoryCache<V> {
                 Boarding::Lead(lead) => break lead,
                 // It may have been found before it was removed, and the caller have seen that it was. (Nothing that has
                 // expired is kept here.)
-                Boarding::Found(_) | Boarding::Stale(_) => {
+                Boarding::Found | Boarding::Stale(_) => {
                     if let Some(value) = self.hit(key) {
                         return Ok(value);
                     }
@@ -63,7 +63,7 @@ impl<V> MemoryCache<V> {
         // Another load may have ended just before.
         let when = options.when_of_get();
         if let Some(value) = memory.hit(key, || Some(when.timestamp())) {
-            lead.land(Outcome::Found(Arc::clone(&value)));
+            lead.land(Outcome::Found);
             return Ok(value);
         }
         expired = self.miss(key, when.timestamp());

@@ -150,7 +150,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             };
             replaced.extend(match &loaded {
                 None => self.memory.accept(new),
-                Some((_, seen)) => self.memory.accept_loaded(new, seen)?,
+                Some((unless, seen)) => {
+                    let counts = || unless.overtaken.as_ref().is_none_or(Overtaken::begin_storing);
+                    self.memory.accept_loaded(new, seen, counts)?
+                }
             });
             Some(Queued { key, packed: packed.clone(), birth: birth.clone(), sequence })
         });

@@ -191,6 +191,24 @@ fn be_older_than_what_another_stored() {
     cache.verify();
 }
 
+/// Nor is who has seen that an entry was evicted answered by a load that has found it.
+fn find_nothing_that_was_seen_to_go(settings: Settings) {
+    let (cache, source) = (Cache::new(settings), Arc::new(Source::default()));
+    cache.put("a", 5).unwrap();
+    cache.flush().unwrap();
+    cache.engine.evict_memory();
+    let load = |cache: &Cache, source: &Source| {
+        assert!([0, 5].contains(&cache.load("a", || source.look())));
+    };
+    let evict = |cache: &Cache, source: &Source| {
+        cache.put("b", 1).unwrap();
+        if cache.get("a").unwrap().is_none() {
+            assert_eq!(cache.load("a", || source.look()), 0);
+        }
+    };
+    threads(&cache, &source, [load, evict, load]);
+}
+
 fn spawn(
     cache: &Arc<Cache>,
     work: impl FnOnce(&Arc<Cache>) + Send + 'static,
@@ -309,6 +327,12 @@ fn against_put_that_was_just_committed_and_who_has_seen_it() {
 #[test]
 fn against_another_that_is_stored_and_who_has_seen_it() {
     explore(be_older_than_what_another_stored);
+}
+
+#[test]
+fn against_an_eviction_and_who_has_seen_it() {
+    let settings = || Settings { disk_entries: Some(1), ..Settings::default() };
+    explore(move || find_nothing_that_was_seen_to_go(settings()));
 }
 
 #[test]

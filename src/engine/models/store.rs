@@ -297,7 +297,7 @@ impl Rows {
             Op::Put(row) => self.write(row, claims),
             Op::Fill { row, expected } => {
                 let there = self.rows.get(&row.key).map(|row| row.meta.revision);
-                if claims.is_overtaken(&row.key) || !expected.is(there) {
+                if !claims.claim_fill(&row.key) || !expected.is(there) {
                     return Outcome::Unchanged;
                 }
                 self.write(row, claims)

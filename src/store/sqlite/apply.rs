@@ -122,7 +122,7 @@ impl Run<'_> {
         let _granted = effort::for_some_rows();
         match op {
             Op::Put(row) => self.put(row),
-            Op::Fill { row, .. } if self.claims.is_overtaken(&row.key) => Ok(Outcome::Unchanged),
+            Op::Fill { row, .. } if !self.claims.claim_fill(&row.key) => Ok(Outcome::Unchanged),
             Op::Fill { row, expected } => {
                 let previous = self.find(&row.key)?;
                 let there = previous.as_ref().map(|(_, meta)| meta.revision);
