@@ -77,7 +77,8 @@ pub enum ErrorKind {
     /// its version that the cache was opened with. It stays as it is.
     MissingEncryptionKey,
     /// A loader asked for the key that it was called for, or for one whose loader waits for that; or a listener, or code
-    /// of the type, closed the cache that had called it.
+    /// of the type, closed the cache that had called it; or a recorder of metrics, told of a commit, asked for what may
+    /// wait for the end of that.
     Reentrant,
     /// A load took longer than `hard_load_timeout`. A loader that had begun goes on, and what it makes is stored.
     TimedOut,

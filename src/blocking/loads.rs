@@ -217,7 +217,7 @@ fn a_write_during_a_load_wins() {
 }
 
 /// Whoever had seen that the entry was evicted was answered with it by a load that had found it before.
-// rule: L8, O30
+// rule: L2, L8, O29
 #[test]
 fn who_waited_for_a_row_that_went_loads() {
     let cache = Cache::builder().disk_entries(1).open_in_memory().unwrap();
@@ -242,6 +242,36 @@ fn who_waited_for_a_row_that_went_loads() {
         }
     };
     assert_eq!((*answer, source.calls.get()), (9, 1));
+    let stats = cache.stats();
+    assert_eq!((stats.gets, stats.disk_hits, stats.memory_hits, stats.misses), (3, 1, 0, 2));
+}
+
+// rule: L2, L8
+#[test]
+fn who_waited_for_a_row_is_a_hit_where_he_finds_it() {
+    for (memory_entries, hits) in [(1, (1, 1)), (0, (2, 0))] {
+        let builder = Cache::builder().memory_entries(memory_entries);
+        let cache = builder.open_in_memory().unwrap();
+        cache.put("a", 1).unwrap();
+        cache.evict_memory();
+        let (source, later) = (Source::default(), Later::default());
+        let ask = || {
+            let (now, storing) = (Timestamp::default(), Storing::default());
+            cache.engine.load(&later, "a", now, storing, || source.load())
+        };
+        let (mut leads, mut waits) = (pin!(ask()), pin!(ask()));
+        assert!(poll(leads.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+        later.go_on();
+        assert_eq!(*ready(poll(leads)).unwrap(), 1);
+        if memory_entries == 0 {
+            assert!(poll(waits.as_mut()).is_pending());
+            later.go_on();
+        }
+        assert_eq!(*ready(poll(waits)).unwrap(), 1);
+        let stats = cache.stats();
+        assert_eq!((stats.disk_hits, stats.memory_hits), hits);
+        assert_eq!((stats.gets, stats.misses, source.calls.get()), (2, 0, 0));
+    }
 }
 
 // rule: L8

@@ -16,7 +16,7 @@ use crate::key::{self, Key};
 use crate::memory::Born;
 use crate::options::Given;
 use crate::store::{Expected, Store};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, When};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -132,6 +132,10 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             let boarding = self.flights.board_unless(key, tags, must_look).await?;
             if let Some(begun) = boarding.and_then(|boarding| self.begun(boarding)) {
                 return Ok(begun);
+            }
+            // What another one has found is in memory, but for a large object.
+            if let Some(value) = self.hit(key, &When::known(now)) {
+                return Ok(Begun::Answer(Ok(value)));
             }
             match self.look_for(place, &Key::from(key), now, uses, None).await.0? {
                 Looked::Found(value, _) => return Ok(Begun::Answer(Ok(value))),

@@ -25,6 +25,13 @@ pub(super) struct Unless {
     pub overtaken: Option<Overtaken>,
 }
 
+impl Unless {
+    /// Whether nothing is to be stored any more.
+    pub fn is_overtaken(&self) -> bool {
+        self.overtaken.as_ref().is_some_and(Overtaken::is_set)
+    }
+}
+
 /// What one call stores.
 pub(super) struct Puts<'p, T> {
     pub pairs: &'p [(&'p str, Arc<T>)],
@@ -115,6 +122,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         }
         let _operation = self.lifecycle.enter()?;
         let packed = [self.encode(key, value, birth.time)?];
+        if unless.is_overtaken() {
+            return Ok(());
+        }
         let pairs = [(key, Arc::clone(value))];
         let puts = Puts { pairs: &pairs, packed: &packed, birth, unless: Some(&unless) };
         drop(self.store_all(&puts).await?);

@@ -325,6 +325,9 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
     ) -> Result<bool, Error> {
         let _operation = self.lifecycle.enter()?;
         let packed = self.encode(lead.key(), value, birth.time)?;
+        if lead.overtaken().is_set() {
+            return Ok(false);
+        }
         let held = self.commit_before().await?;
         let fits = self.options.fits_memory(packed.form.encoded_size);
         let row = self.row(lead.key().clone(), packed, birth);

@@ -9,7 +9,7 @@ use metrics::{
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 /// A recorder that does something with a cache when it is told how long one thing took, but not while it does that.
@@ -149,6 +149,8 @@ fn a_recorder_waits_for_no_load_that_waits_for_its_commit() {
     let waits = Durability::Buffered { max_delay: Duration::MAX, max_bytes: 100 };
     let cache = builder.durability(waits).open_in_memory().unwrap();
     let told = cache.clone();
+    let begun = Arc::new(Mutex::new(None));
+    let others = Arc::clone(&begun);
     let recorder = Busy::new("commit", move || {
         let (tell, began) = mpsc::channel();
         let loads = told.clone();
@@ -156,12 +158,12 @@ fn a_recorder_waits_for_no_load_that_waits_for_its_commit() {
             tell.send(()).unwrap();
             "x".repeat(1_000)
         };
-        std::thread::spawn(move || loads.get_or_insert_with("a", load).unwrap());
+        let loads = std::thread::spawn(move || loads.get_or_insert_with("a", load));
         began.recv().unwrap();
         let ask = || told.get_or_insert_with("a", || "y".to_owned());
         assert_eq!(ask().unwrap_err().kind(), ErrorKind::Reentrant);
         let deletes = told.clone();
-        std::thread::spawn(move || deletes.delete("a").unwrap());
+        let deletes = std::thread::spawn(move || deletes.delete("a"));
         let answer = loop {
             match ask() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Reentrant),
@@ -170,13 +172,17 @@ fn a_recorder_waits_for_no_load_that_waits_for_its_commit() {
             std::thread::yield_now();
         };
         assert_eq!(*answer, "y");
+        others.lock().unwrap().replace((loads, deletes));
     });
     let works = cache.clone();
     in_time(recorder, move || {
         works.put("b", "z".to_owned()).unwrap();
         works.flush().unwrap();
     });
-    cache.close().unwrap();
+    let (loads, deletes) = begun.lock().unwrap().take().unwrap();
+    assert_eq!(loads.join().unwrap().unwrap().len(), 1_000);
+    deletes.join().unwrap().unwrap();
+    assert!(cache.get("a").unwrap().is_none_or(|found| *found == "y"), "it was overtaken");
 }
 
 /// What waits is committed, and the next commit lets go of it.

@@ -114,17 +114,15 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
         // Dropped after the lock: a value's `Drop` may call the cache.
         let mut replaced = Vec::new();
         let mut queue = buffer.queue.lock();
+        if loaded.as_ref().is_some_and(|(unless, _)| unless.is_overtaken()) {
+            return Accepted::Overtaken;
+        }
         if queue.bytes.saturating_add(bytes) > buffer.max_bytes {
             return Accepted::Full;
         }
-        if let Some((unless, _)) = &loaded {
-            if unless.overtaken.as_ref().is_some_and(Overtaken::is_set) {
-                return Accepted::Overtaken;
-            }
-            // A put that began before the load would be hidden by it: it may mark its key later.
-            if queue.direct > 0 {
-                return Accepted::Unsure;
-            }
+        // A put that began before the load would be hidden by it: it may mark its key later.
+        if loaded.is_some() && queue.direct > 0 {
+            return Accepted::Unsure;
         }
         // Of a key that is given twice nobody sees the first value.
         let several = if pairs.len() > 1 { pairs } else { &[] };

@@ -2,6 +2,7 @@
 
 use super::{Cache, buffered, run};
 use crate::error::ErrorKind;
+use crate::gate::Gate;
 use crate::models::{Source, explore};
 use crate::options::Settings;
 use crate::sync::{block_on, thread};
@@ -209,6 +210,37 @@ fn find_nothing_that_was_seen_to_go(settings: Settings) {
     threads(&cache, &source, [load, evict, load]);
 }
 
+/// Nobody waits for an overtaken load whose object waits to be committed by itself.
+fn leave_its_place_while_it_waits_for_its_turn() {
+    let cache = Cache::new(buffered(4));
+    let [held, began, done] = [(); 3].map(|()| Arc::new(Gate::default()));
+    let (now_held, now_begun, now_done) =
+        (Arc::clone(&held), Arc::clone(&began), Arc::clone(&done));
+    let threads = [
+        spawn(&cache, move |cache| {
+            let turn = block_on(cache.engine.commit_before()).unwrap();
+            now_held.open();
+            block_on(done.opened());
+            drop(turn);
+        }),
+        spawn(&cache, move |cache| {
+            block_on(held.opened());
+            cache.load("a", || {
+                now_begun.open();
+                1_000
+            });
+        }),
+        spawn(&cache, move |cache| {
+            block_on(began.opened());
+            cache.engine.flights.overtake(["a"]);
+            assert_eq!(cache.load("a", || 2), 2);
+            now_done.open();
+        }),
+    ];
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(settled(&cache), Some(2));
+}
+
 fn spawn(
     cache: &Arc<Cache>,
     work: impl FnOnce(&Arc<Cache>) + Send + 'static,
@@ -327,6 +359,11 @@ fn against_put_that_was_just_committed_and_who_has_seen_it() {
 #[test]
 fn against_another_that_is_stored_and_who_has_seen_it() {
     explore(be_older_than_what_another_stored);
+}
+
+#[test]
+fn against_another_that_waits_for_its_turn() {
+    explore(leave_its_place_while_it_waits_for_its_turn);
 }
 
 #[test]
