@@ -126,8 +126,8 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
             return Err(Error::closed());
         }
         let tags = &storing.given.tags;
-        let is_within_commit = self.buffer.as_ref().is_some_and(Buffer::commits_here);
-        let must_look = || is_within_commit || self.memory.is_in_doubt(key);
+        let is_within_commit = || self.buffer.as_ref().is_some_and(Buffer::commits_here);
+        let must_look = || is_within_commit() || self.memory.is_in_doubt(key);
         loop {
             let boarding = self.flights.board_unless(key, tags, must_look).await?;
             if let Some(begun) = boarding.and_then(|boarding| self.begun(boarding)) {
@@ -145,7 +145,7 @@ impl<T: Cacheable, S: Store> Engine<T, S> {
                 }
                 Looked::Missing(_) => {}
             }
-            if is_within_commit {
+            if is_within_commit() {
                 // The load that is under way may wait for the end of that.
                 return Err(within_a_commit().with_key(key));
             }
